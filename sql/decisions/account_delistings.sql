@@ -1,0 +1,41 @@
+-- Accounts delisted by a person's decision, one row per seller (Rulebook §8).
+-- The latest decision counts. It becomes an action in the first cycle whose alert comes at or after
+-- it and that, or an earlier one, lists the seller for review; each decision only once.
+WITH latest AS (
+    SELECT
+        d.*,
+        ROW_NUMBER() OVER (PARTITION BY d.seller_id ORDER BY d.decided_at DESC, d.decision_id DESC) AS nth
+    FROM warehouse.account_decisions AS d
+),
+
+listed AS (
+    SELECT seller_id, quality_returns, dropoff_failures, counterfeits
+    FROM decisions.account_reviews
+    UNION ALL
+    SELECT seller_id, quality_returns, dropoff_failures, counterfeits
+    FROM ledger.account_reviews
+),
+
+counts AS (
+    SELECT
+        seller_id,
+        SUM(quality_returns) AS quality_returns,
+        SUM(dropoff_failures) AS dropoff_failures,
+        SUM(counterfeits) AS counterfeits
+    FROM listed
+    GROUP BY seller_id
+)
+
+SELECT
+    d.seller_id,                                                        -- the seller
+    d.decided_at AS event_at,                                           -- when a person decided
+    d.decision_id,                                                      -- the decision
+    d.decided_at,                                                       -- when a person decided
+    CAST(c.quality_returns AS INTEGER) AS quality_returns,              -- in all reviews so far
+    CAST(c.dropoff_failures AS INTEGER) AS dropoff_failures,            -- in all reviews so far
+    CAST(c.counterfeits AS INTEGER) AS counterfeits                     -- in all reviews so far
+FROM latest AS d
+INNER JOIN counts AS c ON d.seller_id = c.seller_id
+LEFT JOIN ledger.account_delistings AS a
+    ON d.seller_id = a.seller_id AND (a.is_standing OR a.decision_id = d.decision_id)
+WHERE d.nth = 1 AND d.decision = 'delist' AND a.seller_id IS NULL

@@ -1,0 +1,13 @@
+-- Products delisted after repeated sales regulations, one row per product (Rulebook §8).
+SELECT
+    r.seller_id,                                        -- the product's seller
+    r.sku,                                              -- the product
+    r.event_at,                                         -- the observed week's end
+    r.occurrence AS occurrences,                        -- standing ones, with this cycle's
+    p.occurrence AS delisted_from_occurrence            -- the rule's number of occurrences
+FROM decisions.sales_regulations AS r
+INNER JOIN policy.product_delisting AS p
+    ON
+        CAST($cycle AS DATE) >= p.valid_from
+        AND CAST($cycle AS DATE) < p.valid_until
+        AND r.occurrence >= p.occurrence

@@ -1,0 +1,26 @@
+-- Charges for items returned for quality, one row per item (Rulebook §6). No exemptions.
+SELECT
+    e.order_item_id,        -- the item
+    e.order_number,         -- its order
+    e.seller_id,            -- its seller
+    e.sku,                  -- its product
+    e.event_at,             -- when it happened
+    p.amount,               -- naira
+    e.reason                -- wrong, defective or used
+FROM events.quality_returns AS e
+INNER JOIN policy.late_data AS d
+    ON CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until
+INNER JOIN policy.quality_charges AS p
+    ON
+        p.rule = 'returns_charge'
+        AND e.reason = p.reason
+        AND e.event_date >= p.valid_from
+        AND e.event_date < p.valid_until
+LEFT JOIN ledger.charges AS already
+    ON already.rule = p.rule AND e.order_item_id = already.order_item_id
+WHERE
+    e.event_at < $week_end
+    AND e.event_week >= CAST($cycle AS DATE) - CAST(d.late_arrival_days AS INTEGER)
+    AND e.event_week >= $first_cycle
+    AND already.order_item_id IS NULL
+    AND p.amount > 0

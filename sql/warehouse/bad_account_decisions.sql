@@ -1,0 +1,42 @@
+-- Account decisions set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+WITH repeated AS (
+    SELECT decision_id
+    FROM raw.account_decisions
+    WHERE decision_id IS NOT NULL
+    GROUP BY decision_id
+    HAVING COUNT(*) > 1
+),
+
+judged AS (
+    SELECT
+        d.*,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN d.decision_id IS NULL THEN 'decision_id is null' END,
+            CASE WHEN r.decision_id IS NOT NULL THEN 'decision_id occurs more than once' END,
+            CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
+            CASE
+                WHEN d.decision IS NULL OR d.decision NOT IN ('delist', 'keep')
+                    THEN 'decision is not a listed one'
+            END,
+            CASE WHEN d.decided_at IS NULL THEN 'decided_at is null' END
+        ) AS faults
+    FROM raw.account_decisions AS d
+    LEFT JOIN repeated AS r ON d.decision_id = r.decision_id
+    LEFT JOIN warehouse.sellers AS s ON d.seller_id = s.seller_id
+    LEFT JOIN warehouse.foreign_sellers AS f ON d.seller_id = f.seller_id
+    WHERE f.seller_id IS NULL
+)
+
+SELECT
+    decision_id AS row_id,      -- the stored decision_id; null where that is the fault
+    seller_id,                  -- the seller decided on
+    faults,                     -- every reason, separated by semicolons
+    TO_JSON(STRUCT_PACK(
+        decision_id := decision_id,
+        seller_id := seller_id,
+        decision := decision,
+        decided_at := decided_at
+    )) AS stored_row            -- the row as stored, as JSON, the deciding person left out
+FROM judged
+WHERE faults <> ''

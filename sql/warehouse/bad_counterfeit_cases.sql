@@ -1,0 +1,48 @@
+-- Counterfeit cases set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+WITH repeated AS (
+    SELECT case_id
+    FROM raw.counterfeit_cases
+    WHERE case_id IS NOT NULL
+    GROUP BY case_id
+    HAVING COUNT(*) > 1
+),
+
+items AS (
+    SELECT
+        i.order_item_id,
+        MIN(i.seller_id) AS seller_id
+    FROM raw.order_items AS i
+    WHERE i.order_item_id IN (SELECT c.order_item_id FROM raw.counterfeit_cases AS c)
+    GROUP BY i.order_item_id
+),
+
+judged AS (
+    SELECT
+        c.*,
+        i.seller_id,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN c.case_id IS NULL THEN 'case_id is null' END,
+            CASE WHEN r.case_id IS NOT NULL THEN 'case_id occurs more than once' END,
+            CASE WHEN i.order_item_id IS NULL OR b.row_id IS NOT NULL THEN 'order item is unknown or set aside' END
+        ) AS faults
+    FROM raw.counterfeit_cases AS c
+    LEFT JOIN repeated AS r ON c.case_id = r.case_id
+    LEFT JOIN items AS i ON c.order_item_id = i.order_item_id
+    LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON c.order_item_id = b.row_id
+    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
+    WHERE f.seller_id IS NULL
+)
+
+SELECT
+    case_id AS row_id,          -- the stored case_id; null where that is the fault
+    seller_id,                  -- the seller of the item, if known
+    faults,                     -- every reason, separated by semicolons
+    TO_JSON(STRUCT_PACK(
+        case_id := case_id,
+        order_item_id := order_item_id,
+        notified_at := notified_at,
+        proven_at := proven_at
+    )) AS stored_row            -- the row as stored, as JSON
+FROM judged
+WHERE faults <> ''

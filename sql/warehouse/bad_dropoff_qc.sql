@@ -1,0 +1,60 @@
+-- Drop-off checks set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+WITH repeated AS (
+    SELECT qc_id
+    FROM raw.dropoff_qc
+    WHERE qc_id IS NOT NULL
+    GROUP BY qc_id
+    HAVING COUNT(*) > 1
+),
+
+items AS (
+    SELECT
+        i.order_item_id,
+        MIN(i.seller_id) AS seller_id
+    FROM raw.order_items AS i
+    WHERE i.order_item_id IN (SELECT q.order_item_id FROM raw.dropoff_qc AS q)
+    GROUP BY i.order_item_id
+),
+
+judged AS (
+    SELECT
+        q.*,
+        i.seller_id,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN q.qc_id IS NULL THEN 'qc_id is null' END,
+            CASE WHEN r.qc_id IS NOT NULL THEN 'qc_id occurs more than once' END,
+            CASE WHEN i.order_item_id IS NULL OR b.row_id IS NOT NULL THEN 'order item is unknown or set aside' END,
+            CASE WHEN q.checked_at IS NULL THEN 'checked_at is null' END,
+            CASE
+                WHEN q.result IS NULL OR q.result NOT IN ('passed', 'failed')
+                    THEN 'result is not a listed one'
+            END,
+            CASE
+                WHEN q.result = 'failed' AND (
+                    q.failure_reason IS NULL
+                    OR q.failure_reason NOT IN (SELECT reason FROM policy.failure_reasons)
+                ) THEN 'failed without a known reason'
+            END
+        ) AS faults
+    FROM raw.dropoff_qc AS q
+    LEFT JOIN repeated AS r ON q.qc_id = r.qc_id
+    LEFT JOIN items AS i ON q.order_item_id = i.order_item_id
+    LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON q.order_item_id = b.row_id
+    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
+    WHERE f.seller_id IS NULL
+)
+
+SELECT
+    qc_id AS row_id,            -- the stored qc_id; null where that is the fault
+    seller_id,                  -- the seller of the item checked, if known
+    faults,                     -- every reason, separated by semicolons
+    TO_JSON(STRUCT_PACK(
+        qc_id := qc_id,
+        order_item_id := order_item_id,
+        checked_at := checked_at,
+        result := result,
+        failure_reason := failure_reason
+    )) AS stored_row            -- the row as stored, as JSON
+FROM judged
+WHERE faults <> ''

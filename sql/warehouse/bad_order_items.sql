@@ -1,0 +1,88 @@
+-- Order items set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- Judged as stored, before the as-of view. Every copy of a repeated id is bad, so whether an item
+-- is good depends on its id alone. Items of other countries' sellers are not considered.
+WITH repeated AS (
+    SELECT order_item_id
+    FROM raw.order_items
+    WHERE order_item_id IS NOT NULL
+    GROUP BY order_item_id
+    HAVING COUNT(*) > 1
+),
+
+judged AS (
+    SELECT
+        i.*,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN i.order_item_id IS NULL THEN 'order_item_id is null' END,
+            CASE WHEN r.order_item_id IS NOT NULL THEN 'order_item_id occurs more than once' END,
+            CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
+            CASE WHEN p.sku IS NULL THEN 'SKU is unknown or set aside' END,
+            CASE WHEN p.seller_id <> i.seller_id THEN 'SKU is another seller''s' END,
+            CASE WHEN i.pending_at IS NULL THEN 'pending_at is null' END,
+            CASE WHEN i.item_price IS NULL THEN 'item_price is null' END,
+            CASE WHEN i.item_price < 0 THEN 'item_price is negative' END,
+            CASE WHEN i.commission IS NULL THEN 'commission is null' END,
+            CASE WHEN i.commission < 0 THEN 'commission is negative' END,
+            CASE WHEN i.ready_to_ship_at < i.pending_at THEN 'ready_to_ship_at is before pending_at' END,
+            CASE WHEN i.shipped_at < i.pending_at THEN 'shipped_at is before pending_at' END,
+            CASE WHEN i.delivered_at < i.pending_at THEN 'delivered_at is before pending_at' END,
+            CASE WHEN i.cancelled_at < i.pending_at THEN 'cancelled_at is before pending_at' END,
+            CASE WHEN i.rejected_at < i.pending_at THEN 'rejected_at is before pending_at' END,
+            CASE WHEN i.returned_at < i.pending_at THEN 'returned_at is before pending_at' END,
+            CASE
+                WHEN i.delivered_at IS NOT NULL AND i.rejected_at IS NOT NULL
+                    THEN 'both delivered and rejected'
+            END,
+            CASE
+                WHEN i.cancelled_at IS NOT NULL AND (
+                    i.cancel_reason IS NULL
+                    OR i.cancel_reason NOT IN (SELECT reason FROM policy.cancel_reasons)
+                ) THEN 'cancelled_at without a known reason'
+            END,
+            CASE
+                WHEN i.returned_at IS NOT NULL AND (
+                    i.return_reason IS NULL
+                    OR i.return_reason NOT IN (SELECT reason FROM policy.return_reasons)
+                ) THEN 'returned_at without a known reason'
+            END
+        ) AS faults
+    FROM raw.order_items AS i
+    LEFT JOIN repeated AS r ON i.order_item_id = r.order_item_id
+    LEFT JOIN warehouse.sellers AS s ON i.seller_id = s.seller_id
+    LEFT JOIN warehouse.products AS p ON i.sku = p.sku
+    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
+    WHERE f.seller_id IS NULL
+)
+
+SELECT
+    order_item_id AS row_id,    -- the stored order_item_id; null where that is the fault
+    seller_id,                  -- the seller the row names
+    faults,                     -- every reason, separated by semicolons
+    COALESCE(pending_at >= $week_start AND pending_at < $week_end, FALSE)
+    OR COALESCE(ready_to_ship_at >= $week_start AND ready_to_ship_at < $week_end, FALSE)
+    OR COALESCE(shipped_at >= $week_start AND shipped_at < $week_end, FALSE)
+    OR COALESCE(delivered_at >= $week_start AND delivered_at < $week_end, FALSE)
+    OR COALESCE(cancelled_at >= $week_start AND cancelled_at < $week_end, FALSE)
+    OR COALESCE(rejected_at >= $week_start AND rejected_at < $week_end, FALSE)
+    OR COALESCE(returned_at >= $week_start AND returned_at < $week_end, FALSE)
+        AS is_in_observed_week,     -- whether any of its times lies in the observed week
+    TO_JSON(STRUCT_PACK(
+        order_item_id := order_item_id,
+        order_number := order_number,
+        seller_id := seller_id,
+        sku := sku,
+        item_price := item_price,
+        commission := commission,
+        pending_at := pending_at,
+        ready_to_ship_at := ready_to_ship_at,
+        shipped_at := shipped_at,
+        delivered_at := delivered_at,
+        cancelled_at := cancelled_at,
+        cancel_reason := cancel_reason,
+        rejected_at := rejected_at,
+        returned_at := returned_at,
+        return_reason := return_reason
+    )) AS stored_row            -- the row as stored, as JSON, the customer left out
+FROM judged
+WHERE faults <> ''

@@ -1,0 +1,44 @@
+-- Products set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- Products of other countries' sellers are not considered.
+WITH repeated AS (
+    SELECT sku
+    FROM raw.products
+    WHERE sku IS NOT NULL
+    GROUP BY sku
+    HAVING COUNT(*) > 1
+),
+
+judged AS (
+    SELECT
+        p.*,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN p.sku IS NULL THEN 'sku is null' END,
+            CASE WHEN r.sku IS NOT NULL THEN 'sku occurs more than once' END,
+            CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
+            CASE
+                WHEN p.product_type IS NULL OR p.product_type NOT IN (
+                    SELECT product_type FROM policy.product_types
+                ) THEN 'product_type is not a listed one'
+            END
+        ) AS faults
+    FROM raw.products AS p
+    LEFT JOIN repeated AS r ON p.sku = r.sku
+    LEFT JOIN warehouse.sellers AS s ON p.seller_id = s.seller_id
+    LEFT JOIN warehouse.foreign_sellers AS f ON p.seller_id = f.seller_id
+    WHERE f.seller_id IS NULL
+)
+
+SELECT
+    sku AS row_id,              -- the stored sku; null where that is the fault
+    seller_id,                  -- the seller the row names
+    faults,                     -- every reason, separated by semicolons
+    TO_JSON(STRUCT_PACK(
+        sku := sku,
+        seller_id := seller_id,
+        product_name := product_name,
+        category := category,
+        product_type := product_type
+    )) AS stored_row            -- the row as stored, as JSON
+FROM judged
+WHERE faults <> ''

@@ -1,0 +1,35 @@
+-- Sellers set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- Judged as stored, before the as-of view. A seller without country can be placed in no policy's.
+WITH repeated AS (
+    SELECT seller_id
+    FROM raw.sellers
+    WHERE seller_id IS NOT NULL
+    GROUP BY seller_id
+    HAVING COUNT(*) > 1
+),
+
+judged AS (
+    SELECT
+        s.*,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN s.seller_id IS NULL THEN 'seller_id is null' END,
+            CASE WHEN r.seller_id IS NOT NULL THEN 'seller_id occurs more than once' END,
+            CASE WHEN s.country IS NULL THEN 'country is null' END
+        ) AS faults
+    FROM raw.sellers AS s
+    LEFT JOIN repeated AS r ON s.seller_id = r.seller_id
+)
+
+SELECT
+    seller_id AS row_id,        -- the stored seller_id; null where that is the fault
+    seller_id,                  -- the seller the row belongs to
+    faults,                     -- every reason, separated by semicolons
+    TO_JSON(STRUCT_PACK(
+        seller_id := seller_id,
+        country := country,
+        is_jumia_express := is_jumia_express,
+        onboarded_at := onboarded_at
+    )) AS stored_row            -- the row as stored, as JSON, names and addresses left out
+FROM judged
+WHERE faults <> ''

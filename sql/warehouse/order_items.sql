@@ -1,0 +1,71 @@
+-- The working set: good order items as they stood at the slot's instant, one row per item
+-- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
+-- reason. Kept are the items that can still enter a rule: any time since $horizon, a drop-off check,
+-- a counterfeit case, or a charge not yet implemented.
+WITH as_of AS (
+    SELECT
+        i.order_item_id,
+        i.order_number,
+        i.seller_id,
+        i.sku,
+        i.customer_id,
+        i.item_price,
+        i.commission,
+        i.tracking_number,
+        i.pending_at,
+        CASE WHEN i.ready_to_ship_at <= $now THEN i.ready_to_ship_at END AS ready_to_ship_at,
+        CASE WHEN i.shipped_at <= $now THEN i.shipped_at END AS shipped_at,
+        CASE WHEN i.delivered_at <= $now THEN i.delivered_at END AS delivered_at,
+        CASE WHEN i.cancelled_at <= $now THEN i.cancelled_at END AS cancelled_at,
+        CASE WHEN i.cancelled_at <= $now THEN i.cancel_reason END AS cancel_reason,
+        CASE WHEN i.rejected_at <= $now THEN i.rejected_at END AS rejected_at,
+        CASE WHEN i.returned_at <= $now THEN i.returned_at END AS returned_at,
+        CASE WHEN i.returned_at <= $now THEN i.return_reason END AS return_reason
+    FROM raw.order_items AS i
+    INNER JOIN warehouse.sellers AS s ON i.seller_id = s.seller_id
+    WHERE i.pending_at <= $now
+),
+
+wanted AS (
+    SELECT order_item_id FROM raw.dropoff_qc WHERE checked_at >= $horizon
+    UNION
+    SELECT order_item_id FROM raw.counterfeit_cases
+    UNION
+    SELECT order_item_id FROM ledger.open_charges
+)
+
+SELECT
+    a.order_item_id,        -- one unit of one product in one order
+    a.order_number,         -- the order it belongs to
+    a.seller_id,            -- whose item it is
+    a.sku,                  -- which product
+    a.customer_id,          -- who ordered it
+    a.item_price,           -- naira
+    a.commission,           -- naira
+    a.tracking_number,      -- the parcel
+    a.pending_at,           -- when it entered Pending
+    a.ready_to_ship_at,     -- as set by the seller
+    a.shipped_at,           -- as recorded
+    a.delivered_at,         -- when the customer took it
+    a.cancelled_at,         -- when it was cancelled, by anyone
+    a.cancel_reason,        -- one of the policy's cancel reasons
+    a.rejected_at,          -- when the customer refused it
+    a.returned_at,          -- when it was marked as returned
+    a.return_reason,        -- one of the policy's return reasons
+    LEAST(a.ready_to_ship_at, a.shipped_at, a.delivered_at, a.rejected_at)
+        AS ready_from,      -- ready to ship from (Rulebook §4)
+    COALESCE(a.shipped_at, LEAST(a.delivered_at, a.rejected_at))
+        AS shipped_from     -- shipped from (Rulebook §4)
+FROM as_of AS a
+LEFT JOIN warehouse.bad_order_items AS b ON a.order_item_id = b.row_id
+LEFT JOIN wanted AS w ON a.order_item_id = w.order_item_id
+WHERE
+    a.order_item_id IS NOT NULL
+    AND b.row_id IS NULL
+    AND (
+        w.order_item_id IS NOT NULL
+        OR GREATEST(
+            a.pending_at, a.ready_to_ship_at, a.shipped_at, a.delivered_at,
+            a.cancelled_at, a.rejected_at, a.returned_at
+        ) >= $horizon
+    )

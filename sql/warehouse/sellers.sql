@@ -1,0 +1,11 @@
+-- The sellers of the policy's country, one row per seller (Rulebook §13).
+SELECT
+    s.seller_id,                                                    -- id of the seller
+    s.shop_name,                                                    -- as the seller wrote it: hostile text
+    s.email,                                                        -- as stored; may be unusable
+    s.country,                                                      -- ISO 3166 alpha-2
+    COALESCE(s.is_jumia_express, FALSE) AS is_jumia_express,        -- null means false
+    s.onboarded_at                                                  -- a fact, never masked by the as-of view
+FROM raw.sellers AS s
+LEFT JOIN warehouse.bad_sellers AS b ON s.seller_id = b.row_id
+WHERE s.country = $country AND s.seller_id IS NOT NULL AND b.row_id IS NULL

@@ -1,0 +1,107 @@
+"""The SQL files as models: one SELECT per file, `sql/metrics/seller_week.sql` is `metrics.seller_week`.
+
+The header comment says what a row is and why; the comment behind each output column documents it.
+Which relations a model reads and which parameters it takes is read from the SQL itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+
+from vibes_pipeline.paths import sql_dir
+
+# Schemas whose relations no model makes: the warehouse as stored, the policy, the ledger's history.
+GIVEN_SCHEMAS = frozenset({"raw", "policy", "ledger"})
+
+
+@dataclass(frozen=True)
+class Model:
+    """One SELECT, named like its file."""
+
+    stage: str
+    name: str
+    sql: str
+    description: str
+    columns: Mapping[str, str]
+    depends_on: tuple[str, ...]
+    parameters: frozenset[str]
+
+    @property
+    def relation(self) -> str:
+        """The name other models read it by, `stage.name`."""
+        return f"{self.stage}.{self.name}"
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The models among the relations it reads."""
+        return tuple(r for r in self.depends_on if r.split(".")[0] not in GIVEN_SCHEMAS)
+
+    @property
+    def reads_raw(self) -> bool:
+        """Whether it reads the order warehouse itself."""
+        return any(r.startswith("raw.") for r in self.depends_on)
+
+
+@cache
+def load_models(folder: Path | None = None) -> Mapping[str, Model]:
+    """All models by relation, each after those it reads."""
+    models = {m.relation: m for m in map(_read, sorted((folder or sql_dir()).glob("*/*.sql")))}
+    order = TopologicalSorter({m.relation: m.upstream for m in models.values()}).static_order()
+    return {relation: models[relation] for relation in order}
+
+
+def closure(targets: Iterable[str]) -> tuple[Model, ...]:
+    """The targets and every model they rest on, each after those it reads."""
+    models = load_models()
+    wanted: set[str] = set()
+    pending = list(targets)
+    while pending:
+        relation = pending.pop()
+        if relation not in wanted:
+            wanted.add(relation)
+            pending.extend(models[relation].upstream)
+    return tuple(model for relation, model in models.items() if relation in wanted)
+
+
+def _read(file: Path) -> Model:
+    sql = file.read_text(encoding="utf-8")
+    tree = sqlglot.parse_one(sql, dialect="duckdb")
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = {f"{t.db}.{t.name}" for t in tree.find_all(exp.Table) if t.db or t.name not in ctes}
+    first = tree.left if isinstance(tree, exp.Union) else tree
+    while isinstance(first, exp.Union):
+        first = first.left
+    return Model(
+        stage=file.parent.name,
+        name=file.stem,
+        sql=sql,
+        description=_header(sql),
+        columns={
+            e.alias_or_name: " ".join(c.strip() for c in _comments(e)) for e in first.expressions
+        },
+        depends_on=tuple(sorted(tables)),
+        parameters=frozenset(p.name for p in tree.find_all(exp.Parameter, exp.Placeholder)),
+    )
+
+
+def _header(sql: str) -> str:
+    lines = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        lines.append(line.removeprefix("--").strip())
+    return " ".join(lines)
+
+
+def _comments(expression: exp.Expression) -> list[str]:
+    if expression.comments:
+        return expression.comments
+    inner = expression.this
+    return inner.comments or [] if isinstance(inner, exp.Expression) else []

@@ -1,0 +1,47 @@
+"""What goes wrong, in one line each: every error a user can meet is a `VibesError`.
+
+The message names the thing and the way out; the command line prints it without a traceback and
+exits with `exit_status`. Errors that are ours alone (bugs) are ordinary Python exceptions.
+"""
+
+from __future__ import annotations
+
+
+class VibesError(Exception):
+    """A failure a user can understand and mend; its text is one line."""
+
+    exit_status = 1
+
+
+class UsageError(VibesError):
+    """The command itself was wrong: an unknown slot, a time that is none, a missing file."""
+
+    exit_status = 2
+
+
+class PolicyError(VibesError):
+    """A policy file is unreadable or not strictly what the loader expects."""
+
+
+class WarehouseError(VibesError):
+    """The order warehouse is missing, busy, or not as the raw contract demands (Rulebook §13)."""
+
+
+class StaleWarehouse(WarehouseError):
+    """A table is not complete through the instant a slot needs; the slot is tried again."""
+
+
+class TooManyBadRows(WarehouseError):
+    """More than `bad_row_limit_pct` of the observed week's rows are bad (Rulebook §13)."""
+
+
+class CalendarError(VibesError):
+    """A date lies outside the years whose public holidays the policy lists (Rulebook §3)."""
+
+
+class LedgerError(VibesError):
+    """The ledger cannot be reached, or refuses what was asked of it."""
+
+
+class MailError(VibesError):
+    """The mail server cannot be reached or the transport is misconfigured."""

@@ -1,0 +1,222 @@
+"""The tables of `vibes export`, by name: the ledger's, and what the lake holds of each cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.errors import UsageError
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.ledger import Ledger
+
+MONEY = pl.Decimal(14, 2)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where tables are read from; `cycle` keeps only one cycle's rows."""
+
+    ledger: Ledger
+    lake: Path
+    time_zone: ZoneInfo
+    cycle: date | None = None
+
+    @property
+    def instant(self) -> pl.Datetime:
+        """Times are given in the policy's zone."""
+        return pl.Datetime("us", self.time_zone.key)
+
+
+def read_table(name: str, source: Source) -> pl.DataFrame:
+    """The rows of a table; `UsageError` lists the tables when there is none of that name."""
+    if name not in EXPORTS:
+        raise UsageError(f"no table {name!r} to export; the tables are {', '.join(sorted(EXPORTS))}")
+    return EXPORTS[name](source)
+
+
+def actions(source: Source) -> pl.DataFrame:
+    """One row per action of every rule with its present state (Rulebook §12)."""
+    s = schema.action_states.c
+    times = ("proposed_at", "alerted_at", "implemented_at", "reversed_at")
+    columns: dict[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]] = {
+        "action_id": (sa.cast(s.action_id, sa.Text), pl.String),
+        "reference": (s.reference, pl.String),
+        "rule": (s.rule, pl.String),
+        "cycle": (s.cycle, pl.Date),
+        "seller_id": (s.seller_id, pl.String),
+        "sku": (s.sku, pl.String),
+        "order_number": (s.order_number, pl.String),
+        "order_item_id": (s.order_item_id, pl.String),
+        "amount": (s.amount, MONEY),
+        "currency": (s.currency, pl.String),
+        "band": (s.band, pl.Int32),
+        "daily_order_limit": (s.daily_order_limit, pl.Int32),
+        "pending_to_shipped_limit": (s.pending_to_shipped_limit, pl.Int32),
+        "grounds": (s.grounds, pl.String),
+        "occurrence": (s.occurrence, pl.Int32),
+        "state": (s.state, pl.String),
+        "policy_version": (s.policy_version, pl.String),
+        **{name: (s[name], source.instant) for name in times},
+        "claim_id": (s.claim_id, pl.String),
+        "cause": (s.cause, pl.String),
+        "withdrawn_at": (s.withdrawn_at, source.instant),
+        "expired_at": (s.expired_at, source.instant),
+        "event_at": (s.event_at, source.instant),
+    }
+    return _from_ledger(
+        source, columns, s.country, s.cycle, order=(s.cycle, s.rule, s.seller_id, s.action_id)
+    )
+
+
+def charges(source: Source) -> pl.DataFrame:
+    """Finance's table: one row per posting, debits positive, reversals negative, in naira."""
+    p, a = schema.postings.c, schema.actions.c
+    columns: dict[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]] = {
+        "posting_id": (sa.cast(p.posting_id, sa.Text), pl.String),
+        "action_id": (sa.cast(p.action_id, sa.Text), pl.String),
+        "reference": (a.reference, pl.String),
+        "kind": (p.kind, pl.String),
+        "amount": (p.amount, MONEY),
+        "currency": (p.currency, pl.String),
+        "posted_at": (p.posted_at, source.instant),
+        "statement_period": (p.statement_period, pl.Date),
+        "seller_id": (a.seller_id, pl.String),
+        "rule": (a.rule, pl.String),
+        "order_number": (a.order_number, pl.String),
+        "order_item_id": (a.order_item_id, pl.String),
+        "sku": (a.sku, pl.String),
+        "cycle": (a.cycle, pl.Date),
+        "claim_id": (p.claim_id, pl.String),
+    }
+    postings = _from_ledger(
+        source,
+        columns,
+        a.country,
+        a.cycle,
+        order=(p.posted_at, a.rule, a.seller_id, p.posting_id),
+        joined=schema.postings.join(schema.actions, p.action_id == a.action_id),
+    )
+    named = postings.join(_shop_names(source), on="seller_id", how="left", maintain_order="left")
+    at = columns_before(postings, "rule")
+    return named.select(*postings.columns[:at], "shop_name", *postings.columns[at:])
+
+
+def notices(source: Source) -> pl.DataFrame:
+    """One row per notice with the outcome of its last attempt; no addresses."""
+    n = schema.notice_states.c
+    columns: dict[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]] = {
+        "notice_id": (sa.cast(n.notice_id, sa.Text), pl.String),
+        "kind": (n.kind, pl.String),
+        "period": (n.period, pl.Date),
+        "seller_id": (n.seller_id, pl.String),
+        "planned_at": (n.planned_at, source.instant),
+        "status": (n.status, pl.String),
+        "attempts": (n.attempts, pl.Int32),
+        "last_at": (n.last_at, source.instant),
+        "code": (n.code, pl.Int32),
+        "detail": (n.detail, pl.String),
+    }
+    return _from_ledger(
+        source, columns, n.country, n.period, order=(n.planned_at, n.kind, n.seller_id)
+    )
+
+
+def columns_before(frame: pl.DataFrame, name: str) -> int:
+    """How many columns stand before the named one."""
+    return frame.columns.index(name)
+
+
+def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
+    """A model's rows of every decided cycle, with the cycle first."""
+
+    def read(source: Source) -> pl.DataFrame:
+        frames = [
+            pl.read_parquet(file).select(pl.lit(cycle).alias("cycle"), pl.all())
+            for cycle, file in _partitions(source, relation)
+        ]
+        if not frames:
+            raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
+        return pl.concat(frames).sort(pl.all())
+
+    return read
+
+
+def _quarantine(source: Source) -> pl.DataFrame:
+    """Every bad row once, with the newest cycle that saw it."""
+    rows = _of_each_cycle("warehouse.quarantine")(source)
+    key = ["table_name", "row_id", "seller_id", "faults", "stored_row"]
+    return (
+        rows.group_by(key)
+        .agg(pl.len().alias("copies_over_cycles"), pl.col("cycle").max().alias("last_seen_cycle"))
+        .drop("copies_over_cycles")
+        .sort("table_name", "row_id", "faults", "stored_row")
+    )
+
+
+def _partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
+    c = schema.cycles.c
+    with source.ledger.reading() as connection:
+        decided = connection.execute(
+            sa.select(c.cycle).where(c.country == source.ledger.country).order_by(c.cycle)
+        ).scalars()
+        wanted = [cycle for cycle in decided if source.cycle in (None, cycle)]
+    stage, name = relation.split(".")
+    folder = source.lake / source.ledger.country / Slot.WEEKLY_ALERT
+    files = [(c, folder / c.isoformat() / stage / f"{name}.parquet") for c in wanted]
+    return [(cycle, file) for cycle, file in files if file.exists()]
+
+
+def _shop_names(source: Source) -> pl.DataFrame:
+    """The newest name of each seller that a decided cycle saw."""
+    whole = Source(source.ledger, source.lake, source.time_zone)
+    frames = [
+        pl.read_parquet(file, columns=["seller_id", "shop_name"]).with_columns(
+            pl.lit(cycle).alias("cycle")
+        )
+        for cycle, file in _partitions(whole, "warehouse.sellers")
+    ]
+    if not frames:
+        return pl.DataFrame(schema={"seller_id": pl.String, "shop_name": pl.String})
+    names = pl.concat(frames).sort("cycle").group_by("seller_id", maintain_order=True).last()
+    return names.select("seller_id", "shop_name")
+
+
+def _from_ledger(
+    source: Source,
+    columns: Mapping[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]],
+    country: sa.ColumnElement[str],
+    cycle: sa.ColumnElement[date],
+    *,
+    order: tuple[sa.ColumnElement[object], ...],
+    joined: sa.FromClause | None = None,
+) -> pl.DataFrame:
+    select = sa.select(*(column.label(name) for name, (column, _) in columns.items()))
+    if joined is not None:
+        select = select.select_from(joined)
+    select = select.where(country == source.ledger.country).order_by(*order)
+    if source.cycle is not None:
+        select = select.where(cycle == source.cycle)
+    with source.ledger.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(select)]
+    return pl.DataFrame(
+        rows, schema={name: type_ for name, (_, type_) in columns.items()}, orient="row"
+    )
+
+
+EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
+    "actions": actions,
+    "charges": charges,
+    "notices": notices,
+    "seller_week": _of_each_cycle("metrics.seller_week"),
+    "order_regulations": _of_each_cycle("decisions.order_regulations"),
+    "sales_regulations": _of_each_cycle("decisions.sales_regulations"),
+    "account_reviews": _of_each_cycle("decisions.account_reviews"),
+    "quarantine": _quarantine,
+}

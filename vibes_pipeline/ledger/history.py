@@ -1,0 +1,146 @@
+"""What the rules need to know of the past, as relations that SQL reads by `ledger.*`.
+
+A snapshot is taken once per slot and kept beside the slot's partitions, so that a decision can be
+explained, and computed again, from the same history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+import sqlalchemy as sa
+
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.schema import account_reviews, action_events, action_states, actions, cycles
+
+OPEN = ("proposed", "alerted")
+STANDING = (*OPEN, "implemented")
+
+CHARGES = (
+    "out_of_stock_charge",
+    "late_fulfilment_charge",
+    "returns_charge",
+    "dropoff_qc_charge",
+    "counterfeit_charge",
+)
+
+MONEY = pl.Decimal(14, 2)
+
+
+@dataclass(frozen=True)
+class History:
+    """Frames by relation name; `last_event` and `first_cycle` say what ledger they show.
+
+    `last_event` is the newest event's id (0 for none): freezing checks that nothing came since.
+    """
+
+    frames: dict[str, pl.DataFrame]
+    last_event: int
+    first_cycle: date | None
+
+
+def take(ledger: Ledger) -> History:
+    """The country's history, read in one moment.
+
+    A regulation counts as standing only once implemented: one that is not, by the time the next
+    cycle is frozen, expires then (Rulebook §2).
+    """
+    with ledger.reading() as connection:
+        mine = action_states.c.country == ledger.country
+        state = action_states.c.state
+        is_standing = state.in_(STANDING).label("is_standing")
+        is_implemented = (state == "implemented").label("is_standing")
+        rule = action_states.c.rule
+
+        def read(schema: dict[str, pl.DataType | type[pl.DataType]], select: sa.Select) -> pl.DataFrame:
+            rows = connection.execute(select).fetchall()
+            return pl.DataFrame([tuple(r) for r in rows], schema=schema, orient="row")
+
+        frames = {
+            "charges": read(
+                {
+                    "rule": pl.String,
+                    "order_item_id": pl.String,
+                    "amount": MONEY,
+                    "is_standing": pl.Boolean,
+                },
+                sa.select(
+                    rule, action_states.c.order_item_id, action_states.c.amount, is_standing
+                ).where(mine, rule.in_(CHARGES)),
+            ),
+            "open_charges": read(
+                {
+                    "action_id": pl.String,
+                    "rule": pl.String,
+                    "order_item_id": pl.String,
+                    "reason": pl.String,
+                },
+                sa.select(
+                    sa.cast(action_states.c.action_id, sa.Text),
+                    rule,
+                    action_states.c.order_item_id,
+                    action_states.c.evidence["reason"].astext,
+                ).where(mine, rule.in_(CHARGES), state.in_(OPEN)),
+            ),
+            "sales_regulations": read(
+                {
+                    "sku": pl.String,
+                    "cycle": pl.Date,
+                    "occurrence": pl.Int32,
+                    "is_standing": pl.Boolean,
+                },
+                sa.select(
+                    action_states.c.sku,
+                    action_states.c.cycle,
+                    action_states.c.occurrence,
+                    is_implemented,
+                ).where(mine, rule == "sales_regulation"),
+            ),
+            "product_delistings": read(
+                {"sku": pl.String, "is_standing": pl.Boolean},
+                sa.select(action_states.c.sku, is_implemented).where(
+                    mine, rule == "product_delisting", state == "implemented"
+                ),
+            ),
+            "account_delistings": read(
+                {"seller_id": pl.String, "decision_id": pl.String, "is_standing": pl.Boolean},
+                sa.select(
+                    action_states.c.seller_id,
+                    action_states.c.evidence["decision_id"].astext,
+                    is_standing,
+                ).where(mine, rule == "account_delisting"),
+            ),
+            "account_reviews": read(
+                {
+                    "seller_id": pl.String,
+                    "quality_returns": pl.Int32,
+                    "dropoff_failures": pl.Int32,
+                    "counterfeits": pl.Int32,
+                },
+                sa.select(
+                    account_reviews.c.seller_id,
+                    account_reviews.c.quality_returns,
+                    account_reviews.c.dropoff_failures,
+                    account_reviews.c.counterfeits,
+                ).where(account_reviews.c.country == ledger.country),
+            ),
+        }
+        return History(frames, last_event(connection, ledger.country), _first_cycle(connection, ledger))
+
+
+def last_event(connection: sa.Connection, country: str) -> int:
+    """The id of the country's newest event, 0 if there is none."""
+    newest = (
+        sa.select(sa.func.max(action_events.c.event_id))
+        .join(actions, actions.c.action_id == action_events.c.action_id)
+        .where(actions.c.country == country)
+    )
+    return connection.execute(newest).scalar() or 0
+
+
+def _first_cycle(connection: sa.Connection, ledger: Ledger) -> date | None:
+    return connection.execute(
+        sa.select(sa.func.min(cycles.c.cycle)).where(cycles.c.country == ledger.country)
+    ).scalar()

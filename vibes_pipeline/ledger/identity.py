@@ -1,0 +1,55 @@
+"""Deterministic names: action ids and references, notice and posting ids (Rulebook §12).
+
+A rerun makes the same names, so the ledger's keys refuse to record anything twice.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import date
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+VIBES_NAMESPACE = uuid5(NAMESPACE_URL, "vibes")
+REFERENCE_LENGTH = 8
+
+# Rules that may strike an item once, ever; every other rule strikes its subject once a cycle.
+ITEM_RULES = frozenset(
+    {
+        "out_of_stock_charge",
+        "late_fulfilment_charge",
+        "returns_charge",
+        "dropoff_qc_charge",
+        "counterfeit_charge",
+        "late_pending_cancellation",
+        "late_ready_to_ship_cancellation",
+    }
+)
+SKU_RULES = frozenset({"sales_regulation", "product_delisting"})
+
+
+def action_id(country: str, rule: str, cycle: date, subject: str) -> UUID:
+    """UUIDv5 of `NG|rule|item` for rules that strike an item once, of `NG|rule|cycle|subject` else."""
+    name = (country, rule) if rule in ITEM_RULES else (country, rule, cycle.isoformat())
+    return uuid5(VIBES_NAMESPACE, "|".join((*name, subject)))
+
+
+def subject_column(rule: str) -> str:
+    """Which column of a decision names what the rule strikes."""
+    if rule in ITEM_RULES:
+        return "order_item_id"
+    return "sku" if rule in SKU_RULES else "seller_id"
+
+
+def reference(country: str, action: UUID) -> str:
+    """`NG-` and the first 8 characters of the id's base32: what mails print and claims quote."""
+    return f"{country}-{base64.b32encode(action.bytes).decode()[:REFERENCE_LENGTH]}"
+
+
+def notice_id(country: str, kind: str, period: date, seller_id: str) -> UUID:
+    """One notice of a kind to a seller about a period."""
+    return uuid5(VIBES_NAMESPACE, "|".join((country, kind, period.isoformat(), seller_id)))
+
+
+def posting_id(action: UUID, kind: str) -> UUID:
+    """One debit and at most one reversal of an action."""
+    return uuid5(VIBES_NAMESPACE, f"{action}|{kind}")

@@ -1,0 +1,138 @@
+"""One country's ledger: opening it, and the transaction in which all its writes happen.
+
+Here belong what every write shares: the lock that makes slots take turns, the live-or-simulated
+rule, the record of slots done. What is written in which slot lives in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.ledger import database, schema
+from vibes_pipeline.settings import Settings
+
+# Advisory locks live in one number space per database; ours are named by purpose and country.
+STATE_LOCK = "vibes state of "
+OUTBOX_LOCK = "vibes outbox of "
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of one country (ISO 3166 alpha-2)."""
+
+    engine: sa.Engine = field(repr=False)
+    country: str
+
+    @classmethod
+    def open(cls, settings: Settings, country: str) -> Ledger:
+        """Connect, starting the embedded server if none is configured, and migrate the schema."""
+        return cls(database.connect(database.database_url(settings)), country)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A snapshot of the ledger: what is read in it belongs to one moment."""
+        with self.engine.connect() as connection:
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def writing(self, *, is_simulated: bool, now: datetime) -> Iterator[sa.Connection]:
+        """One transaction; only one a country at a time changes state (Rulebook §2).
+
+        The first one fixes whether the ledger is live or simulated; `LedgerError` for the other.
+        """
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.select(
+                    sa.func.pg_advisory_xact_lock(sa.func.hashtext(STATE_LOCK + self.country))
+                )
+            )
+            connection.execute(
+                insert(schema.ledgers)
+                .values(country=self.country, is_simulated=is_simulated, opened_at=now)
+                .on_conflict_do_nothing()
+            )
+            self._require_mode(connection, is_simulated)
+            yield connection
+
+    def is_simulated(self) -> bool | None:
+        """Live (False), simulated (True), or not used yet (None)."""
+        with self.reading() as connection:
+            return self._mode(connection)
+
+    def require_mode(self, *, is_simulated: bool) -> None:
+        """Refuse a simulated slot on a live ledger, and a live one on a simulated ledger."""
+        with self.reading() as connection:
+            self._require_mode(connection, is_simulated)
+
+    def done_at(self, slot: Slot, period: date) -> datetime | None:
+        """The instant at which a slot took its effects, or None if it has not."""
+        with self.reading() as connection:
+            return self.slot_effected_at(connection, slot, period)
+
+    def slot_effected_at(
+        self, connection: sa.Connection, slot: Slot, period: date
+    ) -> datetime | None:
+        """As `done_at`, inside a transaction."""
+        return connection.execute(
+            sa.select(schema.slots.c.effected_at).where(*self._slot(slot, period))
+        ).scalar()
+
+    def record_effects(
+        self, connection: sa.Connection, slot: Slot, period: date, due_at: datetime, now: datetime
+    ) -> None:
+        """Note, in the transaction of its effects, that a slot took them at `now`."""
+        connection.execute(
+            insert(schema.slots).values(
+                country=self.country, slot=slot, period=period, due_at=due_at, effected_at=now
+            )
+        )
+
+    def record_finished(self, slot: Slot, period: date, now: datetime) -> None:
+        """Note that a slot's mail was handled; the first time counts."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                schema.slots.update()
+                .where(*self._slot(slot, period), schema.slots.c.finished_at.is_(None))
+                .values(finished_at=now)
+            )
+
+    def _slot(self, slot: Slot, period: date) -> tuple[sa.ColumnElement[bool], ...]:
+        slots = schema.slots.c
+        return (slots.country == self.country, slots.slot == slot, slots.period == period)
+
+    def _mode(self, connection: sa.Connection) -> bool | None:
+        return connection.execute(
+            sa.select(schema.ledgers.c.is_simulated).where(
+                schema.ledgers.c.country == self.country
+            )
+        ).scalar()
+
+    def _require_mode(self, connection: sa.Connection, is_simulated: bool) -> None:
+        mode = self._mode(connection)
+        if mode is None or mode == is_simulated:
+            return
+        if mode:
+            raise LedgerError(
+                f"the ledger of {self.country} is simulated: it takes only slots with a time of "
+                "their own (--at); use another VIBES_HOME or database for a live one"
+            )
+        raise LedgerError(
+            f"the ledger of {self.country} is live: a simulated slot would back-date its notices; "
+            "use another VIBES_HOME or database to try things out"
+        )

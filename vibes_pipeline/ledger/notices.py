@@ -1,0 +1,196 @@
+"""Notices in the ledger: planned, then sent attempt by attempt (Rulebook §2; every row appended).
+
+Here belong what the outbox asks and records. A notice's state is its last attempt's outcome. What
+a mail says and how it travels is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.history import OPEN
+from vibes_pipeline.ledger.identity import notice_id
+from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
+
+ALERTS = frozenset({"weekly_alert", "late_alert"})
+
+
+@dataclass(frozen=True)
+class OpenNotice:
+    """A notice not accepted yet that still has something to say."""
+
+    notice_id: UUID
+    kind: str
+    is_alert: bool
+    period: date
+    seller_id: str
+    status: str
+    attempts: int
+    last_at: datetime | None
+    address_hash: str | None
+    unknowns: int
+    notice_hours: int
+    actions: tuple[UUID, ...]
+
+
+def plan_notices(
+    connection: sa.Connection,
+    *,
+    country: str,
+    kind: str,
+    period: date,
+    actions: Iterable[tuple[str, UUID]],
+    now: datetime,
+) -> None:
+    """One notice per seller about their actions, given as (seller, action) pairs."""
+    notices: dict[UUID, str] = {}
+    listed = []
+    for seller_id, action_id in actions:
+        notice = notice_id(country, kind, period, seller_id)
+        notices[notice] = seller_id
+        listed.append({"notice_id": notice, "action_id": action_id})
+    if not notices:
+        return
+    connection.execute(
+        insert(schema.notices),
+        [
+            {
+                "notice_id": notice,
+                "country": country,
+                "kind": kind,
+                "is_alert": kind in ALERTS,
+                "period": period,
+                "seller_id": seller_id,
+                "planned_at": now,
+            }
+            for notice, seller_id in notices.items()
+        ],
+    )
+    connection.execute(insert(schema.notice_actions), listed)
+
+
+def open_notices(ledger: Ledger) -> list[OpenNotice]:
+    """Notices not accepted yet, oldest first, each with the actions it still has to tell of.
+
+    An alert tells of actions that are proposed, any other notice of implemented ones; a notice
+    with none left has become pointless and is not among them.
+    """
+    n, na, s = schema.notice_states.c, schema.notice_actions.c, schema.action_states.c
+    to_tell = sa.or_(
+        sa.and_(n.is_alert, s.state.in_(OPEN)),
+        sa.and_(sa.not_(n.is_alert), s.state == "implemented"),
+    )
+    waiting = (
+        sa.select(
+            n.notice_id,
+            n.kind,
+            n.is_alert,
+            n.period,
+            n.seller_id,
+            n.status,
+            n.attempts,
+            n.last_at,
+            n.address_hash,
+            n.unknowns,
+            sa.func.max(s.notice_hours),
+            sa.func.array_agg(s.action_id),
+        )
+        .join(schema.notice_actions, na.notice_id == n.notice_id)
+        .join(schema.action_states, s.action_id == na.action_id)
+        .where(n.country == ledger.country, n.status != "sent", to_tell)
+        .group_by(*list(n))
+        .order_by(n.planned_at, n.notice_id)
+    )
+    with ledger.reading() as connection:
+        rows = connection.execute(waiting).fetchall()
+    return [OpenNotice(*row[:-1], tuple(row[-1])) for row in rows]
+
+
+def actions_told(ledger: Ledger, notice: OpenNotice) -> list[dict[str, Any]]:
+    """The actions a notice has to tell of, as rows of `action_states`."""
+    s = schema.action_states.c
+    with ledger.reading() as connection:
+        rows = connection.execute(
+            sa.select(schema.action_states)
+            .where(s.action_id.in_(notice.actions))
+            .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
+        ).mappings()
+        return [dict(row) for row in rows]
+
+
+@contextmanager
+def only_sender(ledger: Ledger) -> Iterator[None]:
+    """Hold the outbox for one sender; a dead sender's hold ends with its connection.
+
+    So an attempt found in `sending` by the holder was broken off, not going on elsewhere.
+    """
+    lock = sa.func.hashtext(OUTBOX_LOCK + ledger.country)
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(lock)))
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(lock)))
+
+
+def record_attempt(
+    ledger: Ledger,
+    notice: OpenNotice,
+    attempt: int,
+    status: str,
+    at: datetime,
+    *,
+    code: int | None = None,
+    detail: str | None = None,
+    address_hash: str | None = None,
+    slot_now: datetime | None = None,
+) -> bool:
+    """Append one row of an attempt; False if another sender was there first.
+
+    With `sent`, the alert's actions become `alerted` in the same transaction; the events bear the
+    slot's instant, the delivery the moment of the server's reply.
+    """
+    try:
+        with ledger.engine.begin() as connection:
+            connection.execute(
+                insert(schema.deliveries).values(
+                    notice_id=notice.notice_id,
+                    attempt=attempt,
+                    status=status,
+                    at=at,
+                    code=code,
+                    detail=detail,
+                    address_hash=address_hash,
+                )
+            )
+            if status == "sent" and notice.is_alert:
+                _record_alerted(connection, notice, slot_now or at)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _record_alerted(connection: sa.Connection, notice: OpenNotice, at: datetime) -> None:
+    s = schema.action_states.c
+    alerted = sa.select(
+        s.action_id,
+        sa.literal("alerted"),
+        sa.literal(at, schema.INSTANT),
+        sa.literal("alert accepted"),
+        sa.literal(notice.notice_id, schema.notices.c.notice_id.type),
+    ).where(s.action_id.in_(notice.actions), s.state == "proposed")
+    connection.execute(
+        insert(schema.action_events).from_select(
+            ["action_id", "state", "at", "cause", "notice_id"], alerted
+        )
+    )

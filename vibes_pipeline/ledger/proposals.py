@@ -1,0 +1,266 @@
+"""The frozen proposal: a cycle's decisions as actions, hashed, recorded once (Rulebook §2, §12)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.ledger import identity, schema
+from vibes_pipeline.ledger.history import OPEN, last_event
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import plan_notices
+
+# Columns of a decision that the ledger has columns for; every other one is evidence.
+ACTION_COLUMNS = (
+    "seller_id",
+    "sku",
+    "order_number",
+    "order_item_id",
+    "amount",
+    "band",
+    "daily_order_limit",
+    "pending_to_shipped_limit",
+    "grounds",
+    "occurrence",
+    "event_at",
+)
+
+# They do not outlive their cycle: the next one decides anew (Rulebook §2).
+CYCLE_BOUND_RULES = ("order_regulation", "sales_regulation", "product_delisting")
+
+Action = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every action of a proposal shares."""
+
+    country: str
+    cycle: date
+    currency: str
+    policy_version: str
+    notice_hours: int
+
+
+@dataclass(frozen=True)
+class FrozenCycle:
+    """A proposal as it stands in the ledger."""
+
+    cycle: date
+    frozen_at: datetime
+    proposal_hash: str
+    actions: int
+    policy_version: str
+
+
+def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]:
+    """One action per row of a decision; columns the ledger does not have become its evidence."""
+    subject = identity.subject_column(rule)
+    evidence_columns = [c for c in decisions.columns if c not in ACTION_COLUMNS]
+    made = []
+    for row in decisions.iter_rows(named=True):
+        action_id = identity.action_id(terms.country, rule, terms.cycle, row[subject])
+        made.append(
+            {
+                "action_id": action_id,
+                "reference": identity.reference(terms.country, action_id),
+                "country": terms.country,
+                "rule": rule,
+                "cycle": terms.cycle,
+                "currency": None if row.get("amount") is None else terms.currency,
+                "notice_hours": terms.notice_hours,
+                "policy_version": terms.policy_version,
+                **{column: row.get(column) for column in ACTION_COLUMNS},
+                "evidence": {column: _as_json(row[column]) for column in evidence_columns},
+            }
+        )
+    return made
+
+
+def proposal_hash(actions: Iterable[Action]) -> str:
+    """SHA-256 over the actions in the order of their ids, each in one canonical form."""
+    digest = hashlib.sha256()
+    for action in sorted(actions, key=lambda a: str(a["action_id"])):
+        plain = {name: _as_json(action[name]) for name in schema.actions.c.keys()}
+        digest.update(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def frozen_cycle(ledger: Ledger, cycle: date) -> FrozenCycle | None:
+    """The frozen proposal of a cycle, or None while it is not decided."""
+    with ledger.reading() as connection:
+        return _frozen(connection, ledger.country, cycle)
+
+
+def freeze(
+    ledger: Ledger,
+    actions: Sequence[Action],
+    reviews: pl.DataFrame,
+    terms: Terms,
+    *,
+    policy_content: str,
+    seen_event: int,
+    due_at: datetime,
+    now: datetime,
+    is_simulated: bool,
+) -> FrozenCycle:
+    """Record a cycle's proposal and plan its alerts, in one transaction; once, ever.
+
+    A cycle frozen before is given back unchanged. Regulations of earlier cycles that were not
+    implemented expire. Raises `LedgerError` when a later cycle is frozen already, or when the
+    ledger has changed since `seen_event`, the newest event that the decisions knew of.
+    """
+    with ledger.writing(is_simulated=is_simulated, now=now) as connection:
+        if before := _frozen(connection, terms.country, terms.cycle):
+            return before
+        _refuse_disorder(connection, terms, seen_event)
+        _expire_regulations(connection, terms, now)
+        connection.execute(
+            insert(schema.policies)
+            .values(
+                policy_version=terms.policy_version,
+                country=terms.country,
+                content=policy_content,
+                recorded_at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+        frozen = FrozenCycle(
+            terms.cycle, now, proposal_hash(actions), len(actions), terms.policy_version
+        )
+        connection.execute(
+            insert(schema.cycles).values(
+                country=terms.country,
+                cycle=frozen.cycle,
+                frozen_at=frozen.frozen_at,
+                proposal_hash=frozen.proposal_hash,
+                actions=frozen.actions,
+                policy_version=frozen.policy_version,
+            )
+        )
+        record_proposed(connection, actions, now, cause="decided")
+        plan_notices(
+            connection,
+            country=terms.country,
+            kind="weekly_alert",
+            period=terms.cycle,
+            actions=[(a["seller_id"], a["action_id"]) for a in actions],
+            now=now,
+        )
+        if not reviews.is_empty():
+            connection.execute(
+                insert(schema.account_reviews),
+                [
+                    {"country": terms.country, "cycle": terms.cycle, **row}
+                    for row in reviews.iter_rows(named=True)
+                ],
+            )
+        ledger.record_effects(connection, Slot.WEEKLY_ALERT, terms.cycle, due_at, now)
+        return frozen
+
+
+def record_proposed(
+    connection: sa.Connection, actions: Sequence[Action], now: datetime, *, cause: str
+) -> None:
+    """Append actions, each with its first event."""
+    if not actions:
+        return
+    connection.execute(insert(schema.actions), list(actions))
+    connection.execute(
+        insert(schema.action_events),
+        [
+            {"action_id": a["action_id"], "state": "proposed", "at": now, "cause": cause}
+            for a in actions
+        ],
+    )
+
+
+def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
+    """Whether the ledger's actions of the cycle still make the hash they were frozen with."""
+    with ledger.reading() as connection:
+        rows = connection.execute(
+            sa.select(schema.actions).where(
+                schema.actions.c.country == ledger.country,
+                schema.actions.c.cycle == frozen.cycle,
+                schema.actions.c.rule.not_in(
+                    ("late_pending_cancellation", "late_ready_to_ship_cancellation")
+                ),
+            )
+        ).mappings()
+        return proposal_hash(list(rows)) == frozen.proposal_hash
+
+
+def _frozen(connection: sa.Connection, country: str, cycle: date) -> FrozenCycle | None:
+    c = schema.cycles.c
+    row = connection.execute(
+        sa.select(c.cycle, c.frozen_at, c.proposal_hash, c.actions, c.policy_version).where(
+            c.country == country, c.cycle == cycle
+        )
+    ).one_or_none()
+    return FrozenCycle(*row) if row else None
+
+
+def _refuse_disorder(connection: sa.Connection, terms: Terms, seen_event: int) -> None:
+    newest = connection.execute(
+        sa.select(sa.func.max(schema.cycles.c.cycle)).where(
+            schema.cycles.c.country == terms.country
+        )
+    ).scalar()
+    if newest is not None and newest > terms.cycle:
+        raise LedgerError(
+            f"cycle {terms.cycle} comes before {newest}, which is frozen already: cycles are "
+            "decided in order; replay history on an empty ledger (another VIBES_HOME or database)"
+        )
+    if last_event(connection, terms.country) != seen_event:
+        raise LedgerError(
+            f"the ledger changed while cycle {terms.cycle} was being decided; run the slot again"
+        )
+
+
+def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) -> None:
+    states = schema.action_states.c
+    expired = sa.select(
+        states.action_id,
+        sa.literal("expired"),
+        sa.literal(now, schema.INSTANT),
+        sa.literal(f"not implemented when {terms.cycle} was frozen"),
+    ).where(
+        states.country == terms.country,
+        states.cycle < terms.cycle,
+        states.rule.in_(CYCLE_BOUND_RULES),
+        states.state.in_(OPEN),
+    )
+    connection.execute(
+        insert(schema.action_events).from_select(["action_id", "state", "at", "cause"], expired)
+    )
+
+
+def _as_json(value: object) -> Any:
+    """Decimals and times as text, so that a value reads the same before and after the database."""
+    match value:
+        case Decimal():
+            # 2.5000 of a computation and 2.50 of a column are one value.
+            return format(value.normalize(), "f")
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case Mapping():
+            return {key: _as_json(inner) for key, inner in value.items()}
+        case _:
+            return value

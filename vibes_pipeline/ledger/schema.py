@@ -1,0 +1,185 @@
+"""The ledger's tables and views as SQLAlchemy names them, for building statements.
+
+What creates them, with their constraints and triggers, is `migrations`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
+
+metadata = sa.MetaData(schema="ledger")
+
+INSTANT = TIMESTAMP(timezone=True)
+MONEY = sa.Numeric(14, 2)
+
+ledgers = sa.Table(
+    "ledgers",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("is_simulated", sa.Boolean, nullable=False),
+    sa.Column("opened_at", INSTANT, nullable=False),
+)
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    sa.Column("policy_version", sa.Text, primary_key=True),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("recorded_at", INSTANT, nullable=False),
+)
+
+cycles = sa.Table(
+    "cycles",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("cycle", sa.Date, primary_key=True),
+    sa.Column("frozen_at", INSTANT, nullable=False),
+    sa.Column("proposal_hash", sa.Text, nullable=False),
+    sa.Column("actions", sa.Integer, nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False),
+)
+
+slots = sa.Table(
+    "slots",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("slot", sa.Text, primary_key=True),
+    sa.Column("period", sa.Date, primary_key=True),
+    sa.Column("due_at", INSTANT, nullable=False),
+    sa.Column("effected_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    sa.Column("outcome", sa.Text, nullable=False, server_default="done"),
+    sa.Column("detail", sa.Text),
+)
+
+
+def _action_columns() -> list[sa.Column[object]]:
+    return [
+        sa.Column("action_id", UUID, primary_key=True),
+        sa.Column("reference", sa.Text, nullable=False),
+        sa.Column("country", sa.Text, nullable=False),
+        sa.Column("rule", sa.Text, nullable=False),
+        sa.Column("cycle", sa.Date, nullable=False),
+        sa.Column("seller_id", sa.Text, nullable=False),
+        sa.Column("sku", sa.Text),
+        sa.Column("order_number", sa.Text),
+        sa.Column("order_item_id", sa.Text),
+        sa.Column("amount", MONEY),
+        sa.Column("currency", sa.Text),
+        sa.Column("band", sa.Integer),
+        sa.Column("daily_order_limit", sa.Integer),
+        sa.Column("pending_to_shipped_limit", sa.Integer),
+        sa.Column("grounds", sa.Text),
+        sa.Column("occurrence", sa.Integer),
+        sa.Column("event_at", INSTANT),
+        sa.Column("notice_hours", sa.Integer, nullable=False),
+        sa.Column("evidence", JSONB, nullable=False),
+        sa.Column("policy_version", sa.Text, nullable=False),
+    ]
+
+
+actions = sa.Table("actions", metadata, *_action_columns())
+
+action_events = sa.Table(
+    "action_events",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("action_id", UUID, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("claim_id", sa.Text),
+    sa.Column("notice_id", UUID),
+)
+
+postings = sa.Table(
+    "postings",
+    metadata,
+    sa.Column("posting_id", UUID, primary_key=True),
+    sa.Column("action_id", UUID, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("amount", MONEY, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("posted_at", INSTANT, nullable=False),
+    sa.Column("statement_period", sa.Date, nullable=False),
+    sa.Column("claim_id", sa.Text),
+)
+
+
+def _notice_columns() -> list[sa.Column[object]]:
+    return [
+        sa.Column("notice_id", UUID, primary_key=True),
+        sa.Column("country", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("is_alert", sa.Boolean, nullable=False),
+        sa.Column("period", sa.Date, nullable=False),
+        sa.Column("seller_id", sa.Text, nullable=False),
+        sa.Column("planned_at", INSTANT, nullable=False),
+    ]
+
+
+notices = sa.Table("notices", metadata, *_notice_columns())
+
+notice_actions = sa.Table(
+    "notice_actions",
+    metadata,
+    sa.Column("notice_id", UUID, primary_key=True),
+    sa.Column("action_id", UUID, primary_key=True),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("notice_id", UUID, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.Column("code", sa.Integer),
+    sa.Column("detail", sa.Text),
+    sa.Column("address_hash", sa.Text),
+)
+
+account_reviews = sa.Table(
+    "account_reviews",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("cycle", sa.Date, primary_key=True),
+    sa.Column("seller_id", sa.Text, primary_key=True),
+    sa.Column("quality_returns", sa.Integer, nullable=False),
+    sa.Column("dropoff_failures", sa.Integer, nullable=False),
+    sa.Column("counterfeits", sa.Integer, nullable=False),
+)
+
+TABLES = frozenset(metadata.tables)
+
+# Views --------------------------------------------------------------------------------------------
+
+action_states = sa.Table(
+    "action_states",
+    metadata,
+    *_action_columns(),
+    sa.Column("state", sa.Text),
+    sa.Column("proposed_at", INSTANT),
+    sa.Column("alerted_at", INSTANT),
+    sa.Column("implemented_at", INSTANT),
+    sa.Column("reversed_at", INSTANT),
+    sa.Column("withdrawn_at", INSTANT),
+    sa.Column("expired_at", INSTANT),
+    sa.Column("cause", sa.Text),
+    sa.Column("claim_id", sa.Text),
+)
+
+notice_states = sa.Table(
+    "notice_states",
+    metadata,
+    *_notice_columns(),
+    sa.Column("status", sa.Text),
+    sa.Column("attempts", sa.Integer),
+    sa.Column("last_at", INSTANT),
+    sa.Column("code", sa.Integer),
+    sa.Column("detail", sa.Text),
+    sa.Column("address_hash", sa.Text),
+    sa.Column("unknowns", sa.Integer),
+)

@@ -1,0 +1,116 @@
+"""Sending what the ledger has planned: the outbox put together from warehouse, policy and settings.
+
+Addresses and names are read fresh from the warehouse at each delivery, so a mended address is used
+at once; what a mail tells of comes from the ledger alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from vibes_pipeline.clock import Clock
+from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import OpenNotice, actions_told
+from vibes_pipeline.notices.compose import compose, programme
+from vibes_pipeline.notices.content import Notice, NoticeAction
+from vibes_pipeline.notices.outbox import Outbox
+from vibes_pipeline.notices.transports import transport_for
+from vibes_pipeline.settings import Settings
+from vibes_pipeline.slot_run import SlotRun
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Names and addresses as the warehouse has them now; seller text, hostile."""
+
+    shop_names: Mapping[str, str]
+    addresses: Mapping[str, str | None]
+    product_names: Mapping[str, str | None]
+
+
+def read_directory(run: SlotRun) -> Directory:
+    """Read the sellers and products of the warehouse as of the slot."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = replace(run.inputs(), folder=Path(folder))
+        for model in closure(["warehouse.sellers", "warehouse.products"]):
+            run.engine.materialize(model, inputs)
+        sellers = run.engine.read(load_models()["warehouse.sellers"], inputs)
+        products = run.engine.read(load_models()["warehouse.products"], inputs)
+    return Directory(
+        shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
+        addresses=dict(sellers.select("seller_id", "email").iter_rows()),
+        product_names=dict(products.select("sku", "product_name").iter_rows()),
+    )
+
+
+def deliver_notices(
+    run: SlotRun,
+    ledger: Ledger,
+    clock: Clock,
+    settings: Settings,
+    progress: Callable[[], None] = lambda: None,
+) -> Counter[str]:
+    """Attempt every open notice that is due; give how many ended in which status.
+
+    Raises `MailError` when the mail server cannot be reached; nothing is lost by that.
+    """
+    directory = read_directory(run)
+    outbox = Outbox(
+        ledger=ledger,
+        transport=transport_for(
+            smtp_url=settings.smtp_url,
+            mail_catcher_url=settings.mail_catcher_url,
+            is_simulated=run.is_simulated,
+            maildir_path=settings.maildir,
+        ),
+        render=_Letters(run, ledger, directory, settings.sender),
+        addresses=directory.addresses,
+        clock=clock,
+        slot_now=run.now,
+    )
+    return outbox.deliver(progress)
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """Words one notice as of the instant of its attempt."""
+
+    run: SlotRun
+    ledger: Ledger
+    directory: Directory
+    sender: str
+
+    def __call__(self, notice: OpenNotice, at: datetime) -> EmailMessage:
+        policy = self.run.policy
+        told = actions_told(self.ledger, notice)
+        content = Notice(
+            notice_id=notice.notice_id,
+            kind=notice.kind,
+            country=policy.country,
+            period=notice.period,
+            seller_id=notice.seller_id,
+            shop_name=self.directory.shop_names.get(notice.seller_id, notice.seller_id),
+            address=self.directory.addresses.get(notice.seller_id),
+            actions=[self._action(row) for row in told],
+            # As of this attempt: a late alert takes effect later (Rulebook §2).
+            takes_effect_at=(
+                policy.slot_calendar.takes_effect_at(at, notice.notice_hours)
+                if notice.is_alert
+                else None
+            ),
+            implemented_at=None if notice.is_alert else told[0]["implemented_at"],
+        )
+        return compose(content, programme(policy, notice.period), self.sender, at)
+
+    def _action(self, row: Mapping[str, Any]) -> NoticeAction:
+        given = {name: row[name] for name in NoticeAction.__dataclass_fields__ if name in row}
+        name = self.directory.product_names.get(row["sku"]) if row["sku"] else None
+        return NoticeAction(product_name=name, **given)

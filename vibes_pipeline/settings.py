@@ -1,0 +1,59 @@
+"""The environment, read in one place; the variables are documented in the README.
+
+Secrets (the passwords inside the two URLs) are kept out of every representation and error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_SENDER = "VIBES <vibes@marketplace.example>"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where state lives, which warehouse, servers and policy to use; paths are absolute."""
+
+    home: Path
+    warehouse: Path
+    postgres_url: str | None = field(repr=False)
+    smtp_url: str | None = field(repr=False)
+    mail_catcher_url: str | None = field(repr=False)
+    sender: str
+    country: str
+    policy: Path | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read `VIBES_*`; an empty variable counts as unset."""
+        given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
+        home = Path(given.get("VIBES_HOME", "var")).resolve()
+        policy = given.get("VIBES_POLICY")
+        return cls(
+            home=home,
+            warehouse=Path(given.get("VIBES_WAREHOUSE", home / "warehouse.duckdb")).resolve(),
+            postgres_url=given.get("VIBES_POSTGRES_URL"),
+            smtp_url=given.get("VIBES_SMTP_URL"),
+            mail_catcher_url=given.get("VIBES_MAIL_CATCHER_URL"),
+            sender=given.get("VIBES_MAIL_FROM", DEFAULT_SENDER),
+            country=given.get("VIBES_COUNTRY", "ng").lower(),
+            policy=Path(policy).resolve() if policy else None,
+        )
+
+    @property
+    def lake(self) -> Path:
+        """The folder of Parquet partitions."""
+        return self.home / "lake"
+
+    @property
+    def maildir(self) -> Path:
+        """Where mail goes without a mail server."""
+        return self.home / "mail"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's home; its storage is the ledger's PostgreSQL."""
+        return self.home / "dagster"

@@ -1,0 +1,120 @@
+"""One slot at one instant: its period, its `now`, its policy, its partitions (Rulebook §2).
+
+Here belongs what every step of a slot needs to know. What the steps do is in `weekly` and, for
+mail, in `notices.outbox`; none of this knows Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vibes_pipeline.calendar import ObservedWeek, Slot
+from vibes_pipeline.clock import Clock
+from vibes_pipeline.engine.duckdb import DuckDBEngine, Inputs, Parameter
+from vibes_pipeline.errors import UsageError
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.tables import policy_tables
+from vibes_pipeline.warehouse.source import Warehouse
+
+if TYPE_CHECKING:
+    from vibes_pipeline.settings import Settings
+
+# No item is that new: a working set from here on holds only items wanted by name.
+NO_HORIZON = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class SlotRun:
+    """A slot of a period, as of `now`."""
+
+    slot: Slot
+    period: date
+    now: datetime
+    is_simulated: bool
+    policy: Policy
+    engine: DuckDBEngine = field(repr=False)
+    folder: Path
+
+    @classmethod
+    def begin(
+        cls, slot: Slot, period: date, clock: Clock, policy: Policy, settings: Settings
+    ) -> SlotRun:
+        """Fix the slot's instant; `UsageError` when the slot is not due yet."""
+        now = clock.now().astimezone(policy.time_zone)
+        due_at = policy.slot_calendar.due_at(slot, period)
+        if now < due_at:
+            raise UsageError(
+                f"{slot} of {period} is due {due_at:%Y-%m-%d %H:%M}; it is {now:%Y-%m-%d %H:%M}"
+            )
+        return cls(
+            slot=slot,
+            period=period,
+            now=now,
+            is_simulated=clock.is_simulated,
+            policy=policy,
+            engine=DuckDBEngine(Warehouse(settings.warehouse)),
+            folder=settings.lake / policy.country / slot / period.isoformat(),
+        )
+
+    @property
+    def due_at(self) -> datetime:
+        """When the slot was due; `now` is later when it was missed."""
+        return self.policy.slot_calendar.due_at(self.slot, self.period)
+
+    @property
+    def week(self) -> ObservedWeek:
+        """The observed week of a weekly slot."""
+        return ObservedWeek(self.period, self.policy.time_zone)
+
+    def inputs(
+        self, *, first_cycle: date | None = None, horizon: datetime | None = None
+    ) -> Inputs:
+        """What the models of this slot run on.
+
+        `first_cycle` is the first one this ledger has run, by default this one; `horizon` is how
+        far back the working set reaches, by default as far as any weekly rule looks.
+        """
+        parameters: dict[str, Parameter] = {
+            "country": self.policy.country,
+            "now": self.now,
+            "cycle": self.period,
+            "week_start": self.week.start,
+            "week_end": self.week.end,
+            "first_cycle": min(first_cycle or self.period, self.period),
+            "horizon": horizon or self._horizon,
+        }
+        return Inputs(self.folder, self.policy.time_zone, parameters, self._policy_tables)
+
+    @cached_property
+    def _policy_tables(self) -> Mapping[str, object]:
+        return policy_tables(self.policy)
+
+    @cached_property
+    def _horizon(self) -> datetime:
+        """The earliest time of an item that a weekly rule may look at.
+
+        The rules look back so many days from the observed week; an item whose deadline falls on
+        the earliest of them entered its state up to the fulfilment clock's hours before.
+        """
+        monday, week = self.period, timedelta(weeks=1)
+        earliest = min(
+            monday - timedelta(days=self.policy.late_data.late_arrival_days.on(monday)),
+            monday + week - timedelta(days=self.policy.sales_regulation.rejection_window_days.on(monday)),
+            monday + week - week * self.policy.order_regulation.window_weeks.on(monday),
+            monday - week,
+        )
+        calendar = self.policy.calendar
+        calendar.require(earliest)
+        calendar.require(self.policy.local_date(self.now))
+        clock_seconds = 3600 * self.policy.fulfilment.hours.on(monday)
+        days = calendar.days()
+        first = (earliest - days[0].day).days
+        start = first
+        while start > 0 and days[first].clock_before - days[start].clock_before < clock_seconds:
+            start -= 1
+        return days[start].starts_at

@@ -1,0 +1,48 @@
+"""How far the warehouse's tables are complete, and the gate that asks for it (Rulebook §13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from vibes_pipeline.errors import StaleWarehouse
+from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
+from vibes_pipeline.warehouse.source import Warehouse
+
+
+def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None:
+    """Per table that is there, up to when it is complete; None where the warehouse does not say."""
+    tables = warehouse.tables()
+    if LOADS.name not in tables:
+        return None
+    with duckdb.connect() as connection:
+        warehouse.mount(connection)
+        rows = connection.execute(
+            "SELECT table_name, max(loaded_through) FROM raw.loads GROUP BY table_name"
+        ).fetchall()
+    known = dict(rows)
+    return {name: known.get(name) for name in RAW_TABLES if name in tables}
+
+
+def require_complete(warehouse: Warehouse, through: datetime, time_zone: ZoneInfo) -> bool:
+    """Raise `StaleWarehouse` naming the tables not complete through the instant.
+
+    False when the warehouse has no `raw.loads`: then nobody knows.
+    """
+    loads = loaded_through(warehouse)
+    if loads is None:
+        return False
+    stale = {name: at for name, at in loads.items() if at is None or at < through}
+    if stale:
+        tables = ", ".join(
+            f"raw.{name} ({'no entry' if at is None else f'{at.astimezone(time_zone):%Y-%m-%d %H:%M}'})"
+            for name, at in stale.items()
+        )
+        raise StaleWarehouse(
+            f"the warehouse is not complete through {through.astimezone(time_zone):%Y-%m-%d %H:%M}: "
+            f"{tables}; load it and run the slot again"
+        )
+    return True

@@ -1,0 +1,134 @@
+"""Opening the order warehouse: read-only, only while it is read, a busy file retried.
+
+DuckDB lets one process write a file and locks out readers meanwhile, and the reverse. So the file
+is attached for one query at a time; while its loader writes, we wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES, RawTable
+
+PATIENCE_SECONDS = 180.0
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A DuckDB file with a schema `raw`, or a folder with a Parquet file or folder per table."""
+
+    path: Path
+    patience_seconds: float = PATIENCE_SECONDS
+
+    def mount(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make `raw.*` views on the connection, of exactly the contract's columns.
+
+        An optional table that is absent is an empty view. Raises `WarehouseError` that names what
+        is missing or of a wrong type, or says that the file stayed busy.
+        """
+        if not self.path.exists():
+            raise WarehouseError(
+                f"there is no warehouse at {self.path}; set VIBES_WAREHOUSE to a DuckDB file or a "
+                "folder of Parquet, or make one with `vibes generate`"
+            )
+        origins = self._parquet() if self.path.is_dir() else self._attach(connection)
+        connection.execute("CREATE SCHEMA raw")
+        for table in (*RAW_TABLES.values(), LOADS):
+            origin = origins.get(table.name)
+            if origin is None and not table.is_optional:
+                raise WarehouseError(f"{self.path} has no table raw.{table.name}; Rulebook §13 names it")
+            columns = (
+                ", ".join(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in table.columns.items())
+                if origin is None
+                else ", ".join(table.columns)
+            )
+            source = "(SELECT 1) WHERE FALSE" if origin is None else origin
+            if origin is not None:
+                self._check(connection, table, origin)
+            connection.execute(f"CREATE VIEW raw.{table.name} AS SELECT {columns} FROM {source}")
+
+    def has_loads(self) -> bool:
+        """Whether the warehouse says up to when its tables are complete."""
+        return LOADS.name in self.tables()
+
+    def tables(self) -> frozenset[str]:
+        """The names of the contract's tables that are there."""
+        if self.path.is_dir():
+            return frozenset(self._parquet())
+        with duckdb.connect() as connection:
+            return frozenset(self._attach(connection))
+
+    def _parquet(self) -> Mapping[str, str]:
+        origins = {}
+        for name in (*RAW_TABLES, LOADS.name):
+            file, folder = self.path / f"{name}.parquet", self.path / name
+            if file.is_file():
+                origins[name] = f"read_parquet({_literal(file)})"
+            elif folder.is_dir():
+                origins[name] = f"read_parquet({_literal(folder / '**' / '*.parquet')})"
+        return origins
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
+        waited, pause = 0.0, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                connection.execute(f"ATTACH {_literal(self.path)} AS order_warehouse (READ_ONLY)")
+                break
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise WarehouseError(
+                        f"{self.path} cannot be read as a DuckDB file: {_first_line(error)}"
+                    ) from None
+                if waited >= self.patience_seconds:
+                    raise WarehouseError(
+                        f"{self.path} stayed locked by another process for {waited:.0f} seconds; let "
+                        "its loader finish, or have it rename a fresh file into place"
+                    ) from None
+                time.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    f"{self.path} cannot be read as a DuckDB file: {_first_line(error)}"
+                ) from None
+        rows = connection.execute(
+            "SELECT table_name FROM duckdb_tables() "
+            "WHERE database_name = 'order_warehouse' AND schema_name = 'raw' "
+            "UNION ALL SELECT view_name FROM duckdb_views() "
+            "WHERE database_name = 'order_warehouse' AND schema_name = 'raw'"
+        ).fetchall()
+        return {name: f'order_warehouse.raw."{name}"' for (name,) in rows}
+
+    def _check(
+        self, connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str
+    ) -> None:
+        try:
+            rows = connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"raw.{table.name} in {self.path} cannot be read: {_first_line(error)}"
+            ) from None
+        found = {name: type_ for name, type_, *_ in rows}
+        for name, type_ in table.columns.items():
+            if name not in found:
+                raise WarehouseError(f"raw.{table.name} in {self.path} has no column {name} {type_}")
+            if found[name] != type_:
+                raise WarehouseError(
+                    f"raw.{table.name}.{name} in {self.path} is {found[name]}; it must be {type_}"
+                )
+
+
+def _literal(path: Path) -> str:
+    """A path as an SQL string; DuckDB takes no parameters where files are named."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")

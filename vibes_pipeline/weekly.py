@@ -1,0 +1,158 @@
+"""The weekly cycle, step by step: decide, freeze, look evidence up again, implement (Rulebook §2).
+
+Each step is one function over a `SlotRun`; Dagster's assets call them, and so may a test.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import polars as pl
+
+from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.errors import TooManyBadRows
+from vibes_pipeline.ledger import history
+from vibes_pipeline.ledger.implementation import Implementation, implement
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.proposals import (
+    Action,
+    FrozenCycle,
+    Terms,
+    actions_of,
+    freeze,
+    frozen_cycle,
+)
+from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
+from vibes_pipeline.warehouse import freshness
+
+# The rules a weekly proposal is made of, each decided by `sql/decisions/<rule>s.sql`.
+WEEKLY_RULES = (
+    "order_regulation",
+    "out_of_stock_charge",
+    "late_fulfilment_charge",
+    "returns_charge",
+    "dropoff_qc_charge",
+    "counterfeit_charge",
+    "sales_regulation",
+    "product_delisting",
+    "account_delisting",
+)
+EVIDENCE = "enforcement.evidence_gone"
+
+
+def decision(rule: str) -> Model:
+    """The model that decides a rule."""
+    return load_models()[f"decisions.{rule}s"]
+
+
+def weekly_models() -> tuple[Model, ...]:
+    """Every model of the weekly alert, each after those it reads."""
+    targets = [decision(rule).relation for rule in WEEKLY_RULES]
+    return closure(
+        [*targets, "decisions.account_reviews", "warehouse.quarantine", "warehouse.bad_row_share"]
+    )
+
+
+def require_fresh(run: SlotRun) -> None:
+    """Stop before anything is done unless every table is complete through the observed week."""
+    freshness.require_complete(run.engine.warehouse, run.week.end, run.policy.time_zone)
+
+
+def take_history(run: SlotRun, ledger: Ledger) -> history.History:
+    """Snapshot the ledger beside the slot's partitions, where the models read it."""
+    taken = history.take(ledger)
+    inputs = run.inputs()
+    for name, frame in taken.frames.items():
+        file = inputs.partition(f"ledger.{name}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(file)
+    facts = pl.DataFrame(
+        {"last_event": [taken.last_event], "first_cycle": [taken.first_cycle]},
+        schema={"last_event": pl.Int64, "first_cycle": pl.Date},
+    )
+    facts.write_parquet(inputs.partition("ledger.facts"))
+    return taken
+
+
+def compute(run: SlotRun, model: Model) -> pl.DataFrame:
+    """Run one model of the weekly alert over the history taken; give its rows."""
+    facts = pl.read_parquet(run.inputs().partition("ledger.facts")).row(0, named=True)
+    inputs = run.inputs(first_cycle=facts["first_cycle"])
+    run.engine.materialize(model, inputs)
+    return run.engine.read(model, inputs)
+
+
+def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
+    """(rows, bad rows) of the observed week; `TooManyBadRows` over the policy's limit."""
+    share = run.engine.read(load_models()["warehouse.bad_row_share"], run.inputs())
+    rows, bad = share.row(0)
+    limit = run.policy.warehouse.bad_row_limit_pct.on(run.period)
+    if 100 * bad > limit * rows:
+        raise TooManyBadRows(
+            f"{bad} of the {rows} order items of the week of {run.period} are bad, more than "
+            f"{limit.normalize():f}%: mend the warehouse (`vibes export quarantine` lists them), or "
+            "set warehouse.bad_row_limit_pct in a policy of your own"
+        )
+    return rows, bad
+
+
+def proposal(run: SlotRun) -> list[Action]:
+    """The cycle's actions as the decisions have them, of every rule."""
+    terms = _terms(run)
+    return [
+        action
+        for rule in WEEKLY_RULES
+        for action in actions_of(rule, run.engine.read(decision(rule), run.inputs()), terms)
+    ]
+
+
+def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
+    """Record the decisions as the cycle's frozen proposal and plan its alerts; once, ever."""
+    if before := frozen_cycle(ledger, run.period):
+        return before
+    require_few_bad_rows(run)
+    facts = pl.read_parquet(run.inputs().partition("ledger.facts")).row(0, named=True)
+    return freeze(
+        ledger,
+        proposal(run),
+        run.engine.read(load_models()["decisions.account_reviews"], run.inputs()),
+        _terms(run),
+        policy_content=run.policy.text,
+        seen_event=facts["last_event"],
+        due_at=run.due_at,
+        now=run.now,
+        is_simulated=run.is_simulated,
+    )
+
+
+def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
+    """Charges not yet implemented whose event the warehouse no longer holds (column `action_id`)."""
+    take_history(run, ledger)
+    inputs = run.inputs(horizon=NO_HORIZON)
+    for model in closure([EVIDENCE]):
+        run.engine.materialize(model, inputs)
+    return run.engine.read(load_models()[EVIDENCE], inputs)
+
+
+def implement_alerted(run: SlotRun, ledger: Ledger) -> Implementation:
+    """Implement what was alerted in time, but for what has lost its evidence."""
+    gone = run.engine.read(load_models()[EVIDENCE], run.inputs())["action_id"]
+    return implement(
+        ledger,
+        run.period,
+        [UUID(action) for action in gone],
+        time_zone=run.policy.time_zone,
+        due_at=run.due_at,
+        now=run.now,
+        is_simulated=run.is_simulated,
+    )
+
+
+def _terms(run: SlotRun) -> Terms:
+    return Terms(
+        country=run.policy.country,
+        cycle=run.period,
+        currency=run.policy.currency,
+        policy_version=run.policy.version,
+        notice_hours=run.policy.notice.notice_hours.on(run.period),
+    )
