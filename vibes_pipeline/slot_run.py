@@ -6,23 +6,17 @@ mail, in `notices.outbox`; none of this knows Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vibes_pipeline.calendar import ObservedWeek, Slot
-from vibes_pipeline.clock import Clock
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Inputs, Parameter
+from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
+from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.source import Warehouse
-
-if TYPE_CHECKING:
-    from vibes_pipeline.settings import Settings
 
 # No item is that new: a working set from here on holds only items wanted by name.
 NO_HORIZON = datetime(9999, 1, 1, tzinfo=UTC)
@@ -38,14 +32,20 @@ class SlotRun:
     is_simulated: bool
     policy: Policy
     engine: DuckDBEngine = field(repr=False)
-    folder: Path
 
     @classmethod
     def begin(
-        cls, slot: Slot, period: date, clock: Clock, policy: Policy, settings: Settings
+        cls,
+        slot: Slot,
+        period: date,
+        policy: Policy,
+        settings: Settings,
+        *,
+        now: datetime,
+        is_simulated: bool,
     ) -> SlotRun:
-        """Fix the slot's instant; `UsageError` when the slot is not due yet."""
-        now = clock.now().astimezone(policy.time_zone)
+        """The slot of a period at its one instant; `UsageError` when it is not due yet."""
+        now = now.astimezone(policy.time_zone)
         due_at = policy.slot_calendar.due_at(slot, period)
         if now < due_at:
             raise UsageError(
@@ -55,10 +55,14 @@ class SlotRun:
             slot=slot,
             period=period,
             now=now,
-            is_simulated=clock.is_simulated,
+            is_simulated=is_simulated,
             policy=policy,
-            engine=DuckDBEngine(Warehouse(settings.warehouse)),
-            folder=settings.lake / policy.country / slot / period.isoformat(),
+            engine=DuckDBEngine(
+                warehouse=Warehouse(settings.warehouse),
+                folder=settings.lake / policy.country / slot / period.isoformat(),
+                time_zone=policy.time_zone,
+                policy=policy_tables(policy),
+            ),
         )
 
     @property
@@ -71,15 +75,15 @@ class SlotRun:
         """The observed week of a weekly slot."""
         return ObservedWeek(self.period, self.policy.time_zone)
 
-    def inputs(
+    def parameters(
         self, *, first_cycle: date | None = None, horizon: datetime | None = None
-    ) -> Inputs:
-        """What the models of this slot run on.
+    ) -> Parameters:
+        """What the models of this slot take.
 
         `first_cycle` is the first one this ledger has run, by default this one; `horizon` is how
         far back the working set reaches, by default as far as any weekly rule looks.
         """
-        parameters: dict[str, Parameter] = {
+        return {
             "country": self.policy.country,
             "now": self.now,
             "cycle": self.period,
@@ -88,11 +92,6 @@ class SlotRun:
             "first_cycle": min(first_cycle or self.period, self.period),
             "horizon": horizon or self._horizon,
         }
-        return Inputs(self.folder, self.policy.time_zone, parameters, self._policy_tables)
-
-    @cached_property
-    def _policy_tables(self) -> Mapping[str, object]:
-        return policy_tables(self.policy)
 
     @cached_property
     def _horizon(self) -> datetime:

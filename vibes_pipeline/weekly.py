@@ -9,18 +9,20 @@ from uuid import UUID
 
 import polars as pl
 
+from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.errors import TooManyBadRows
 from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import (
-    Action,
     FrozenCycle,
     Terms,
     actions_of,
     freeze,
     frozen_cycle,
+    proposal_frame,
+    proposal_rows,
 )
 from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
 from vibes_pipeline.warehouse import freshness
@@ -38,6 +40,8 @@ WEEKLY_RULES = (
     "account_delisting",
 )
 EVIDENCE = "enforcement.evidence_gone"
+PROPOSAL = "decisions.proposal"
+FACTS = "ledger.facts"
 
 
 def decision(rule: str) -> Model:
@@ -59,33 +63,39 @@ def require_fresh(run: SlotRun) -> None:
 
 
 def take_history(run: SlotRun, ledger: Ledger) -> history.History:
-    """Snapshot the ledger beside the slot's partitions, where the models read it."""
+    """Snapshot the ledger beside the slot's partitions, where the models read it.
+
+    The history that a frozen cycle was decided on stays as it was.
+    """
     taken = history.take(ledger)
-    inputs = run.inputs()
+    if run.slot is Slot.WEEKLY_ALERT and frozen_cycle(ledger, run.period):
+        return taken
+    run.engine.partition(FACTS).parent.mkdir(parents=True, exist_ok=True)
     for name, frame in taken.frames.items():
-        file = inputs.partition(f"ledger.{name}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(file)
+        frame.write_parquet(run.engine.partition(f"ledger.{name}"))
     facts = pl.DataFrame(
         {"last_event": [taken.last_event], "first_cycle": [taken.first_cycle]},
         schema={"last_event": pl.Int64, "first_cycle": pl.Date},
     )
-    facts.write_parquet(inputs.partition("ledger.facts"))
+    facts.write_parquet(run.engine.partition(FACTS))
     return taken
 
 
-def compute(run: SlotRun, model: Model) -> pl.DataFrame:
-    """Run one model of the weekly alert over the history taken; give its rows."""
-    facts = pl.read_parquet(run.inputs().partition("ledger.facts")).row(0, named=True)
-    inputs = run.inputs(first_cycle=facts["first_cycle"])
-    run.engine.materialize(model, inputs)
-    return run.engine.read(model, inputs)
+def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.DataFrame:
+    """Run one model of the weekly alert over the history taken; give its rows.
+
+    A frozen cycle's partitions stay as they were when it was decided.
+    """
+    if frozen_cycle(ledger, run.period):
+        return run.engine.read(model.relation)
+    facts = run.engine.read(FACTS).row(0, named=True)
+    run.engine.materialize(model, run.parameters(first_cycle=facts["first_cycle"]))
+    return run.engine.read(model.relation)
 
 
 def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
     """(rows, bad rows) of the observed week; `TooManyBadRows` over the policy's limit."""
-    share = run.engine.read(load_models()["warehouse.bad_row_share"], run.inputs())
-    rows, bad = share.row(0)
+    rows, bad = run.engine.read("warehouse.bad_row_share").row(0)
     limit = run.policy.warehouse.bad_row_limit_pct.on(run.period)
     if 100 * bad > limit * rows:
         raise TooManyBadRows(
@@ -96,14 +106,24 @@ def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
     return rows, bad
 
 
-def proposal(run: SlotRun) -> list[Action]:
-    """The cycle's actions as the decisions have them, of every rule."""
+def write_proposal(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
+    """Gather the decisions of every rule as actions (columns of the ledger's; evidence as JSON)."""
+    if frozen_cycle(ledger, run.period):
+        return read_proposal(run)
     terms = _terms(run)
-    return [
+    actions = [
         action
         for rule in WEEKLY_RULES
-        for action in actions_of(rule, run.engine.read(decision(rule), run.inputs()), terms)
+        for action in actions_of(rule, run.engine.read(decision(rule).relation), terms)
     ]
+    proposal = proposal_frame(actions, run.policy.time_zone)
+    proposal.write_parquet(run.engine.partition(PROPOSAL))
+    return proposal
+
+
+def read_proposal(run: SlotRun) -> pl.DataFrame:
+    """The proposal as it was written."""
+    return run.engine.read(PROPOSAL)
 
 
 def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
@@ -111,11 +131,11 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
     if before := frozen_cycle(ledger, run.period):
         return before
     require_few_bad_rows(run)
-    facts = pl.read_parquet(run.inputs().partition("ledger.facts")).row(0, named=True)
+    facts = run.engine.read(FACTS).row(0, named=True)
     return freeze(
         ledger,
-        proposal(run),
-        run.engine.read(load_models()["decisions.account_reviews"], run.inputs()),
+        proposal_rows(read_proposal(run)),
+        run.engine.read("decisions.account_reviews"),
         _terms(run),
         policy_content=run.policy.text,
         seen_event=facts["last_event"],
@@ -128,15 +148,14 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
 def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """Charges not yet implemented whose event the warehouse no longer holds (column `action_id`)."""
     take_history(run, ledger)
-    inputs = run.inputs(horizon=NO_HORIZON)
     for model in closure([EVIDENCE]):
-        run.engine.materialize(model, inputs)
-    return run.engine.read(load_models()[EVIDENCE], inputs)
+        run.engine.materialize(model, run.parameters(horizon=NO_HORIZON))
+    return run.engine.read(EVIDENCE)
 
 
 def implement_alerted(run: SlotRun, ledger: Ledger) -> Implementation:
     """Implement what was alerted in time, but for what has lost its evidence."""
-    gone = run.engine.read(load_models()[EVIDENCE], run.inputs())["action_id"]
+    gone = run.engine.read(EVIDENCE)["action_id"]
     return implement(
         ledger,
         run.period,

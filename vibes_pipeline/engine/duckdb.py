@@ -1,7 +1,8 @@
-"""The engine on DuckDB: each query in a connection of its own, in memory, over Parquet.
+"""The engine on DuckDB: in memory, over Parquet; one engine serves one slot's folder.
 
 Nothing is written to a database file: a model's rows go to a temporary Parquet file that is renamed
-into place. The session's time zone is the policy's, so casts to DATE and weeks are local.
+into place. The session's time zone is the policy's, so casts to DATE and weeks are local. The order
+warehouse is attached for one query at a time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,88 +22,80 @@ import polars as pl
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.warehouse.source import Warehouse
 
-Parameter = date | datetime | str | int
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What models run on: a folder of partitions, parameters and the policy's tables.
-
-    `folder` holds one slot's partitions, `stage/name.parquet`; ledger history lies there too.
-    """
-
-    folder: Path
-    time_zone: ZoneInfo
-    parameters: Mapping[str, Parameter]
-    policy: Mapping[str, pl.DataFrame] = field(repr=False)
-
-    def partition(self, relation: str) -> Path:
-        """Where a relation's rows of this slot lie."""
-        stage, name = relation.split(".")
-        return self.folder / stage / f"{name}.parquet"
+Parameters = Mapping[str, date | datetime | str]
 
 
 @dataclass(frozen=True)
 class DuckDBEngine:
-    """Runs models over one warehouse."""
+    """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
+
+    What others put there, the ledger's history say, models read by the same names.
+    """
 
     warehouse: Warehouse
-    temporary_folder: Path | None = None
+    folder: Path
+    time_zone: ZoneInfo
+    policy: Mapping[str, pl.DataFrame] = field(repr=False)
 
-    def materialize(self, model: Model, inputs: Inputs) -> Path:
+    def partition(self, relation: str) -> Path:
+        """Where a relation's rows lie."""
+        stage, name = relation.split(".")
+        return self.folder / stage / f"{name}.parquet"
+
+    def materialize(self, model: Model, parameters: Parameters) -> Path:
         """Run one model and write its partition; an existing one is replaced in one step."""
-        target = inputs.partition(model.relation)
+        target = self.partition(model.relation)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(f".{os.getpid()}.tmp")
         try:
-            with self._session(model, inputs) as connection:
-                self._relation(connection, model, inputs).write_parquet(
-                    str(temporary), compression="zstd"
-                )
+            with self._query(model, parameters) as relation:
+                relation.write_parquet(str(temporary), compression="zstd")
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
         return target
 
-    def evaluate(self, model: Model, inputs: Inputs) -> pl.DataFrame:
+    def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
         """Run one model and give its rows without keeping them."""
-        with self._session(model, inputs) as connection:
-            return self._relation(connection, model, inputs).pl()
+        with self._query(model, parameters) as relation:
+            return relation.pl()
 
-    def read(self, model: Model, inputs: Inputs) -> pl.DataFrame:
+    def read(self, relation: str) -> pl.DataFrame:
         """The rows of a partition made before."""
-        return pl.read_parquet(inputs.partition(model.relation))
-
-    def _relation(
-        self, connection: duckdb.DuckDBPyConnection, model: Model, inputs: Inputs
-    ) -> duckdb.DuckDBPyRelation:
-        given = {name: inputs.parameters[name] for name in model.parameters}
-        return connection.sql(model.sql, params=given)
+        return pl.read_parquet(self.partition(relation))
 
     @contextmanager
-    def _session(self, model: Model, inputs: Inputs) -> Iterator[duckdb.DuckDBPyConnection]:
-        with duckdb.connect() as connection:
-            connection.execute(f"SET TimeZone = '{inputs.time_zone.key}'")
-            connection.execute("SET preserve_insertion_order = false")
-            if self.temporary_folder is not None:
-                connection.execute(f"SET temp_directory = '{self.temporary_folder}'")
-            if model.reads_raw:
-                self.warehouse.mount(connection)
-            for relation in model.depends_on:
-                _mount(connection, relation, inputs)
-            yield connection
+    def _query(
+        self, model: Model, parameters: Parameters
+    ) -> Iterator[duckdb.DuckDBPyRelation]:
+        raw = [r.removeprefix("raw.") for r in model.depends_on if r.startswith("raw.")]
+        for relation in model.depends_on:
+            self._mount(relation)
+        given = {name: parameters[name] for name in model.parameters}
+        with self.warehouse.mounted(self._connection, raw):
+            yield self._connection.sql(model.sql, params=given)
 
+    def _mount(self, relation: str) -> None:
+        """Make one relation a model names, unless it is there; `raw.*` is the warehouse's."""
+        schema, name = relation.split(".")
+        if schema == "raw":
+            return
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if schema == "policy":
+            self._connection.register("policy_frame", self.policy[name])
+            self._connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {relation} AS SELECT * FROM policy_frame"
+            )
+            self._connection.unregister("policy_frame")
+        else:
+            file = str(self.partition(relation)).replace("'", "''")
+            self._connection.execute(
+                f"CREATE VIEW IF NOT EXISTS {relation} AS SELECT * FROM read_parquet('{file}')"
+            )
 
-def _mount(connection: duckdb.DuckDBPyConnection, relation: str, inputs: Inputs) -> None:
-    """Make one relation a model names; `raw.*` is there already."""
-    schema, name = relation.split(".")
-    if schema == "raw":
-        return
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    if schema == "policy":
-        frame = inputs.policy[name]
-        connection.register(f"policy_{name}", frame)
-        connection.execute(f"CREATE TABLE policy.{name} AS SELECT * FROM policy_{name}")
-    else:
-        file = str(inputs.partition(relation)).replace("'", "''")
-        connection.execute(f"CREATE VIEW {relation} AS SELECT * FROM read_parquet('{file}')")
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        connection.execute(f"SET TimeZone = '{self.time_zone.key}'")
+        connection.execute("SET preserve_insertion_order = false")
+        return connection

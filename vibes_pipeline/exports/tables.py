@@ -35,10 +35,15 @@ class Source:
 
 
 def read_table(name: str, source: Source) -> pl.DataFrame:
-    """The rows of a table; `UsageError` lists the tables when there is none of that name."""
+    """The rows of a table; `UsageError` when there is none of that name."""
+    require_table(name)
+    return EXPORTS[name](source)
+
+
+def require_table(name: str) -> None:
+    """`UsageError` that lists the tables, unless there is one of that name."""
     if name not in EXPORTS:
         raise UsageError(f"no table {name!r} to export; the tables are {', '.join(sorted(EXPORTS))}")
-    return EXPORTS[name](source)
 
 
 def actions(source: Source) -> pl.DataFrame:

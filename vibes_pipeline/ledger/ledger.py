@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -80,15 +81,21 @@ class Ledger:
         with self.reading() as connection:
             self._require_mode(connection, is_simulated)
 
-    def done_at(self, slot: Slot, period: date) -> datetime | None:
-        """The instant at which a slot took its effects, or None if it has not."""
+    def is_finished(self, slot: Slot, period: date) -> bool:
+        """Whether a slot took its effects and its mail was handled."""
         with self.reading() as connection:
-            return self.slot_effected_at(connection, slot, period)
+            return bool(
+                connection.execute(
+                    sa.select(schema.slots.c.finished_at.is_not(None)).where(
+                        *self._slot(slot, period)
+                    )
+                ).scalar()
+            )
 
     def slot_effected_at(
         self, connection: sa.Connection, slot: Slot, period: date
     ) -> datetime | None:
-        """As `done_at`, inside a transaction."""
+        """The instant at which a slot took its effects, or None if it has not."""
         return connection.execute(
             sa.select(schema.slots.c.effected_at).where(*self._slot(slot, period))
         ).scalar()
@@ -136,3 +143,9 @@ class Ledger:
             f"the ledger of {self.country} is live: a simulated slot would back-date its notices; "
             "use another VIBES_HOME or database to try things out"
         )
+
+
+@cache
+def shared_ledger(settings: Settings, country: str) -> Ledger:
+    """One ledger, and so one pool of connections, per process."""
+    return Ledger.open(settings, country)

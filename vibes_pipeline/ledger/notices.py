@@ -128,6 +128,23 @@ def actions_told(ledger: Ledger, notice: OpenNotice) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
 
 
+def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str]]:
+    """(seller, status) of every notice of a kind and period that no server has accepted."""
+    n = schema.notice_states.c
+    with ledger.reading() as connection:
+        rows = connection.execute(
+            sa.select(n.seller_id, n.status)
+            .where(
+                n.country == ledger.country,
+                n.kind == kind,
+                n.period == period,
+                n.status != "sent",
+            )
+            .order_by(n.seller_id)
+        )
+        return [(seller, status) for seller, status in rows]
+
+
 @contextmanager
 def only_sender(ledger: Ledger) -> Iterator[None]:
     """Hold the outbox for one sender; a dead sender's hold ends with its connection.

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
@@ -39,6 +40,16 @@ ACTION_COLUMNS = (
 
 # They do not outlive their cycle: the next one decides anew (Rulebook §2).
 CYCLE_BOUND_RULES = ("order_regulation", "sales_regulation", "product_delisting")
+
+ACTION_TYPES: Mapping[str, pl.DataType] = {
+    "cycle": pl.Date(),
+    "amount": pl.Decimal(14, 2),
+    "band": pl.Int32(),
+    "daily_order_limit": pl.Int32(),
+    "pending_to_shipped_limit": pl.Int32(),
+    "occurrence": pl.Int32(),
+    "notice_hours": pl.Int32(),
+}
 
 Action = Mapping[str, Any]
 
@@ -87,6 +98,25 @@ def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]
             }
         )
     return made
+
+
+def proposal_frame(actions: Sequence[Action], time_zone: ZoneInfo) -> pl.DataFrame:
+    """Actions as a frame that Parquet can hold: ids and evidence (JSON) as text."""
+    schema_ = {name: ACTION_TYPES.get(name, pl.String()) for name in schema.actions.c.keys()}
+    schema_["event_at"] = pl.Datetime("us", time_zone.key)
+    rows = [
+        {**a, "action_id": str(a["action_id"]), "evidence": json.dumps(a["evidence"])}
+        for a in actions
+    ]
+    return pl.DataFrame(rows, schema=schema_, orient="row")
+
+
+def proposal_rows(frame: pl.DataFrame) -> list[Action]:
+    """The actions of a frame that `proposal_frame` made."""
+    return [
+        {**row, "action_id": UUID(row["action_id"]), "evidence": json.loads(row["evidence"])}
+        for row in frame.iter_rows(named=True)
+    ]
 
 
 def proposal_hash(actions: Iterable[Action]) -> str:

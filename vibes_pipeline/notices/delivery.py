@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vibes_pipeline.clock import Clock
-from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.models import closure
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, actions_told
 from vibes_pipeline.notices.compose import compose, programme
@@ -39,11 +39,11 @@ class Directory:
 def read_directory(run: SlotRun) -> Directory:
     """Read the sellers and products of the warehouse as of the slot."""
     with tempfile.TemporaryDirectory() as folder:
-        inputs = replace(run.inputs(), folder=Path(folder))
+        engine = replace(run.engine, folder=Path(folder))
         for model in closure(["warehouse.sellers", "warehouse.products"]):
-            run.engine.materialize(model, inputs)
-        sellers = run.engine.read(load_models()["warehouse.sellers"], inputs)
-        products = run.engine.read(load_models()["warehouse.products"], inputs)
+            engine.materialize(model, run.parameters())
+        sellers = engine.read("warehouse.sellers")
+        products = engine.read("warehouse.products")
     return Directory(
         shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
         addresses=dict(sellers.select("seller_id", "email").iter_rows()),

@@ -130,3 +130,5 @@ RAW_TABLES = {
 
 # Tells up to when each table is complete; not one of the seven, for a warehouse may lack it.
 LOADS = RawTable("loads", {"table_name": VARCHAR, "loaded_through": INSTANT}, is_optional=True)
+
+CONTRACT = {**RAW_TABLES, LOADS.name: LOADS}

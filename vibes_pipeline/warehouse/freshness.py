@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from vibes_pipeline.errors import StaleWarehouse
-from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
+from vibes_pipeline.warehouse.contract import CONTRACT, LOADS, RAW_TABLES
 from vibes_pipeline.warehouse.source import Warehouse
 
 
@@ -18,8 +18,7 @@ def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None
     tables = warehouse.tables()
     if LOADS.name not in tables:
         return None
-    with duckdb.connect() as connection:
-        warehouse.mount(connection)
+    with duckdb.connect() as connection, warehouse.mounted(connection, CONTRACT):
         rows = connection.execute(
             "SELECT table_name, max(loaded_through) FROM raw.loads GROUP BY table_name"
         ).fetchall()

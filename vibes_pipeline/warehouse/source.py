@@ -7,14 +7,15 @@ is attached for one query at a time; while its loader writes, we wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
-from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES, RawTable
+from vibes_pipeline.warehouse.contract import CONTRACT, LOADS, RawTable
 
 PATIENCE_SECONDS = 180.0
 FIRST_PAUSE_SECONDS = 0.25
@@ -28,32 +29,26 @@ class Warehouse:
     path: Path
     patience_seconds: float = PATIENCE_SECONDS
 
-    def mount(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make `raw.*` views on the connection, of exactly the contract's columns.
+    @contextmanager
+    def mounted(
+        self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]
+    ) -> Iterator[None]:
+        """Views `raw.<table>` of exactly the contract's columns, for as long as they are read.
 
         An optional table that is absent is an empty view. Raises `WarehouseError` that names what
         is missing or of a wrong type, or says that the file stayed busy.
         """
-        if not self.path.exists():
-            raise WarehouseError(
-                f"there is no warehouse at {self.path}; set VIBES_WAREHOUSE to a DuckDB file or a "
-                "folder of Parquet, or make one with `vibes generate`"
-            )
-        origins = self._parquet() if self.path.is_dir() else self._attach(connection)
-        connection.execute("CREATE SCHEMA raw")
-        for table in (*RAW_TABLES.values(), LOADS):
-            origin = origins.get(table.name)
-            if origin is None and not table.is_optional:
-                raise WarehouseError(f"{self.path} has no table raw.{table.name}; Rulebook §13 names it")
-            columns = (
-                ", ".join(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in table.columns.items())
-                if origin is None
-                else ", ".join(table.columns)
-            )
-            source = "(SELECT 1) WHERE FALSE" if origin is None else origin
-            if origin is not None:
-                self._check(connection, table, origin)
-            connection.execute(f"CREATE VIEW raw.{table.name} AS SELECT {columns} FROM {source}")
+        if not tables:
+            yield
+            return
+        with self._opened(connection) as origins:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
+            for table in (CONTRACT[name] for name in tables):
+                connection.execute(
+                    f"CREATE OR REPLACE VIEW raw.{table.name} AS "
+                    + self._select(connection, table, origins.get(table.name))
+                )
+            yield
 
     def has_loads(self) -> bool:
         """Whether the warehouse says up to when its tables are complete."""
@@ -61,14 +56,33 @@ class Warehouse:
 
     def tables(self) -> frozenset[str]:
         """The names of the contract's tables that are there."""
+        with duckdb.connect() as connection, self._opened(connection) as origins:
+            return frozenset(origins)
+
+    @contextmanager
+    def _opened(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Mapping[str, str]]:
+        """What to select each table from; a DuckDB file is attached meanwhile."""
+        if not self.path.exists():
+            raise WarehouseError(
+                f"there is no warehouse at {self.path}; set VIBES_WAREHOUSE to a DuckDB file or a "
+                "folder of Parquet, or make one with `vibes generate`"
+            )
         if self.path.is_dir():
-            return frozenset(self._parquet())
-        with duckdb.connect() as connection:
-            return frozenset(self._attach(connection))
+            yield self._parquet()
+            return
+        self._attach(connection)
+        try:
+            rows = connection.execute(
+                "SELECT table_name FROM information_schema.tables "
+                "WHERE table_catalog = 'order_warehouse' AND table_schema = 'raw'"
+            ).fetchall()
+            yield {name: f'order_warehouse.raw."{name}"' for (name,) in rows if name in CONTRACT}
+        finally:
+            connection.execute("DETACH order_warehouse")
 
     def _parquet(self) -> Mapping[str, str]:
         origins = {}
-        for name in (*RAW_TABLES, LOADS.name):
+        for name in CONTRACT:
             file, folder = self.path / f"{name}.parquet", self.path / name
             if file.is_file():
                 origins[name] = f"read_parquet({_literal(file)})"
@@ -76,35 +90,35 @@ class Warehouse:
                 origins[name] = f"read_parquet({_literal(folder / '**' / '*.parquet')})"
         return origins
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         waited, pause = 0.0, FIRST_PAUSE_SECONDS
         while True:
             try:
                 connection.execute(f"ATTACH {_literal(self.path)} AS order_warehouse (READ_ONLY)")
-                break
-            except duckdb.IOException as error:
+                return
+            except duckdb.Error as error:
                 if "lock" not in str(error).lower():
                     raise WarehouseError(
                         f"{self.path} cannot be read as a DuckDB file: {_first_line(error)}"
                     ) from None
-                if waited >= self.patience_seconds:
-                    raise WarehouseError(
-                        f"{self.path} stayed locked by another process for {waited:.0f} seconds; let "
-                        "its loader finish, or have it rename a fresh file into place"
-                    ) from None
-                time.sleep(pause)
-                waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE_SECONDS)
-            except duckdb.Error as error:
+            if waited >= self.patience_seconds:
                 raise WarehouseError(
-                    f"{self.path} cannot be read as a DuckDB file: {_first_line(error)}"
-                ) from None
-        rows = connection.execute(
-            "SELECT table_name FROM duckdb_tables() "
-            "WHERE database_name = 'order_warehouse' AND schema_name = 'raw' "
-            "UNION ALL SELECT view_name FROM duckdb_views() "
-            "WHERE database_name = 'order_warehouse' AND schema_name = 'raw'"
-        ).fetchall()
-        return {name: f'order_warehouse.raw."{name}"' for (name,) in rows}
+                    f"{self.path} stayed locked by another process for {waited:.0f} seconds; let "
+                    "its loader finish, or have it rename a fresh file into place"
+                )
+            time.sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _select(
+        self, connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str | None
+    ) -> str:
+        if origin is not None:
+            self._check(connection, table, origin)
+            return f"SELECT {', '.join(table.columns)} FROM {origin}"
+        if not table.is_optional:
+            raise WarehouseError(f"{self.path} has no table raw.{table.name}; Rulebook §13 names it")
+        nulls = ", ".join(f"CAST(NULL AS {type_}) AS {c}" for c, type_ in table.columns.items())
+        return f"SELECT {nulls} WHERE FALSE"
 
     def _check(
         self, connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str

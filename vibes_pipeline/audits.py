@@ -1,0 +1,72 @@
+"""What must hold of a proposal before it is frozen; each audit gives the actions at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from vibes_pipeline.ledger.history import CHARGES
+from vibes_pipeline.slot_run import SlotRun
+
+Audit = Callable[[pl.DataFrame, SlotRun], pl.DataFrame]
+
+
+def every_action_is_decided_once(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
+    """No action id occurs twice: no rule strikes one subject more than once."""
+    return proposal.filter(pl.col("action_id").is_duplicated())
+
+
+def every_action_names_its_subject(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
+    """Charges name an item, its order and SKU; product actions a SKU; all a seller."""
+    of_item = pl.col("rule").is_in(CHARGES)
+    of_product = pl.col("rule").is_in(["sales_regulation", "product_delisting"])
+    return proposal.filter(
+        pl.col("seller_id").is_null()
+        | (of_item & pl.any_horizontal(pl.col("order_item_id", "order_number", "sku").is_null()))
+        | (of_product & pl.col("sku").is_null())
+    )
+
+
+def only_charges_bear_amounts(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
+    """Every charge has a positive amount, and nothing else has one."""
+    is_charge = pl.col("rule").is_in(CHARGES)
+    has_amount = pl.col("amount").is_not_null() & (pl.col("amount") > 0)
+    return proposal.filter(is_charge != has_amount)
+
+
+def no_charge_exceeds_its_rule(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
+    """No charge is higher than its rule's cap, or its highest amount, on the event's day."""
+    return proposal.filter(
+        pl.struct("rule", "amount", "event_at").map_elements(
+            lambda row: _exceeds(row, run), return_dtype=pl.Boolean
+        )
+    )
+
+
+def no_event_lies_outside_the_cycle(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
+    """No charge rests on an event after the observed week."""
+    return proposal.filter(pl.col("rule").is_in(CHARGES) & (pl.col("event_at") >= run.week.end))
+
+
+def _exceeds(row: dict[str, object], run: SlotRun) -> bool:
+    if row["rule"] not in CHARGES or row["amount"] is None:
+        return False
+    day = run.policy.local_date(row["event_at"])  # type: ignore[arg-type]
+    charge = getattr(run.policy, str(row["rule"]))
+    if hasattr(charge, "cap"):
+        highest = charge.cap.on(day)
+    elif hasattr(charge, "amounts"):
+        highest = max(amount.on(day) for amount in charge.amounts.values())
+    else:
+        highest = charge.amount.on(day)
+    return bool(row["amount"] > highest)  # type: ignore[operator]
+
+
+AUDITS: tuple[Audit, ...] = (
+    every_action_is_decided_once,
+    every_action_names_its_subject,
+    only_charges_bear_amounts,
+    no_charge_exceeds_its_rule,
+    no_event_lies_outside_the_cycle,
+)

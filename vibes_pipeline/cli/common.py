@@ -1,0 +1,61 @@
+"""What several commands share: settings, policy, the console, a progress bar over slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vibes_pipeline.calendar import DueSlot, Slot
+from vibes_pipeline.clock import WallClock
+from vibes_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from vibes_pipeline.policy import Policy
+
+console = Console(highlight=False)
+
+
+def settings_and_policy() -> tuple[Settings, Policy]:
+    """The environment's settings and the policy they name."""
+    from vibes_pipeline.policy import load_policy
+
+    settings = Settings.from_environment()
+    return settings, load_policy(settings.country, settings.policy)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on standard error, so that what is printed can be piped."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        yield progress
+
+
+def latest_first_week(policy: Policy, weeks: int) -> date:
+    """The Monday from which so many weeks end with the last cycle that is implemented by now."""
+    last = policy.slot_calendar.period_of(Slot.WEEKLY_IMPLEMENTATION, WallClock().now())
+    return last - timedelta(weeks=weeks - 1)
+
+
+def replay_shown(due: Sequence[DueSlot], instance: dg.DagsterInstance) -> None:
+    """Replay the slots behind a progress bar."""
+    from vibes_pipeline import slots
+
+    with progress_bar() as progress:
+        task = progress.add_task("replaying", total=len(due))
+        for slot in due:
+            progress.update(task, description=f"{slot.slot} {slot.period}")
+            slots.run_slot(slot.slot, slot.period, instance, at=slot.due_at)
+            progress.advance(task)

@@ -1,0 +1,132 @@
+"""`vibes demo`: a marketplace, its weeks replayed, and what came of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import polars as pl
+
+from vibes_pipeline.calendar import Slot, day_start
+from vibes_pipeline.cli.common import (
+    console,
+    latest_first_week,
+    replay_shown,
+    settings_and_policy,
+)
+from vibes_pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from vibes_pipeline.exports.tables import Source
+    from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.policy import Policy
+    from vibes_pipeline.settings import Settings
+
+# Tells a demo broken off, or shown before, from a ledger that is somebody's.
+MARKER = "demo.json"
+RULES_IN_MAIL_SHOWN = 3
+
+
+@click.command(name="demo")
+@click.option("--sellers", type=click.IntRange(min=20), default=150, show_default=True)
+@click.option("--weeks", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+def command(sellers: int, weeks: int, seed: int) -> None:
+    """Make a marketplace in which every rule fires and replay its weekly cycles.
+
+    Everything is kept under VIBES_HOME, on a simulated ledger; run again, it shows the same.
+    """
+    settings, policy = settings_and_policy()
+
+    from vibes_pipeline import slots
+    from vibes_pipeline.exports.tables import Source
+    from vibes_pipeline.ledger.ledger import shared_ledger
+
+    console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
+    ledger = shared_ledger(settings, policy.country)
+    first_week = _marketplace(settings, policy, ledger, sellers, weeks, seed)
+    start, end = _span(policy, first_week, weeks)
+    with slots.persistent_instance(settings) as instance:
+        due = slots.due_slots(policy, start, end)
+        replay_shown([d for d in due if not ledger.is_finished(d.slot, d.period)], instance)
+    _show(Source(ledger, settings.lake, policy.time_zone), settings, policy)
+
+
+def _marketplace(
+    settings: Settings, policy: Policy, ledger: Ledger, sellers: int, weeks: int, seed: int
+) -> date:
+    """Make the warehouse, or take the one that an earlier demo of the same shape made."""
+    from vibes_pipeline.generate import generate_marketplace
+
+    marker = settings.home / MARKER
+    shape = {"sellers": sellers, "weeks": weeks, "seed": seed, "warehouse": str(settings.warehouse)}
+    made = json.loads(marker.read_text()) if marker.exists() else None
+    if made and made["shape"] == shape and settings.warehouse.exists():
+        return date.fromisoformat(made["first_week"])
+    if ledger.is_simulated() is not None or settings.warehouse.exists():
+        raise UsageError(
+            f"{settings.home} is in use already; give the demo a place of its own, such as "
+            "VIBES_HOME=./demo"
+        )
+    first_week = latest_first_week(policy, weeks)
+    with console.status("making a marketplace"):
+        generate_marketplace(
+            settings.warehouse,
+            sellers=sellers,
+            weeks=weeks,
+            first_week=first_week,
+            seed=seed,
+            country=policy.country,
+            time_zone=policy.time_zone.key,
+        )
+    marker.write_text(json.dumps({"first_week": first_week.isoformat(), "shape": shape}))
+    return first_week
+
+
+def _span(policy: Policy, first_week: date, weeks: int) -> tuple[datetime, datetime]:
+    """From the first cycle's alert to the last one's implementation."""
+    last = first_week + timedelta(weeks=weeks - 1)
+    return (
+        day_start(first_week + timedelta(weeks=1), policy.time_zone),
+        policy.slot_calendar.due_at(Slot.WEEKLY_IMPLEMENTATION, last),
+    )
+
+
+def _show(source: Source, settings: Settings, policy: Policy) -> None:
+    from vibes_pipeline.cli import outcome
+
+    outcome.print_actions(source, policy)
+    outcome.print_notices(source)
+    _show_a_mail(source, settings.maildir)
+    outcome.print_postings(source, policy)
+    console.print(
+        f"Every mail lies in [bold]{settings.maildir}[/bold]; finance's table is "
+        "[bold]vibes export charges --out charges.xlsx[/bold].\n"
+        "Next: [bold]vibes up[/bold] shows all of it in the Dagster UI."
+    )
+
+
+def _show_a_mail(source: Source, maildir: Path) -> None:
+    """The shortest implementation mail that tells of several rules."""
+    from vibes_pipeline.cli import outcome
+    from vibes_pipeline.exports import tables
+
+    struck = (
+        tables.actions(source)
+        .filter(pl.col("state") == "implemented")
+        .group_by("cycle", "seller_id")
+        .agg(pl.col("rule").n_unique().alias("rules"), pl.len().alias("lines"))
+        .filter(pl.col("rules") >= RULES_IN_MAIL_SHOWN)
+        .sort("lines", "cycle", "seller_id")
+    )
+    sent = tables.notices(source).filter(
+        (pl.col("kind") == "weekly_implementation") & (pl.col("status") == "sent")
+    )
+    for cycle, seller_id, *_ in struck.head(20).iter_rows():
+        found = sent.filter((pl.col("period") == cycle) & (pl.col("seller_id") == seller_id))
+        if found.height and (mail := outcome.read_mail(maildir, found["notice_id"][0])):
+            outcome.print_mail(mail)
+            return

@@ -1,0 +1,61 @@
+"""The command group, and how errors become one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from vibes_pipeline.errors import VibesError
+
+# Command → module and one line of help; the module is imported when the command is used.
+COMMANDS = {
+    "demo": ("demo", "Make a marketplace, replay its weeks, and show what came of it."),
+    "up": ("up", "Bring up the Dagster UI and daemon."),
+    "run": ("run", "Run one slot, now or as of a given time."),
+    "replay": ("replay", "Run every slot due in a span, in order of time."),
+    "generate": ("generate", "Make a marketplace."),
+    "import": ("importing", "Import a real marketplace."),
+    "export": ("export", "Write a table as CSV, Parquet or XLSX."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when used; VibesErrors become one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"vibes_pipeline.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except VibesError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"vibes: {error}", err=True)
+            sys.exit(error.exit_status)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="vibes-pipeline", message="%(prog)s %(version)s")
+def cli(debug: bool) -> None:
+    """The VIBES seller-quality programme: order tables in, kept promises out.
+
+    State lives under VIBES_HOME (default ./var); the order warehouse is VIBES_WAREHOUSE. Without
+    VIBES_POSTGRES_URL a PostgreSQL of our own runs under VIBES_HOME; without VIBES_SMTP_URL mail
+    goes to a Maildir there.
+    """

@@ -1,0 +1,95 @@
+"""What commands print of decisions, mails and postings, with rich; seller text never as markup."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from vibes_pipeline.cli.common import console
+from vibes_pipeline.exports import tables
+from vibes_pipeline.exports.tables import Source
+from vibes_pipeline.policy import Policy, Rule
+
+STATES = ("proposed", "alerted", "implemented", "withdrawn", "expired", "reversed")
+
+
+def print_actions(source: Source, policy: Policy) -> None:
+    """Actions by rule: how many in which state, and their naira."""
+    actions = tables.actions(source)
+    if actions.is_empty():
+        console.print("no actions")
+        return
+    counts = actions.group_by("rule", "state").len()
+    shown = [s for s in STATES if s in set(counts["state"])]
+    table = Table(title="What was decided", title_justify="left")
+    table.add_column("rule")
+    for state in shown:
+        table.add_column(state, justify="right")
+    table.add_column("amount", justify="right")
+    for rule in (r for r in Rule if r in set(actions["rule"])):
+        mine = actions.filter(pl.col("rule") == rule)
+        by_state = dict(mine.group_by("state").len().iter_rows())
+        table.add_row(
+            rule.value,
+            *(f"{by_state.get(state, 0):,}" for state in shown),
+            naira(mine["amount"].sum(), policy) if mine["amount"].sum() else "",
+        )
+    console.print(table)
+
+
+def print_notices(source: Source) -> None:
+    """Notices by kind and status."""
+    notices = tables.notices(source)
+    table = Table(title="What sellers were told", title_justify="left")
+    for column, justify in (("notice", "left"), ("status", "left"), ("mails", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for kind, status, count in notices.group_by("kind", "status").len().sort(pl.all()).iter_rows():
+        table.add_row(kind, status, f"{count:,}")
+    console.print(table)
+
+
+def print_postings(source: Source, policy: Policy) -> None:
+    """Finance's postings by statement period."""
+    postings = tables.charges(source)
+    table = Table(title="What finance pulls (vibes export charges)", title_justify="left")
+    for column in ("statement period", "postings", "debits", "reversals", "net"):
+        table.add_column(column, justify="left" if column == "statement period" else "right")
+    for (period,), mine in postings.group_by("statement_period", maintain_order=True):
+        debits = mine.filter(pl.col("kind") == "debit")["amount"].sum()
+        reversals = mine.filter(pl.col("kind") == "reversal")["amount"].sum()
+        table.add_row(
+            str(period),
+            f"{mine.height:,}",
+            naira(debits, policy),
+            naira(reversals, policy),
+            naira(debits + reversals, policy),
+        )
+    console.print(table)
+
+
+def print_mail(message: EmailMessage) -> None:
+    """One mail as its seller reads it, in plain text."""
+    body = message.get_body(("plain",))
+    text = body.get_content() if body else ""
+    console.rule("One of the mails")
+    console.print(Text(f"To: {message['To']}\nSubject: {message['Subject']}\n\n{text.strip()}"))
+    console.rule()
+
+
+def read_mail(maildir: Path, notice_id: str) -> EmailMessage | None:
+    """A notice's mail in the Maildir, if it is there."""
+    for file in maildir.glob(f"*/{notice_id}*"):
+        return message_from_bytes(file.read_bytes(), _class=EmailMessage, policy=default)  # type: ignore[arg-type]
+    return None
+
+
+def naira(amount: Decimal | None, policy: Policy) -> str:
+    """An amount as mails print it."""
+    return f"{policy.currency_symbol}{amount or Decimal('0.00'):,.2f}"

@@ -1,0 +1,34 @@
+"""`vibes replay`: history, slot by slot, the clock set to each."""
+
+from __future__ import annotations
+
+import click
+
+from vibes_pipeline.calendar import parse_local
+from vibes_pipeline.cli.common import console, replay_shown, settings_and_policy
+from vibes_pipeline.errors import UsageError
+
+
+@click.command(name="replay")
+@click.option("--from", "start", required=True, metavar="LOCAL", help="Such as 2026-08-31T00:00.")
+@click.option("--until", "end", required=True, metavar="LOCAL", help="Such as 2026-10-10T09:00.")
+@click.option(
+    "--into-ui", is_flag=True, help="Keep the runs in Dagster's storage, so that the UI shows them."
+)
+def command(start: str, end: str, into_ui: bool) -> None:
+    """Run every slot due in a span, both ends included, in order of time.
+
+    The ledger is a simulated one: its mail goes to a Maildir or the mail catcher.
+    """
+    settings, policy = settings_and_policy()
+    first, last = (parse_local(text, policy.time_zone) for text in (start, end))
+    if first > last:
+        raise UsageError(f"--from {start} is after --until {end}")
+
+    from vibes_pipeline import slots
+
+    due = slots.due_slots(policy, first, last)
+    instances = slots.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
+    with instances as instance:
+        replay_shown(due, instance)
+    console.print(f"{len(due)} slots replayed")

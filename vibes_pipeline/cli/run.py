@@ -1,0 +1,40 @@
+"""`vibes run`: one slot's Dagster job, in this process."""
+
+from __future__ import annotations
+
+import click
+
+from vibes_pipeline.calendar import parse_local, parse_slot
+from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.clock import WallClock
+
+
+@click.command(name="run")
+@click.argument("slot")
+@click.option(
+    "--at",
+    metavar="LOCAL",
+    help="Run as of this local time, such as 2026-11-18T07:00; the ledger is then a simulated one.",
+)
+def command(slot: str, at: str | None) -> None:
+    """Run SLOT once: weekly-alert or weekly-implementation.
+
+    The cycle is the latest one whose slot is due by then. A slot run before changes nothing and
+    sends only what has not been sent. The run shows in the UI.
+    """
+    settings, policy = settings_and_policy()
+    wanted = parse_slot(slot)
+    instant = parse_local(at, policy.time_zone) if at else None
+
+    from vibes_pipeline import slots
+    from vibes_pipeline.cli.outcome import print_actions
+    from vibes_pipeline.exports.tables import Source
+    from vibes_pipeline.ledger.ledger import shared_ledger
+
+    slots.require_runnable(wanted)
+    period = policy.slot_calendar.period_of(wanted, instant or WallClock().now())
+    with slots.persistent_instance(settings) as instance:
+        slots.run_slot(wanted, period, instance, at=instant)
+    console.print(f"{wanted} of {period} is done")
+    ledger = shared_ledger(settings, policy.country)
+    print_actions(Source(ledger, settings.lake, policy.time_zone, cycle=period), policy)

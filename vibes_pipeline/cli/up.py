@@ -1,0 +1,66 @@
+"""`vibes up`: the Dagster UI, its daemon and, if none is configured, PostgreSQL, in one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import click
+
+from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.errors import UsageError
+
+
+@click.command(name="up")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The UI has no login: keep it on loopback.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+def command(host: str, port: int) -> None:
+    """Bring up the web UI and the daemon that ticks the schedules; Ctrl-C stops both.
+
+    Over a simulated ledger, such as the demo's, the schedules tick and say why they skip.
+    """
+    settings, policy = settings_and_policy()
+    _require_free(host, port)
+
+    from vibes_pipeline import dagster_home
+    from vibes_pipeline.ledger.ledger import Ledger
+
+    console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
+    dagster_home.prepare(settings)
+    ledger = Ledger.open(settings, policy.country)
+    mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
+    ledger.close()
+    console.print(f"the ledger of {policy.country} is {mode}; state lives in {settings.home}")
+    console.print(f"the UI will be at [bold]http://{host}:{port}[/bold] (Ctrl-C stops everything)")
+    sys.exit(_serve(host, port))
+
+
+def _serve(host: str, port: int) -> int:
+    """Run `dagster dev` until it ends or we are told to stop; its exit status."""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "dagster", "dev", "-m", "vibes_pipeline.definitions"),
+            *("--host", host, "--port", str(port), "--log-level", "warning"),
+        ],
+        env=environment,
+    )
+    # A stop reaches the servers once, by us: they end their own children.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: server.terminate() if server.poll() is None else None)
+    status = server.wait()
+    return 0 if status in (0, -signal.SIGTERM, -signal.SIGINT) else status
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UsageError(
+                f"{host}:{port} cannot be used ({error.strerror}); choose another with --port"
+            ) from None

@@ -1,0 +1,44 @@
+"""Dagster's own state: its home under `VIBES_HOME`, its storage in the ledger's PostgreSQL.
+
+Here belongs what makes the UI, the daemon and our commands see the same instance.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from vibes_pipeline.ledger.database import database_url
+from vibes_pipeline.settings import Settings
+
+# Read by dagster.yaml; holds a password, so it is handed on in the environment only.
+STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
+
+CONFIGURATION = {
+    "storage": {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}},
+    "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
+    "run_monitoring": {"enabled": True},
+    "run_coordinator": {
+        "module": "dagster.core.run_coordinator",
+        "class": "QueuedRunCoordinator",
+        # One slot at a time: the ledger's lock would make a second one wait anyway.
+        "config": {"max_concurrent_runs": 1},
+    },
+}
+
+
+def prepare(settings: Settings) -> Path:
+    """Write `dagster.yaml`, start the embedded PostgreSQL if needed, set Dagster's environment."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "dagster.yaml"
+    text = "# Written anew by vibes at each start.\n" + yaml.safe_dump(CONFIGURATION, sort_keys=False)
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
+    url = database_url(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ[STORAGE_VARIABLE] = url.render_as_string(hide_password=False)
+    return home

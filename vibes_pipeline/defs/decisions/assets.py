@@ -1,0 +1,37 @@
+"""The models of sql/decisions, one asset a rule, and the proposal that gathers them."""
+
+import dagster as dg
+import polars as pl
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import ENGINEERS, asset_key, frame_metadata, model_assets
+
+models = model_assets("decisions")
+
+
+@dg.asset(
+    key=["decisions", "proposal"],
+    deps=[asset_key(weekly.decision(rule).relation) for rule in weekly.WEEKLY_RULES],
+    group_name="decisions",
+    kinds={"polars", "parquet"},
+    owners=ENGINEERS,
+    partitions_def=WEEKLY,
+    description=(
+        "Every action that the cycle's decisions make, of all rules, with its id and reference: "
+        "what is frozen once the checks have passed (Rulebook §2, §12)."
+    ),
+)
+def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """The decisions of all rules as actions."""
+    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    frame = weekly.write_proposal(run, vibes.ledger)
+    by_rule = frame.group_by("rule").agg(pl.len(), pl.col("amount").sum()).sort("rule")
+    return dg.MaterializeResult(
+        metadata={
+            **frame_metadata(frame.drop("evidence")),
+            "actions_by_rule": {rule: count for rule, count, _ in by_rule.iter_rows()},
+        }
+    )

@@ -1,0 +1,33 @@
+"""What must hold of a proposal before it is frozen; each check shows the actions at fault."""
+
+import dagster as dg
+import polars as pl
+
+from vibes_pipeline import audits, weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+
+
+def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=audit.__name__,
+        asset=["decisions", "proposal"],
+        blocking=True,
+            description=audit.__doc__,
+    )
+    def check(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
+        run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+        at_fault: pl.DataFrame = audit(weekly.read_proposal(run), run)
+        return dg.AssetCheckResult(
+            passed=at_fault.is_empty(),
+            metadata={
+                "actions_at_fault": at_fault.height,
+                "first_references": at_fault["reference"].head(20).to_list(),
+            },
+        )
+
+    return check
+
+
+checks = [_blocking(audit) for audit in audits.AUDITS]

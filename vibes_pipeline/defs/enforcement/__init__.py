@@ -1,0 +1,1 @@
+"""What is done on Saturday: evidence looked up again, alerted actions implemented."""

@@ -1,0 +1,79 @@
+"""Saturday: charges without evidence withdrawn, alerted actions implemented."""
+
+import dagster as dg
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata
+from vibes_pipeline.ledger.proposals import frozen_cycle, is_unchanged
+
+EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
+
+
+@dg.asset(
+    key=EVIDENCE_GONE,
+    deps=[["ledger", "frozen_cycle"], ["raw", "order_items"]],
+    group_name="enforcement",
+    kinds={"duckdb", "parquet"},
+    owners=ENGINEERS,
+    partitions_def=WEEKLY,
+    description=(
+        "Charges not yet implemented whose event the warehouse no longer holds: the reason was "
+        "corrected, the return undone. They are withdrawn, not implemented (Rulebook §2)."
+    ),
+)
+def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """Look each open charge's event up again, as of now."""
+    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    return dg.MaterializeResult(
+        metadata=frame_metadata(weekly.look_up_evidence(run, vibes.ledger))
+    )
+
+
+@dg.asset_check(
+    asset=EVIDENCE_GONE,
+    blocking=True,
+    description="The ledger's actions of the cycle still make the hash they were frozen with.",
+)
+def proposal_is_unchanged(
+    context: dg.AssetCheckExecutionContext, vibes: Vibes
+) -> dg.AssetCheckResult:
+    """Blocks the implementation: it must be exactly what was alerted."""
+    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    frozen = frozen_cycle(vibes.ledger, run.period)
+    return dg.AssetCheckResult(
+        passed=frozen is None or is_unchanged(vibes.ledger, frozen),
+        metadata={"proposal_hash": frozen.proposal_hash if frozen else "not frozen"},
+    )
+
+
+@dg.asset(
+    key=["enforcement", "implementation"],
+    deps=[EVIDENCE_GONE],
+    group_name="enforcement",
+    kinds={"postgres"},
+    owners=ENGINEERS,
+    partitions_def=WEEKLY,
+    description=(
+        "What was alerted in time is implemented: charges posted, regulations in force, delistings "
+        "done; never without an alert accepted "
+        f"{POLICY.notice.notice_hours.on(POLICY.calendar.last_day)} hours before, which the "
+        "database itself refuses (Rulebook §2, §12)."
+    ),
+)
+def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """One transaction; run again, it changes nothing."""
+    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    done = weekly.implement_alerted(run, vibes.ledger)
+    return dg.MaterializeResult(
+        metadata={
+            "actions": sum(done.by_rule.values()),
+            "actions_by_rule": done.by_rule,
+            "posted": f"{POLICY.currency_symbol}{done.posted:,.2f}",
+            "posted_ngn": float(done.posted),
+            "withdrawn_for_want_of_evidence": done.withdrawn,
+            "policy_version": POLICY.short_version,
+        }
+    )

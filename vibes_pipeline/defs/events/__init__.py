@@ -1,0 +1,1 @@
+"""What happened: the events that rules rest on, one row per item."""

@@ -1,0 +1,28 @@
+"""Finance's postings of each implementation."""
+
+import dagster as dg
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import frame_metadata
+from vibes_pipeline.exports import tables
+
+
+@dg.asset(
+    key=["finance", "charges"],
+    deps=[["enforcement", "implementation"]],
+    group_name="finance",
+    kinds={"postgres"},
+    owners=["team:finance"],
+    partitions_def=WEEKLY,
+    description=(
+        "One row per posting: a debit when a charge is implemented, an equal credit when it is "
+        "reversed. `vibes export charges` writes all of them as CSV, Parquet or XLSX."
+    ),
+)
+def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """The postings of the cycle's actions so far."""
+    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    source = tables.Source(vibes.ledger, vibes.settings.lake, run.policy.time_zone, run.period)
+    return dg.MaterializeResult(metadata=frame_metadata(tables.charges(source)))

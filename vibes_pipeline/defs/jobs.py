@@ -1,0 +1,29 @@
+"""One job per slot, run in one process: a process per step costs seconds and buys nothing."""
+
+import dagster as dg
+
+from vibes_pipeline.calendar import Slot
+
+_ALERT = dg.AssetSelection.assets(["notices", "weekly_alerts"]).upstream().materializable()
+_IMPLEMENTATION = dg.AssetSelection.assets(
+    ["enforcement", "evidence_gone"],
+    ["enforcement", "implementation"],
+    ["finance", "charges"],
+    ["notices", "post_implementation_mails"],
+)
+
+weekly_alert = dg.define_asset_job(
+    "weekly_alert",
+    selection=_ALERT,
+    executor_def=dg.in_process_executor,
+    description="Decide the cycle's actions, freeze them, send each seller one alert.",
+)
+
+weekly_implementation = dg.define_asset_job(
+    "weekly_implementation",
+    selection=_IMPLEMENTATION,
+    executor_def=dg.in_process_executor,
+    description="Implement what was alerted, then send each seller one mail about it.",
+)
+
+JOBS = {Slot.WEEKLY_ALERT: weekly_alert, Slot.WEEKLY_IMPLEMENTATION: weekly_implementation}

@@ -1,0 +1,1 @@
+"""What is recorded: the history that rules need, and the frozen cycle."""

@@ -1,0 +1,62 @@
+"""The history that rules read, and the frozen cycle."""
+
+import dagster as dg
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import ENGINEERS
+
+
+@dg.asset(
+    key=["ledger", "history"],
+    group_name="ledger",
+    kinds={"postgres", "parquet"},
+    owners=ENGINEERS,
+    partitions_def=WEEKLY,
+    description=(
+        "What the rules need to know of the past: earlier charges, standing regulations and "
+        "delistings, account reviews; a snapshot kept beside the cycle it was decided on."
+    ),
+)
+def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """One snapshot of the ledger."""
+    taken = weekly.take_history(vibes.weekly_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+    return dg.MaterializeResult(
+        metadata={
+            "last_event": taken.last_event,
+            "first_cycle": str(taken.first_cycle),
+            "rows": {name: frame.height for name, frame in taken.frames.items()},
+        }
+    )
+
+
+@dg.asset(
+    key=["ledger", "frozen_cycle"],
+    deps=[
+        ["decisions", "proposal"],
+        ["decisions", "account_reviews"],
+        ["warehouse", "quarantine"],
+    ],
+    group_name="ledger",
+    kinds={"postgres"},
+    owners=ENGINEERS,
+    partitions_def=WEEKLY,
+    description=(
+        "The cycle's proposal, frozen and hashed: Saturday implements exactly that, minus what was "
+        "withdrawn, never more, never at a higher amount (Rulebook §2). Run again, it changes "
+        "nothing.\n\n> " + " ".join(r.sentence for r in POLICY.contact.advance_notice)
+    ),
+)
+def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """Append the proposal to the ledger; once, ever."""
+    frozen = weekly.freeze_proposal(vibes.weekly_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+    return dg.MaterializeResult(
+        metadata={
+            "actions": frozen.actions,
+            "proposal_hash": frozen.proposal_hash,
+            "frozen_at": f"{frozen.frozen_at.astimezone(POLICY.time_zone):%Y-%m-%d %H:%M}",
+            "policy_version": frozen.policy_version[:12],
+        }
+    )

@@ -1,0 +1,1 @@
+"""Records of sellers and products over the observed windows."""

@@ -1,0 +1,1 @@
+"""What sellers are told, before and after."""

@@ -1,0 +1,95 @@
+"""The mails of the weekly slots; a failed sending is never green."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import dagster as dg
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.ledger.notices import not_accepted
+from vibes_pipeline.notices.delivery import deliver_notices
+from vibes_pipeline.slot_run import SlotRun
+
+OPERATIONS = ["team:operations"]
+
+
+def _mails(name: str, slot: Slot, kind: str, after: list[str], description: str):  # type: ignore[no-untyped-def]
+    """An asset that sends a slot's notices, and the check that shows whom they did not reach."""
+    key = dg.AssetKey(["notices", name])
+
+    @dg.asset(
+        key=key,
+        deps=[after],
+        group_name="notices",
+        kinds={"email"},
+        owners=OPERATIONS,
+        partitions_def=WEEKLY,
+        description=description,
+        check_specs=[
+            dg.AssetCheckSpec(
+                "every_notice_is_accepted",
+                asset=key,
+                description=(
+                    "The mail server has accepted the notice to every seller. One that is not "
+                    "accepted leaves its actions unimplemented until the address in the warehouse "
+                    "is mended."
+                ),
+            )
+        ],
+    )
+    def mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        run = vibes.weekly_run(slot, context)
+        outcomes = deliver_notices(run, vibes.ledger, vibes.clock, vibes.settings)
+        vibes.ledger.record_finished(slot, run.period, vibes.clock.now())
+        return dg.MaterializeResult(
+            metadata=_counts(outcomes), check_results=[_accepted(vibes, run, kind)]
+        )
+
+    return mails
+
+
+def _counts(outcomes: Counter[str]) -> Mapping[str, int]:
+    return {"notices_attempted": outcomes.total(), **dict(sorted(outcomes.items()))}
+
+
+def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
+    missing = not_accepted(vibes.ledger, kind, run.period)
+    return dg.AssetCheckResult(
+        check_name="every_notice_is_accepted",
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "not_accepted": len(missing),
+            "sellers": {seller: status for seller, status in missing[:20]},
+        },
+    )
+
+
+weekly_alerts = _mails(
+    "weekly_alerts",
+    Slot.WEEKLY_ALERT,
+    "weekly_alert",
+    after=["ledger", "frozen_cycle"],
+    description=(
+        "One alert to each seller about all their actions of the cycle, and the actions alerted "
+        "once the mail server has accepted it (Rulebook §2, §10).\n\n> "
+        + " ".join(r.sentence for r in POLICY.slots.weekly_alert.dated_on(POLICY.calendar.last_day).references)
+    ),
+)
+
+post_implementation_mails = _mails(
+    "post_implementation_mails",
+    Slot.WEEKLY_IMPLEMENTATION,
+    "weekly_implementation",
+    after=["enforcement", "implementation"],
+    description=(
+        "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10)."
+        "\n\n> "
+        + " ".join(
+            r.sentence
+            for r in POLICY.slots.weekly_implementation.dated_on(POLICY.calendar.last_day).references
+        )
+    ),
+)

@@ -1,0 +1,66 @@
+"""What assets need from outside: settings, policy, ledger, and the slot's one instant."""
+
+from datetime import datetime
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from vibes_pipeline.calendar import Slot, parse_cycle, parse_local
+from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
+from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
+from vibes_pipeline.policy import Policy, load_policy
+from vibes_pipeline.settings import Settings
+from vibes_pipeline.slot_run import SlotRun
+
+
+Partitioned = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+
+
+class Vibes(dg.ConfigurableResource):
+    """One run's settings, policy and ledger; `at` makes the run, and its ledger, simulated."""
+
+    at: str | None = None
+    _settings: Settings = PrivateAttr()
+    _policy: Policy = PrivateAttr()
+    _clock: Clock = PrivateAttr()
+    _now: datetime = PrivateAttr()
+    _run: SlotRun | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Fix the run's settings, policy and one instant before anything else (Rulebook §2)."""
+        self._settings = Settings.from_environment()
+        self._policy = load_policy(self._settings.country, self._settings.policy)
+        if self.at is None:
+            self._clock = WallClock()
+        else:
+            self._clock = SimulatedClock(parse_local(self.at, self._policy.time_zone))
+        self._now = self._clock.now()
+
+    @property
+    def settings(self) -> Settings:
+        """Of the environment as the run began."""
+        return self._settings
+
+    @property
+    def ledger(self) -> Ledger:
+        """The country's ledger; one pool of connections per process."""
+        return shared_ledger(self._settings, self._policy.country)
+
+    @property
+    def clock(self) -> Clock:
+        """Moves on during a live run: deliveries bear the moment of the server's reply."""
+        return self._clock
+
+    def weekly_run(self, slot: Slot, context: Partitioned) -> SlotRun:
+        """The run's slot for the cycle that its partition names."""
+        if self._run is None:
+            self.ledger.require_mode(is_simulated=self._clock.is_simulated)
+            self._run = SlotRun.begin(
+                slot,
+                parse_cycle(context.partition_key),
+                self._policy,
+                self._settings,
+                now=self._now,
+                is_simulated=self._clock.is_simulated,
+            )
+        return self._run

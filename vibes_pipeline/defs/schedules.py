@@ -1,0 +1,35 @@
+"""The slots' local times as schedules, running by default; over a simulated ledger they skip."""
+
+import dagster as dg
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.jobs import JOBS
+from vibes_pipeline.defs.partitions import POLICY
+from vibes_pipeline.ledger.ledger import shared_ledger
+from vibes_pipeline.settings import Settings
+
+
+def _schedule(slot: Slot) -> dg.ScheduleDefinition:
+    job = JOBS[slot]
+
+    @dg.schedule(
+        name=job.name,
+        job=job,
+        cron_schedule=POLICY.slot_times(POLICY.calendar.last_day).cron(slot),
+        execution_timezone=POLICY.time_zone.key,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=job.description,
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if shared_ledger(Settings.from_environment(), POLICY.country).is_simulated():
+            return dg.SkipReason(
+                f"The ledger of {POLICY.country} is simulated (a demo or a replay): real slots are "
+                "refused on it. Use another VIBES_HOME or database for a live one."
+            )
+        cycle = POLICY.slot_calendar.period_of(slot, context.scheduled_execution_time)
+        return dg.RunRequest(partition_key=cycle.isoformat())
+
+    return tick
+
+
+SCHEDULES = [_schedule(slot) for slot in JOBS]

@@ -1,0 +1,124 @@
+"""One asset per SQL model: its file's words as description, its rows as metadata."""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import dagster as dg
+import polars as pl
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.engine.models import Model
+from vibes_pipeline.policy import Rule
+
+ENGINEERS = ["team:data-engineering"]
+SAMPLE_ROWS = 5
+# Who somebody is, and how to reach them, never enters metadata or logs.
+PERSONAL = frozenset({"shop_name", "email", "customer_id", "stored_row"})
+RAW_GATE = dg.AssetKey(["warehouse", "loads"])
+
+
+def model_assets(
+    stage: str, gates: Mapping[str, Collection[str]] | None = None
+) -> list[dg.AssetsDefinition]:
+    """The assets of a stage's models; `gates` names, by model, further assets to wait for."""
+    return [
+        _model_asset(model, (gates or {}).get(model.relation, ()))
+        for model in weekly.weekly_models()
+        if model.stage == stage
+    ]
+
+
+def asset_key(relation: str) -> dg.AssetKey:
+    """`stage.name` as Dagster names it."""
+    return dg.AssetKey(relation.split("."))
+
+
+def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=asset_key(model.relation),
+        deps=sorted(_upstream(model) | {asset_key(g) for g in gates}),
+        group_name=model.stage,
+        kinds={"duckdb", "parquet"},
+        owners=ENGINEERS,
+        description=_description(model),
+        partitions_def=WEEKLY,
+        code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
+        metadata={"dagster/relation_identifier": model.relation},
+    )
+    def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+        frame = weekly.compute(run, vibes.ledger, model)
+        return dg.MaterializeResult(metadata=frame_metadata(frame, model))
+
+    return materialized
+
+
+def frame_metadata(frame: pl.DataFrame, model: Model | None = None) -> dict[str, object]:
+    """Row count, naira, a sample without personal data, columns, the policy's version."""
+    metadata: dict[str, object] = {
+        "dagster/row_count": frame.height,
+        "policy_version": POLICY.short_version,
+        "sample": dg.MetadataValue.md(sample(frame)),
+    }
+    if "amount" in frame.columns:
+        total = frame["amount"].sum() or Decimal("0.00")
+        metadata["total"] = f"{POLICY.currency_symbol}{total:,.2f}"
+        # A float only for the plot; the exact figure stands beside it.
+        metadata["total_ngn"] = float(total)
+    if model is not None:
+        metadata["dagster/column_schema"] = _column_schema(frame, model)
+    return metadata
+
+
+def sample(frame: pl.DataFrame) -> str:
+    """The first rows as a Markdown table; ids only, nothing personal."""
+    shown = frame.select(c for c in frame.columns if c not in PERSONAL).head(SAMPLE_ROWS)
+    if shown.is_empty():
+        return "no rows"
+    lines = [
+        "| " + " | ".join(shown.columns) + " |",
+        "|" + " --- |" * shown.width,
+        *("| " + " | ".join(map(_cell, row)) + " |" for row in shown.iter_rows()),
+    ]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    # Ids may be anybody's text: nothing in it may make a table, a link or markup.
+    return re.sub(r"[|<>\[\]()`*\\\r\n]", " ", str(value))
+
+
+def _upstream(model: Model) -> set[dg.AssetKey]:
+    keys = {asset_key(r) for r in model.depends_on if not r.startswith(("policy.", "ledger."))}
+    if model.reads_raw:
+        keys.add(RAW_GATE)
+    if any(r.startswith("ledger.") for r in model.depends_on):
+        keys.add(dg.AssetKey(["ledger", "history"]))
+    return keys
+
+
+def _description(model: Model) -> str:
+    rule = model.name.removesuffix("s")
+    if model.stage != "decisions" or rule not in set(Rule):
+        return model.description
+    text = POLICY.rules[Rule(rule)]
+    return f"{model.description}\n\n> {text.words}\n\n(policy {POLICY.short_version})"
+
+
+def _column_schema(frame: pl.DataFrame, model: Model) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=name, type=str(type_), description=model.columns.get(name))
+            for name, type_ in frame.schema.items()
+        ]
+    )

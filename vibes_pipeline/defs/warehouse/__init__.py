@@ -1,0 +1,1 @@
+"""What comes in: the order warehouse as of the slot, its bad rows set aside."""

@@ -1,0 +1,128 @@
+"""The raw tables as they lie in the warehouse, and what passes the contract as of the slot."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import ENGINEERS, RAW_GATE, asset_key, model_assets
+from vibes_pipeline.errors import StaleWarehouse
+from vibes_pipeline.warehouse import freshness
+from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
+
+raw_tables = [
+    dg.AssetSpec(
+        key=["raw", table.name],
+        group_name="raw",
+        kinds={"duckdb"},
+        owners=ENGINEERS,
+        description=(
+            f"The order warehouse's table `raw.{table.name}`, loaded by others and only read here"
+            f"{' (may be absent)' if table.is_optional else ''}. Columns: "
+            + ", ".join(f"`{name}` {type_}" for name, type_ in table.columns.items())
+        ),
+    )
+    for table in (*RAW_TABLES.values(), LOADS)
+]
+
+
+@dg.asset(
+    key=RAW_GATE,
+    deps=[["raw", "loads"]],
+    group_name="warehouse",
+    kinds={"duckdb"},
+    owners=ENGINEERS,
+    partitions_def=WEEKLY,
+    description=(
+        "Up to when each raw table is complete. The weekly alert needs every table complete "
+        "through the observed week's end; otherwise it stops here, before anything is done, and is "
+        "tried again (Rulebook §13, freshness). Reading it checks the raw contract too: a missing "
+        "table or column or a wrong type is an error that names it."
+    ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "is_complete_through_the_observed_week",
+            asset=RAW_GATE,
+            blocking=True,
+            description="Every raw table is complete through the observed week's end.",
+        ),
+        dg.AssetCheckSpec(
+            "freshness_is_known",
+            asset=RAW_GATE,
+            description="The warehouse has raw.loads; without it nobody knows how fresh it is.",
+        ),
+    ],
+)
+def loads(
+    context: dg.AssetExecutionContext, vibes: Vibes
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """The gate of everything that reads the warehouse."""
+    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    loaded = freshness.loaded_through(run.engine.warehouse)
+    is_known = loaded is not None
+    try:
+        weekly.require_fresh(run)
+    except StaleWarehouse as stale:
+        yield dg.AssetCheckResult(
+            check_name="is_complete_through_the_observed_week",
+            passed=False,
+            description=str(stale),
+        )
+        yield dg.AssetCheckResult(check_name="freshness_is_known", passed=True)
+        raise
+    yield dg.MaterializeResult(
+        metadata={
+            name: "no entry" if at is None else f"{at.astimezone(run.policy.time_zone):%Y-%m-%d %H:%M}"
+            for name, at in (loaded or {}).items()
+        },
+        check_results=[
+            dg.AssetCheckResult(check_name="is_complete_through_the_observed_week", passed=True),
+            dg.AssetCheckResult(
+                check_name="freshness_is_known",
+                passed=is_known,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=None if is_known else "The warehouse has no table raw.loads.",
+            ),
+        ],
+    )
+
+
+models = model_assets("warehouse", gates={"warehouse.order_items": ["warehouse.bad_row_share"]})
+
+
+@dg.asset_check(
+    asset=asset_key("warehouse.bad_row_share"),
+    blocking=True,
+    description="Of the observed week's order items no more are bad than the policy's limit.",
+)
+def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
+    """Blocks the working set, and with it every decision."""
+    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    rows, bad = weekly.require_few_bad_rows(run)
+    return dg.AssetCheckResult(passed=True, metadata={"rows": rows, "bad_rows": bad})
+
+
+@dg.asset_check(
+    asset=asset_key("warehouse.quarantine"),
+    description="No row had to be set aside; those that were are shown with their reason.",
+)
+def nothing_is_set_aside(
+    context: dg.AssetCheckExecutionContext, vibes: Vibes
+) -> dg.AssetCheckResult:
+    """Warns; the ids are the evidence."""
+    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    bad = run.engine.read("warehouse.quarantine")
+    by_reason = bad.group_by("table_name", "faults").agg(pl.len()).sort("len", descending=True)
+    return dg.AssetCheckResult(
+        passed=bad.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "rows_set_aside": bad.height,
+            "by_reason": {f"{t}: {f}": n for t, f, n in by_reason.head(20).iter_rows()},
+            "first_ids": [i or "null" for i in bad["row_id"].head(20)],
+        },
+    )

@@ -1,0 +1,412 @@
+"""Words a notice: a `Notice` and the `Programme` become one EmailMessage, text and HTML alike.
+
+All wording is in `email_templates/`: a pair of templates per notice kind, and one file per rule
+that both parts of every kind share. What is done here is what templates must not do: clean the
+seller's text, put times into local time, group and add up, and build a safe message.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from binascii import b2a_qp
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from email.headerregistry import Address, HeaderRegistry
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import cache, lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency
+from css_inline import CSSInliner
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from vibes_pipeline.errors import MailError
+from vibes_pipeline.notices.address import usable_address
+from vibes_pipeline.notices.content import (
+    Notice,
+    NoticeAction,
+    OrderBand,
+    Programme,
+    ReasonText,
+    RuleText,
+)
+from vibes_pipeline.paths import email_templates_dir
+from vibes_pipeline.policy.model import Band, Policy, QualityCharge
+
+
+class _KeptHeaders(HeaderRegistry):
+    """Parses each header once: most are the same in every mail, and parsing outweighs rendering."""
+
+    __getitem__ = lru_cache(maxsize=64)(HeaderRegistry.__getitem__)
+    __call__ = lru_cache(maxsize=256)(HeaderRegistry.__call__)
+
+
+# Header lines are never folded: folding long ones makes CPython write encoded words into them.
+_POLICY = SMTP.clone(max_line_length=998, header_factory=_KeptHeaders())
+_TEXT_WIDTH = 78
+_LONGEST_SELLER_TEXT = 160
+
+# From what weighs most to what weighs least; rules not named come last, by name.
+_RULE_ORDER = (
+    "account_delisting",
+    "order_regulation",
+    "product_delisting",
+    "sales_regulation",
+    "counterfeit_charge",
+    "returns_charge",
+    "dropoff_qc_charge",
+    "out_of_stock_charge",
+    "late_fulfilment_charge",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One action as both parts print it; `facts` are pairs of label and value."""
+
+    action: NoticeAction
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """All actions of one rule: its title and words once, then the lines."""
+
+    title: str
+    words: str
+    effect: str
+    reasons: Sequence[str]
+    lines: Sequence[Line]
+    total: Decimal | None
+
+    @property
+    def heading(self) -> str:
+        return self.title if len(self.lines) == 1 else f"{self.title} ({len(self.lines)})"
+
+
+def compose(
+    notice: Notice, programme: Programme, sender: str, message_date: datetime
+) -> EmailMessage:
+    """The mail that tells a seller of `notice` (Rulebook §10).
+
+    `sender` is `address` or `Name <address>`; `message_date` is zone-aware and becomes `Date`.
+    Raises UnusableAddress if the seller's address is none or unsafe, MailError for the sender's.
+    """
+    recipient = usable_address(notice.address)
+    author = sender_address(sender)
+    subject, text, html = render(notice, programme)
+
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = str(author)
+    message["To"] = recipient
+    message["Subject"] = subject
+    message["Date"] = message_date
+    message["Message-ID"] = f"<{notice.notice_id}@{author.domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["MIME-Version"] = "1.0"
+    message["Content-Type"] = "multipart/alternative"
+    message.set_boundary(f"=_{notice.notice_id.hex}")
+    message.attach(_part(text, "plain"))
+    message.attach(_part(html, "html"))
+    return message
+
+
+def programme(policy: Policy, day: date) -> Programme:
+    """What mails say of a policy as of a local date; PolicyError where it has no value then."""
+    orders, sales, contact = policy.order_regulation, policy.sales_regulation, policy.contact
+    return Programme(
+        country=policy.country,
+        country_name=Locale.parse("en").territories[policy.country],
+        currency=policy.currency,
+        time_zone=policy.time_zone,
+        claim_link=contact.links.raise_a_claim.on(day),
+        phones=contact.phones.on(day),
+        how_to_object=" ".join(reference.sentence for reference in contact.how_to_object),
+        rules={rule.value: RuleText(text.title, text.words) for rule, text in policy.rules.items()},
+        reasons={
+            "returns_charge": _reasons(policy.returns_charge),
+            "dropoff_qc_charge": _reasons(policy.dropoff_qc_charge),
+        },
+        order_bands=_order_bands(orders.bands.on(day)),
+        daily_order_minimum=orders.daily_order_minimum.on(day),
+        order_regulation_days=orders.in_force_days.on(day),
+        order_regulation_window_weeks=orders.window_weeks.on(day),
+        sales_regulation_days=sales.in_force_days.on(day),
+        rejection_window_days=sales.rejection_window_days.on(day),
+        return_lag_weeks=sales.return_lag_weeks.on(day),
+    )
+
+
+def _reasons(charge: QualityCharge) -> dict[str, ReasonText]:
+    return {
+        code: ReasonText(text.name, text.definition.sentence) for code, text in charge.texts.items()
+    }
+
+
+def _order_bands(bands: Sequence[Band]) -> list[OrderBand]:
+    rows, over_pct, includes_lower = [], Decimal(0), True
+    for band in bands:
+        rows.append(
+            OrderBand(
+                over_pct,
+                includes_lower,
+                band.up_to_pct,
+                band.daily_share_pct,
+                band.pending_to_shipped_multiple,
+            )
+        )
+        over_pct, includes_lower = band.up_to_pct or over_pct, not band.includes_upper
+    return rows
+
+
+def sender_address(sender: str) -> Address:
+    """The `From` of all mails, out of `address` or `Name <address>`; MailError if unusable."""
+    name, bracket, rest = sender.rpartition("<")
+    spec = rest.removesuffix(">") if bracket else sender.strip()
+    name = name.strip().strip('"')
+    try:
+        if "=?" in name or not name.isprintable() or (bracket and not sender.endswith(">")):
+            raise MailError("it is not of that form")
+        return Address(display_name=name, addr_spec=usable_address(spec))
+    except MailError as failure:
+        raise MailError(
+            f"the sender must be an address or `Name <address>`, not {sender!r} ({failure})"
+        ) from None
+
+
+def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
+    """Subject, plain text and HTML of a notice."""
+    zone = programme.time_zone
+    local = _cleaned(notice, zone)
+    environment = _environment(programme.country, zone)
+    week = {"period": notice.period, "programme": programme}
+    context = {
+        **week,
+        "notice": local,
+        "sections": _sections(local, programme, environment),
+        "total": _total(local.actions),
+    }
+    text = environment.get_template(f"{notice.kind}.txt")
+    html = environment.get_template(f"{notice.kind}.html")
+    # The subject block sees nothing of the notice but its period: no seller text can get in.
+    subject = "".join(text.blocks["subject"](text.new_context(week))).strip()
+    return subject, text.render(context), _inliner().inline(html.render(context))
+
+
+def _sections(notice: Notice, programme: Programme, environment: Environment) -> list[Section]:
+    by_rule: dict[str, list[NoticeAction]] = {}
+    for action in notice.actions:
+        by_rule.setdefault(action.rule, []).append(action)
+    return [
+        _section(rule, sorted(by_rule[rule], key=_line_order), notice, programme, environment)
+        for rule in sorted(by_rule, key=_rule_order)
+    ]
+
+
+def _section(
+    rule: str,
+    actions: list[NoticeAction],
+    notice: Notice,
+    programme: Programme,
+    environment: Environment,
+) -> Section:
+    wording = environment.get_template(f"rules/{rule}.txt").make_module(
+        {"notice": notice, "programme": programme, "actions": actions}
+    )
+    facts: Callable[[NoticeAction], str] = wording.facts  # type: ignore[attr-defined]
+    effect: Callable[[], str] = wording.effect  # type: ignore[attr-defined]
+    codes = {action.evidence["reason"] for action in actions if "reason" in action.evidence}
+    defined = programme.reasons.get(rule, {})
+    reasons = [defined[code] for code in sorted(codes) if code in defined]
+    return Section(
+        title=programme.rules[rule].title,
+        words=programme.rules[rule].words,
+        effect=" ".join(effect().split()),
+        reasons=[f"{reason.label}: {reason.definition}" for reason in reasons],
+        lines=[Line(action, _facts(facts(action))) for action in actions],
+        total=_total(actions),
+    )
+
+
+def _rule_order(rule: str) -> tuple[int, str]:
+    return (_RULE_ORDER.index(rule) if rule in _RULE_ORDER else len(_RULE_ORDER), rule)
+
+
+def _line_order(action: NoticeAction) -> tuple[str, str, str]:
+    happened = action.event_at.isoformat() if action.event_at else ""
+    return (happened, action.order_number or "", action.reference)
+
+
+def _total(actions: Sequence[NoticeAction]) -> Decimal | None:
+    amounts = [action.amount for action in actions if action.amount is not None]
+    return sum(amounts, Decimal(0)) if amounts else None
+
+
+def _facts(text: str) -> list[tuple[str, str]]:
+    """The pairs out of lines `Label: value`."""
+    lines = (" ".join(line.split()) for line in text.splitlines() if line.strip())
+    pairs = (line.partition(": ") for line in lines)
+    return [(label, value) for label, _, value in pairs]
+
+
+def _part(text: str, subtype: str) -> EmailMessage:
+    # Not `set_content`: its quoted-printable encoder is slower than all else here together.
+    part = EmailMessage(policy=_POLICY)
+    part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    part["Content-Transfer-Encoding"] = "quoted-printable"
+    part.set_payload(b2a_qp(text.encode(), istext=True).decode("ascii"))
+    return part
+
+
+# Cleaning: after this, all text is on one line and times are local.
+
+
+def clean(text: str) -> str:
+    """Seller text on one line, without control, format or unassigned characters, not too long."""
+    if not text.isprintable():
+        text = "".join(
+            "" if unicodedata.category(c) == "Cf" else c if c.isprintable() else " " for c in text
+        )
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_SELLER_TEXT else text[: _LONGEST_SELLER_TEXT - 1] + "…"
+
+
+def _cleaned(notice: Notice, zone: ZoneInfo) -> Notice:
+    return replace(
+        notice,
+        seller_id=clean(notice.seller_id),
+        shop_name=clean(notice.shop_name),
+        actions=[_cleaned_action(action, zone) for action in notice.actions],
+        takes_effect_at=notice.takes_effect_at and notice.takes_effect_at.astimezone(zone),
+        implemented_at=notice.implemented_at and notice.implemented_at.astimezone(zone),
+    )
+
+
+def _cleaned_action(action: NoticeAction, zone: ZoneInfo) -> NoticeAction:
+    return replace(
+        action,
+        seller_id=clean(action.seller_id),
+        sku=_clean_or_none(action.sku),
+        product_name=_clean_or_none(action.product_name),
+        order_number=_clean_or_none(action.order_number),
+        order_item_id=_clean_or_none(action.order_item_id),
+        event_at=action.event_at and action.event_at.astimezone(zone),
+        evidence={key: _clean_evidence(value) for key, value in action.evidence.items()},
+    )
+
+
+def _clean_or_none(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def _clean_evidence(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) else value
+
+
+# Templates: compiled once per country; the filters are all the logic they have.
+
+
+@cache
+def _environment(country: str, zone: ZoneInfo) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(email_templates_dir()),
+        undefined=StrictUndefined,
+        autoescape=lambda name: name is not None and name.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    locale = _locale(country)
+    environment.filters.update(
+        money=lambda amount, currency: _money(amount, currency, locale),
+        moment=lambda value: _moment(value, zone, "EEE d MMM yyyy, HH:mm"),
+        long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
+        days=_days,
+        weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
+        days_after=lambda moment, days: moment + timedelta(days=days),
+        percent=_percent,
+        number=_number,
+        counted=_counted,
+        wrap=_wrap,
+        justify=_justify,
+    )
+    return environment
+
+
+@cache
+def _inliner() -> CSSInliner:
+    return CSSInliner(load_remote_stylesheets=False, minify_css=True)
+
+
+def _locale(country: str) -> Locale:
+    """English as written in the country, so that its currency has the sign used there."""
+    try:
+        return Locale.parse(f"en_{country}")
+    except UnknownLocaleError:
+        return Locale.parse("en")
+
+
+# The same amounts and instants come again and again, in both parts and in mail after mail.
+@lru_cache(maxsize=4096)
+def _money(amount: Decimal | str, currency: str, locale: Locale) -> str:
+    return format_currency(Decimal(amount), currency, locale=locale)
+
+
+@lru_cache(maxsize=4096)
+def _moment(value: datetime | str, zone: ZoneInfo, pattern: str) -> str:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return format_datetime(moment, pattern, tzinfo=zone, locale="en")
+
+
+def _days(first: date, count: int) -> str:
+    """`9 to 15 November 2026`: that many days from `first` on."""
+    last = first + timedelta(days=count - 1)
+    start = "d MMMM yyyy" if first.year != last.year else "d MMMM"
+    if (first.year, first.month) == (last.year, last.month):
+        start = "d"
+    begins = format_date(first, start, locale="en")
+    return f"{begins} to {format_date(last, 'd MMMM yyyy', locale='en')}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{Decimal(100 * part) / Decimal(whole):.2f}%"
+
+
+def _number(value: str | Decimal) -> str:
+    """A decimal without needless zeros: `2.00` as 2, `2.50` as 2.5."""
+    return f"{Decimal(value).normalize():f}"
+
+
+def _counted(count: int, noun: str, nouns: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def _wrap(text: str, indent: int = 0, hang: int = 0) -> str:
+    """Plain text as one paragraph; lines after the first are indented by `hang` more."""
+    text = " ".join(text.split())
+    if indent + len(text) <= _TEXT_WIDTH:
+        return " " * indent + text
+    return textwrap.fill(
+        text,
+        width=_TEXT_WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_on_hyphens=False,
+    )
+
+
+def _justify(left: str, right: str, indent: int = 0) -> str:
+    """`left` at the margin and `right` at the end of one line of plain text, or of two."""
+    width = _TEXT_WIDTH - indent
+    if len(left) + 2 + len(right) > width:
+        return f"{_wrap(left, indent)}\n{' ' * indent}{right:>{width}}"
+    return f"{' ' * indent}{left}{right:>{width - len(left)}}".rstrip()

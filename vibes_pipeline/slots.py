@@ -1,0 +1,79 @@
+"""Running slots as Dagster jobs in this process: one now, or every one due in a span.
+
+Imported only by the commands that start a job, for it brings Dagster along.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+
+import dagster as dg
+
+from vibes_pipeline import dagster_home
+from vibes_pipeline.calendar import DueSlot, Slot
+from vibes_pipeline.defs.jobs import JOBS
+from vibes_pipeline.errors import UsageError, VibesError
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.settings import Settings
+
+
+def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
+    """The instance that the UI shows, in the ledger's PostgreSQL."""
+    dagster_home.prepare(settings)
+    return dg.DagsterInstance.get()
+
+
+def ephemeral_instance() -> AbstractContextManager[dg.DagsterInstance]:
+    """An instance that forgets everything: replays of long spans need no event log."""
+    return dg.DagsterInstance.ephemeral()
+
+
+def require_runnable(slot: Slot) -> None:
+    """`UsageError` for a slot that no job runs."""
+    if slot not in JOBS:
+        raise UsageError(f"{slot} cannot be run by hand; these can: {', '.join(JOBS)}")
+
+
+def run_slot(
+    slot: Slot, period: date, instance: dg.DagsterInstance, *, at: datetime | None = None
+) -> None:
+    """Run a slot's job to its end; with `at`, simulated.
+
+    Raises the `VibesError` that stopped it, or one that names the failed check.
+    """
+    from vibes_pipeline.definitions import definitions
+
+    require_runnable(slot)
+    # Dagster logs every step; what a user needs is the outcome, and the UI keeps the rest.
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            definitions.resolve_job_def(JOBS[slot].name).execute_in_process(
+                run_config={
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    "resources": {"vibes": {"config": {"at": at.isoformat()} if at else {}}},
+                },
+                partition_key=period.isoformat(),
+                instance=instance,
+            )
+        except dg.DagsterError as error:
+            raise _cause(error) from error
+
+
+def due_slots(policy: Policy, start: datetime, end: datetime) -> list[DueSlot]:
+    """Every runnable slot due from start to end, both included, in order of time."""
+    return policy.slot_calendar.due_between(start, end, JOBS)
+
+
+def _cause(error: BaseException) -> VibesError:
+    """The error of ours that made Dagster fail, else one that repeats Dagster's first line."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, VibesError):
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    return VibesError(str(error).strip().splitlines()[0])
