@@ -27,5 +27,5 @@ def test_a_missing_folder_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "package")
-    with pytest.raises(VibesError, match=r"the folder sql is missing .*: install again"):
+    with pytest.raises(VibesError, match=r"sql is missing .*: install again"):
         paths.sql_dir()

@@ -1,4 +1,4 @@
-"""The one place that knows where the top-level folders `sql/` and `email_templates/` are.
+"""The one place that knows where the top-level files that the package needs are.
 
 In the source tree they lie beside the package, in an installed wheel inside it.
 """
@@ -14,16 +14,21 @@ _PACKAGE = Path(__file__).resolve().parent
 
 def sql_dir() -> Path:
     """The folder of the rules' SQL files; VibesError if the installation lacks it."""
-    return _folder("sql")
+    return _find("sql")
 
 
 def email_templates_dir() -> Path:
     """The folder of the mails' templates; VibesError if the installation lacks it."""
-    return _folder("email_templates")
+    return _find("email_templates")
 
 
-def _folder(name: str) -> Path:
+def workspace_file() -> Path:
+    """The workspace that names Dagster's code locations; VibesError if the installation lacks it."""
+    return _find("workspace.yaml")
+
+
+def _find(name: str) -> Path:
     for candidate in (_PACKAGE / name, _PACKAGE.parent / name):
-        if candidate.is_dir():
+        if candidate.exists():
             return candidate
-    raise VibesError(f"the folder {name} is missing beside or in {_PACKAGE}: install again")
+    raise VibesError(f"{name} is missing beside or in {_PACKAGE}: install again")

@@ -7,11 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import click
 
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.paths import workspace_file
+
+POLL_SECONDS = 0.5
 
 
 @click.command(name="up")
@@ -40,19 +44,26 @@ def command(host: str, port: int) -> None:
 
 def _serve(host: str, port: int) -> int:
     """Run `dagster dev` until it ends or we are told to stop; its exit status."""
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    stopping = threading.Event()
+    # Before the server starts: it inherits neither our handlers nor a shell's ignored interrupt.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: stopping.set())
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "dagster", "dev", "-m", "vibes_pipeline.definitions"),
+            *(sys.executable, "-m", "dagster", "dev", "-w", str(workspace_file())),
             *("--host", host, "--port", str(port), "--log-level", "warning"),
         ],
-        env=environment,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        # The terminal's Ctrl-C comes to us alone; Dagster ends its servers on an interrupt.
+        start_new_session=True,
     )
-    # A stop reaches the servers once, by us: they end their own children.
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: server.terminate() if server.poll() is None else None)
-    status = server.wait()
-    return 0 if status in (0, -signal.SIGTERM, -signal.SIGINT) else status
+    while server.poll() is None:
+        if stopping.wait(timeout=POLL_SECONDS):
+            console.print("stopping")
+            server.send_signal(signal.SIGINT)
+            server.wait()
+            return 0
+    return server.returncode
 
 
 def _require_free(host: str, port: int) -> None:

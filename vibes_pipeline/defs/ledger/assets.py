@@ -11,7 +11,8 @@ from vibes_pipeline.defs.sql_assets import ENGINEERS
 
 @dg.asset(
     key=["ledger", "history"],
-    group_name="ledger",
+    # A group of its own, left of all: the ledger's other assets lie right of the decisions.
+    group_name="history",
     kinds={"postgres", "parquet"},
     owners=ENGINEERS,
     partitions_def=WEEKLY,
