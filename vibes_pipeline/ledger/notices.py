@@ -116,16 +116,17 @@ def open_notices(ledger: Ledger) -> list[OpenNotice]:
     return [OpenNotice(*row[:-1], tuple(row[-1])) for row in rows]
 
 
-def actions_told(ledger: Ledger, notice: OpenNotice) -> list[dict[str, Any]]:
+def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
     """The actions a notice has to tell of, as rows of `action_states`."""
     s = schema.action_states.c
-    with ledger.reading() as connection:
-        rows = connection.execute(
-            sa.select(schema.action_states)
-            .where(s.action_id.in_(notice.actions))
-            .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
-        ).mappings()
-        return [dict(row) for row in rows]
+    rows = connection.execute(
+        sa.select(schema.action_states)
+        .where(s.action_id.in_(notice.actions))
+        .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
+    ).mappings()
+    told = [dict(row) for row in rows]
+    connection.commit()
+    return told
 
 
 def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str]]:
@@ -160,8 +161,27 @@ def only_sender(ledger: Ledger) -> Iterator[None]:
             connection.execute(sa.select(sa.func.pg_advisory_unlock(lock)))
 
 
+@contextmanager
+def sending(ledger: Ledger, *, is_simulated: bool) -> Iterator[sa.Connection]:
+    """A connection for one thread that sends; it commits before and after each message.
+
+    On a simulated ledger a commit does not wait for the disk: what a power cut could lose there, a
+    replay makes again.
+    """
+    with ledger.engine.connect() as connection:
+        if is_simulated:
+            connection.execute(sa.text("SET SESSION synchronous_commit TO off"))
+            connection.commit()
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            connection.execute(sa.text("RESET synchronous_commit"))
+            connection.commit()
+
+
 def record_attempt(
-    ledger: Ledger,
+    connection: sa.Connection,
     notice: OpenNotice,
     attempt: int,
     status: str,
@@ -178,21 +198,22 @@ def record_attempt(
     slot's instant, the delivery the moment of the server's reply.
     """
     try:
-        with ledger.engine.begin() as connection:
-            connection.execute(
-                insert(schema.deliveries).values(
-                    notice_id=notice.notice_id,
-                    attempt=attempt,
-                    status=status,
-                    at=at,
-                    code=code,
-                    detail=detail,
-                    address_hash=address_hash,
-                )
+        connection.execute(
+            insert(schema.deliveries).values(
+                notice_id=notice.notice_id,
+                attempt=attempt,
+                status=status,
+                at=at,
+                code=code,
+                detail=detail,
+                address_hash=address_hash,
             )
-            if status == "sent" and notice.is_alert:
-                _record_alerted(connection, notice, slot_now or at)
+        )
+        if status == "sent" and notice.is_alert:
+            _record_alerted(connection, notice, slot_now or at)
+        connection.commit()
     except IntegrityError:
+        connection.rollback()
         return False
     return True
 

@@ -199,6 +199,9 @@ def freeze(
                 ],
             )
         ledger.record_effects(connection, Slot.WEEKLY_ALERT, terms.cycle, due_at, now)
+        # What follows is thousands of small look-ups: their plans must know how much there is now.
+        connection.execute(sa.text("ANALYZE ledger.actions, ledger.action_events"))
+        connection.execute(sa.text("ANALYZE ledger.notices, ledger.notice_actions"))
         return frozen
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import EmailMessage
@@ -18,7 +18,7 @@ from typing import Any
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.notices import OpenNotice, actions_told
+from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction
 from vibes_pipeline.notices.outbox import Outbox
@@ -71,7 +71,7 @@ def deliver_notices(
             is_simulated=run.is_simulated,
             maildir_path=settings.maildir,
         ),
-        render=_Letters(run, ledger, directory, settings.sender),
+        render=_Letters(run, directory, settings.sender),
         addresses=directory.addresses,
         clock=clock,
         slot_now=run.now,
@@ -84,13 +84,13 @@ class _Letters:
     """Words one notice as of the instant of its attempt."""
 
     run: SlotRun
-    ledger: Ledger
     directory: Directory
     sender: str
 
-    def __call__(self, notice: OpenNotice, at: datetime) -> EmailMessage:
+    def __call__(
+        self, notice: OpenNotice, told: Sequence[Mapping[str, Any]], at: datetime
+    ) -> EmailMessage:
         policy = self.run.policy
-        told = actions_told(self.ledger, notice)
         content = Notice(
             notice_id=notice.notice_id,
             kind=notice.kind,

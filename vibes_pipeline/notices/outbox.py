@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from queue import Empty, SimpleQueue
+from typing import Any
+
+import sqlalchemy as sa
 
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.ledger import notices as book
@@ -37,7 +41,7 @@ FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 RESENDS_OF_UNKNOWN = 1
 
-Render = Callable[[OpenNotice, datetime], EmailMessage]
+Render = Callable[[OpenNotice, Sequence[Mapping[str, Any]], datetime], EmailMessage]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Outbox:
     """Sends the ledger's open notices.
 
     `addresses` maps a seller to the address in the warehouse, None where there is none; `render`
-    words a notice as of the instant of its attempt; `slot_now` is what ledger events bear.
+    words a notice about its actions as of the instant of the attempt; `slot_now` is what ledger
+    events bear.
     """
 
     ledger: Ledger
@@ -64,9 +69,10 @@ class Outbox:
         """
         with book.only_sender(self.ledger):
             due: SimpleQueue[OpenNotice] = SimpleQueue()
-            for notice in book.open_notices(self.ledger):
-                if self._is_due(notice):
-                    due.put(notice)
+            with self._recording() as connection:
+                for notice in book.open_notices(self.ledger):
+                    if self._is_due(connection, notice):
+                        due.put(notice)
             outcomes: Counter[str] = Counter()
             if due.empty():
                 return outcomes
@@ -83,43 +89,52 @@ class Outbox:
     ) -> Counter[str]:
         """Send until nothing is due; one connection, opened when first needed."""
         outcomes: Counter[str] = Counter()
-        connection: Connection | None = None
+        way: Connection | None = None
         try:
-            while not stop.is_set():
-                try:
-                    notice = due.get_nowait()
-                except Empty:
-                    break
-                address = self._address(notice)
-                if isinstance(address, UnusableAddress):
-                    outcomes[self._record_undeliverable(notice, address)] += 1
-                else:
-                    connection = connection or self.transport.connect()
-                    outcomes[self._send(connection, notice, address)] += 1
-                progress()
+            with self._recording() as connection:
+                while not stop.is_set():
+                    try:
+                        notice = due.get_nowait()
+                    except Empty:
+                        break
+                    address = self._address(notice)
+                    if isinstance(address, UnusableAddress):
+                        status = self._record_undeliverable(connection, notice, address)
+                    else:
+                        way = way or self.transport.connect()
+                        status = self._send(connection, way, notice, address)
+                    outcomes[status] += 1
+                    progress()
         except BaseException:
             stop.set()
             raise
         finally:
-            if connection is not None:
-                connection.close()
+            if way is not None:
+                way.close()
         return outcomes
 
-    def _send(self, connection: Connection, notice: OpenNotice, address: str) -> str:
+    def _recording(self) -> AbstractContextManager[sa.Connection]:
+        return book.sending(self.ledger, is_simulated=self.clock.is_simulated)
+
+    def _send(
+        self, connection: sa.Connection, way: Connection, notice: OpenNotice, address: str
+    ) -> str:
         attempt, at = notice.attempts + 1, self.clock.now()
-        message = self.render(notice, at)
-        if not self._record(notice, attempt, "sending", at, address):
+        message = self.render(notice, book.actions_told(connection, notice), at)
+        if not self._record(connection, notice, attempt, "sending", at, address):
             return "taken"
-        status, code, detail = self._hand_over(connection, message, address)
-        self._record(notice, attempt, status, self.clock.now(), address, code, detail)
+        status, code, detail = self._hand_over(way, message, address)
+        self._record(
+            connection, notice, attempt, status, self.clock.now(), address, code, detail
+        )
         return status
 
     def _hand_over(
-        self, connection: Connection, message: EmailMessage, address: str
+        self, way: Connection, message: EmailMessage, address: str
     ) -> tuple[str, int | None, str]:
         """Status, code and text of what the server made of it."""
         try:
-            reply = connection.send(message, address)
+            reply = way.send(message, address)
         except Deferred as failure:
             return "deferred", failure.code, failure.text
         except Refused as failure:
@@ -131,14 +146,14 @@ class Outbox:
             return "stored", None, "kept in the Maildir; set VIBES_SMTP_URL to send it"
         return "sent", 250, reply
 
-    def _is_due(self, notice: OpenNotice) -> bool:
+    def _is_due(self, connection: sa.Connection, notice: OpenNotice) -> bool:
         """Whether to attempt it now; an attempt broken off before is closed as unknown first."""
         match notice.status:
             case "queued":
                 return True
             case "sending":
                 book.record_attempt(
-                    self.ledger,
+                    connection,
                     notice,
                     notice.attempts,
                     "unknown",
@@ -164,14 +179,17 @@ class Outbox:
         except UnusableAddress as unusable:
             return unusable
 
-    def _record_undeliverable(self, notice: OpenNotice, why: UnusableAddress) -> str:
-        at = self.clock.now()
+    def _record_undeliverable(
+        self, connection: sa.Connection, notice: OpenNotice, why: UnusableAddress
+    ) -> str:
+        attempt, at = notice.attempts + 1, self.clock.now()
         stored = self.addresses.get(notice.seller_id)
-        self._record(notice, notice.attempts + 1, "undeliverable", at, stored, None, str(why))
+        self._record(connection, notice, attempt, "undeliverable", at, stored, None, str(why))
         return "undeliverable"
 
     def _record(
         self,
+        connection: sa.Connection,
         notice: OpenNotice,
         attempt: int,
         status: str,
@@ -181,7 +199,7 @@ class Outbox:
         detail: str | None = None,
     ) -> bool:
         return book.record_attempt(
-            self.ledger,
+            connection,
             notice,
             attempt,
             status,

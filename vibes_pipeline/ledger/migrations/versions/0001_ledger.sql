@@ -337,21 +337,21 @@ SELECT
     e.cause,
     e.claim_id
 FROM ledger.actions a
-JOIN (
+-- Lateral, so that asking for a few actions reads a few events.
+CROSS JOIN LATERAL (
     SELECT
-        action_id,
-        (array_agg(state ORDER BY event_id DESC))[1] AS state,
-        (array_agg(cause ORDER BY event_id DESC))[1] AS cause,
-        (array_agg(claim_id ORDER BY event_id DESC))[1] AS claim_id,
-        min(at) FILTER (WHERE state = 'proposed') AS proposed_at,
-        min(at) FILTER (WHERE state = 'alerted') AS alerted_at,
-        min(at) FILTER (WHERE state = 'implemented') AS implemented_at,
-        min(at) FILTER (WHERE state = 'reversed') AS reversed_at,
-        min(at) FILTER (WHERE state = 'withdrawn') AS withdrawn_at,
-        min(at) FILTER (WHERE state = 'expired') AS expired_at
-    FROM ledger.action_events
-    GROUP BY action_id
-) e ON e.action_id = a.action_id;
+        (array_agg(x.state ORDER BY x.event_id DESC))[1] AS state,
+        (array_agg(x.cause ORDER BY x.event_id DESC))[1] AS cause,
+        (array_agg(x.claim_id ORDER BY x.event_id DESC))[1] AS claim_id,
+        min(x.at) FILTER (WHERE x.state = 'proposed') AS proposed_at,
+        min(x.at) FILTER (WHERE x.state = 'alerted') AS alerted_at,
+        min(x.at) FILTER (WHERE x.state = 'implemented') AS implemented_at,
+        min(x.at) FILTER (WHERE x.state = 'reversed') AS reversed_at,
+        min(x.at) FILTER (WHERE x.state = 'withdrawn') AS withdrawn_at,
+        min(x.at) FILTER (WHERE x.state = 'expired') AS expired_at
+    FROM ledger.action_events x
+    WHERE x.action_id = a.action_id
+) e;
 COMMENT ON VIEW ledger.action_states IS 'Every action with its present state and the time of each change.';
 
 CREATE VIEW ledger.notice_states AS
