@@ -1,1 +1,1 @@
-"""The VIBES programme as a pipeline: from raw order tables to the seller's inbox and finance's table."""
+"""The VIBES programme as a pipeline, from raw order tables to mails and finance's postings."""

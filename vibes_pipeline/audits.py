@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 
@@ -49,10 +50,10 @@ def no_event_lies_outside_the_cycle(proposal: pl.DataFrame, run: SlotRun) -> pl.
     return proposal.filter(pl.col("rule").is_in(CHARGES) & (pl.col("event_at") >= run.week.end))
 
 
-def _exceeds(row: dict[str, object], run: SlotRun) -> bool:
+def _exceeds(row: dict[str, Any], run: SlotRun) -> bool:
     if row["rule"] not in CHARGES or row["amount"] is None:
         return False
-    day = run.policy.local_date(row["event_at"])  # type: ignore[arg-type]
+    day = run.policy.local_date(row["event_at"])
     charge = getattr(run.policy, str(row["rule"]))
     if hasattr(charge, "cap"):
         highest = charge.cap.on(day)
@@ -60,7 +61,7 @@ def _exceeds(row: dict[str, object], run: SlotRun) -> bool:
         highest = max(amount.on(day) for amount in charge.amounts.values())
     else:
         highest = charge.amount.on(day)
-    return bool(row["amount"] > highest)  # type: ignore[operator]
+    return bool(row["amount"] > highest)
 
 
 AUDITS: tuple[Audit, ...] = (

@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Gives the present instant, zone-aware; `is_simulated` tells whether it is the wall clock's."""
+    """Gives the present instant, zone-aware; `is_simulated` unless it is the wall clock's."""
 
     @property
     def is_simulated(self) -> bool: ...

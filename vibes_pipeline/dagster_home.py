@@ -35,7 +35,9 @@ def prepare(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     file = home / "dagster.yaml"
-    text = "# Written anew by vibes at each start.\n" + yaml.safe_dump(CONFIGURATION, sort_keys=False)
+    text = "# Written anew by vibes at each start.\n" + yaml.safe_dump(
+        CONFIGURATION, sort_keys=False
+    )
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
     url = database_url(settings)

@@ -23,7 +23,7 @@ def email_templates_dir() -> Path:
 
 
 def workspace_file() -> Path:
-    """The workspace that names Dagster's code locations; VibesError if the installation lacks it."""
+    """The file that names Dagster's code locations; VibesError if the installation lacks it."""
     return _find("workspace.yaml")
 
 

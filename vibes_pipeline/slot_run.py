@@ -103,7 +103,9 @@ class SlotRun:
         monday, week = self.period, timedelta(weeks=1)
         earliest = min(
             monday - timedelta(days=self.policy.late_data.late_arrival_days.on(monday)),
-            monday + week - timedelta(days=self.policy.sales_regulation.rejection_window_days.on(monday)),
+            monday
+            + week
+            - timedelta(days=self.policy.sales_regulation.rejection_window_days.on(monday)),
             monday + week - week * self.policy.order_regulation.window_weeks.on(monday),
             monday - week,
         )

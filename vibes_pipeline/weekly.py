@@ -100,8 +100,8 @@ def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
     if 100 * bad > limit * rows:
         raise TooManyBadRows(
             f"{bad} of the {rows} order items of the week of {run.period} are bad, more than "
-            f"{limit.normalize():f}%: mend the warehouse (`vibes export quarantine` lists them), or "
-            "set warehouse.bad_row_limit_pct in a policy of your own"
+            f"{limit.normalize():f}%: mend the warehouse, whose bad rows the UI shows at "
+            "warehouse/quarantine, or set warehouse.bad_row_limit_pct in a policy of your own"
         )
     return rows, bad
 
@@ -146,7 +146,7 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
 
 
 def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
-    """Charges not yet implemented whose event the warehouse no longer holds (column `action_id`)."""
+    """Open charges whose event the warehouse no longer holds (column `action_id`)."""
     take_history(run, ledger)
     for model in closure([EVIDENCE]):
         run.engine.materialize(model, run.parameters(horizon=NO_HORIZON))

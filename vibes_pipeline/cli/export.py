@@ -12,7 +12,9 @@ from vibes_pipeline.cli.common import console, settings_and_policy
 
 @click.command(name="export")
 @click.argument("table")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .csv, .parquet or .xlsx file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="A .csv, .parquet or .xlsx file."
+)
 @click.option("--cycle", metavar="DATE", help="Only this cycle, named by its Monday.")
 def command(table: str, out: Path, cycle: str | None) -> None:
     """Write TABLE to a file.

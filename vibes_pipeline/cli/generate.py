@@ -17,12 +17,26 @@ from vibes_pipeline.cli.common import (
 
 
 @click.command(name="generate")
-@click.option("--out", type=click.Path(path_type=Path), help="A .duckdb file, or a folder for Parquet files. [default: VIBES_WAREHOUSE]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A .duckdb file, or a folder for Parquet files. [default: VIBES_WAREHOUSE]",
+)
 @click.option("--sellers", type=click.IntRange(min=20), default=150, show_default=True)
-@click.option("--weeks", type=click.IntRange(min=1), default=8, show_default=True, help="Observed weeks.")
-@click.option("--first-week", type=click.DateTime(["%Y-%m-%d"]), help="The first week's Monday. [default: so that the last cycle ends before today]")
-@click.option("--items", type=click.IntRange(min=1), help="Order items. [default: by the number of sellers]")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same rows.")
+@click.option(
+    "--weeks", type=click.IntRange(min=1), default=8, show_default=True, help="Observed weeks."
+)
+@click.option(
+    "--first-week",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The first week's Monday. [default: so that the last cycle ends before today]",
+)
+@click.option(
+    "--items", type=click.IntRange(min=1), help="Order items. [default: by the number of sellers]"
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="The same seed makes the same rows."
+)
 @click.option("--force", is_flag=True, help="Replace a warehouse that is there.")
 def command(
     out: Path | None,

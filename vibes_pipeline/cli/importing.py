@@ -18,8 +18,15 @@ def command() -> None:
 
 @command.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--country", default="NG", show_default=True, help="The country its sellers count to.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .duckdb file, or a folder for Parquet files.")
+@click.option(
+    "--country", default="NG", show_default=True, help="The country its sellers count to."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .duckdb file, or a folder for Parquet files.",
+)
 @click.option("--rate", default="100", show_default=True, help="Naira per real.")
 @click.option("--force", is_flag=True, help="Replace a warehouse that is there.")
 def olist(source: Path, country: str, out: Path, rate: str, force: bool) -> None:
@@ -42,5 +49,5 @@ def olist(source: Path, country: str, out: Path, rate: str, force: bool) -> None
     for table, rows in summary.rows.items():
         console.print(f"  {table:<18} {rows:>12,} rows")
     console.print(
-        f"  {summary.handed_over_before_approval:,} items were handed over before they were approved"
+        f"  {summary.handed_over_before_approval:,} items were handed over before their approval"
     )

@@ -39,7 +39,7 @@ def print_actions(source: Source, policy: Policy) -> None:
         table.add_row(
             rule.value,
             *(f"{by_state.get(state, 0):,}" for state in shown),
-            naira(mine["amount"].sum(), policy) if mine["amount"].sum() else "",
+            naira(total(mine), policy) if total(mine) else "",
         )
     console.print(table)
 
@@ -62,8 +62,8 @@ def print_postings(source: Source, policy: Policy) -> None:
     for column in ("statement period", "postings", "debits", "reversals", "net"):
         table.add_column(column, justify="left" if column == "statement period" else "right")
     for (period,), mine in postings.group_by("statement_period", maintain_order=True):
-        debits = mine.filter(pl.col("kind") == "debit")["amount"].sum()
-        reversals = mine.filter(pl.col("kind") == "reversal")["amount"].sum()
+        debits = total(mine.filter(pl.col("kind") == "debit"))
+        reversals = total(mine.filter(pl.col("kind") == "reversal"))
         table.add_row(
             str(period),
             f"{mine.height:,}",
@@ -86,10 +86,15 @@ def print_mail(message: EmailMessage) -> None:
 def read_mail(maildir: Path, notice_id: str) -> EmailMessage | None:
     """A notice's mail in the Maildir, if it is there."""
     for file in maildir.glob(f"*/{notice_id}*"):
-        return message_from_bytes(file.read_bytes(), _class=EmailMessage, policy=default)  # type: ignore[arg-type]
+        return message_from_bytes(file.read_bytes(), _class=EmailMessage, policy=default)
     return None
 
 
-def naira(amount: Decimal | None, policy: Policy) -> str:
+def total(rows: pl.DataFrame) -> Decimal:
+    """The exact sum of the column `amount`."""
+    return sum(rows["amount"].drop_nulls(), Decimal("0.00"))
+
+
+def naira(amount: Decimal, policy: Policy) -> str:
     """An amount as mails print it."""
-    return f"{policy.currency_symbol}{amount or Decimal('0.00'):,.2f}"
+    return f"{policy.currency_symbol}{amount:,.2f}"

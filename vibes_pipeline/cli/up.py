@@ -19,7 +19,12 @@ POLL_SECONDS = 0.5
 
 
 @click.command(name="up")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The UI has no login: keep it on loopback.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The UI has no login: keep it on loopback.",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def command(host: str, port: int) -> None:
     """Bring up the web UI and the daemon that ticks the schedules; Ctrl-C stops both.

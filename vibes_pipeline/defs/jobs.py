@@ -26,4 +26,11 @@ weekly_implementation = dg.define_asset_job(
     description="Implement what was alerted, then send each seller one mail about it.",
 )
 
+notice_delivery = dg.define_asset_job(
+    "notice_delivery",
+    selection=dg.AssetSelection.assets(["notices", "outbox"]),
+    executor_def=dg.in_process_executor,
+    description="Attempt again what a slot could not deliver.",
+)
+
 JOBS = {Slot.WEEKLY_ALERT: weekly_alert, Slot.WEEKLY_IMPLEMENTATION: weekly_implementation}

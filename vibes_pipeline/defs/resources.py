@@ -12,11 +12,10 @@ from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
 
-
 Partitioned = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
-class Vibes(dg.ConfigurableResource):
+class Vibes(dg.ConfigurableResource[None]):
     """One run's settings, policy and ledger; `at` makes the run, and its ledger, simulated."""
 
     at: str | None = None
@@ -40,6 +39,16 @@ class Vibes(dg.ConfigurableResource):
     def settings(self) -> Settings:
         """Of the environment as the run began."""
         return self._settings
+
+    @property
+    def policy(self) -> Policy:
+        """Of the settings' country or file, as the run began."""
+        return self._policy
+
+    @property
+    def now(self) -> datetime:
+        """The run's one instant."""
+        return self._now
 
     @property
     def ledger(self) -> Ledger:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -51,7 +52,7 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
         metadata={"dagster/relation_identifier": model.relation},
     )
-    def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
         run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
         frame = weekly.compute(run, vibes.ledger, model)
         return dg.MaterializeResult(metadata=frame_metadata(frame, model))
@@ -59,9 +60,9 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
     return materialized
 
 
-def frame_metadata(frame: pl.DataFrame, model: Model | None = None) -> dict[str, object]:
+def frame_metadata(frame: pl.DataFrame, model: Model | None = None) -> dict[str, Any]:
     """Row count, naira, a sample without personal data, columns, the policy's version."""
-    metadata: dict[str, object] = {
+    metadata: dict[str, Any] = {
         "dagster/row_count": frame.height,
         "policy_version": POLICY.short_version,
         "sample": dg.MetadataValue.md(sample(frame)),

@@ -58,16 +58,15 @@ class DuckDBEngine:
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
         """Run one model and give its rows without keeping them."""
         with self._query(model, parameters) as relation:
-            return relation.pl()
+            frame: pl.DataFrame = relation.pl()
+        return frame
 
     def read(self, relation: str) -> pl.DataFrame:
         """The rows of a partition made before."""
         return pl.read_parquet(self.partition(relation))
 
     @contextmanager
-    def _query(
-        self, model: Model, parameters: Parameters
-    ) -> Iterator[duckdb.DuckDBPyRelation]:
+    def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
         raw = [r.removeprefix("raw.") for r in model.depends_on if r.startswith("raw.")]
         for relation in model.depends_on:
             self._mount(relation)

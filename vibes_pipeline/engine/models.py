@@ -1,4 +1,4 @@
-"""The SQL files as models: one SELECT per file, `sql/metrics/seller_week.sql` is `metrics.seller_week`.
+"""The SQL files as models, one SELECT each: `sql/metrics/seller_week.sql` is `metrics.seller_week`.
 
 The header comment says what a row is and why; the comment behind each output column documents it.
 Which relations a model reads and which parameters it takes is read from the SQL itself.

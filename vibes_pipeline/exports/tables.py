@@ -43,7 +43,9 @@ def read_table(name: str, source: Source) -> pl.DataFrame:
 def require_table(name: str) -> None:
     """`UsageError` that lists the tables, unless there is one of that name."""
     if name not in EXPORTS:
-        raise UsageError(f"no table {name!r} to export; the tables are {', '.join(sorted(EXPORTS))}")
+        raise UsageError(
+            f"no table {name!r} to export; the tables are {', '.join(sorted(EXPORTS))}"
+        )
 
 
 def actions(source: Source) -> pl.DataFrame:

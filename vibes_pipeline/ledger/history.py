@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.schema import account_reviews, action_events, action_states, actions, cycles
+from vibes_pipeline.ledger.schema import (
+    account_reviews,
+    action_events,
+    action_states,
+    actions,
+    cycles,
+)
 
 OPEN = ("proposed", "alerted")
 STANDING = (*OPEN, "implemented")
@@ -54,7 +61,9 @@ def take(ledger: Ledger) -> History:
         is_implemented = (state == "implemented").label("is_standing")
         rule = action_states.c.rule
 
-        def read(schema: dict[str, pl.DataType | type[pl.DataType]], select: sa.Select) -> pl.DataFrame:
+        def read(
+            schema: dict[str, pl.DataType | type[pl.DataType]], select: sa.Select[Any]
+        ) -> pl.DataFrame:
             rows = connection.execute(select).fetchall()
             return pl.DataFrame([tuple(r) for r in rows], schema=schema, orient="row")
 
@@ -127,7 +136,9 @@ def take(ledger: Ledger) -> History:
                 ).where(account_reviews.c.country == ledger.country),
             ),
         }
-        return History(frames, last_event(connection, ledger.country), _first_cycle(connection, ledger))
+        return History(
+            frames, last_event(connection, ledger.country), _first_cycle(connection, ledger)
+        )
 
 
 def last_event(connection: sa.Connection, country: str) -> int:

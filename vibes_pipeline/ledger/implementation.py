@@ -1,4 +1,4 @@
-"""Implementing what was alerted: events, postings, notices, in one transaction (Rulebook §2, §12)."""
+"""Implementing what was alerted: events, postings, notices in one transaction (Rulebook §2)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _withdraw(connection: sa.Connection, gone: Collection[UUID], now: datetime) 
 def _due_actions(
     connection: sa.Connection, country: str, cycle: date, now: datetime
 ) -> list[dict[str, Any]]:
-    """Alerted actions whose alert was accepted early enough; a delisting only with its regulation."""
+    """Actions whose alert was accepted early enough; a product delisting with its regulation."""
     s = schema.action_states.c
     na, n, d = schema.notice_actions.c, schema.notices.c, schema.deliveries.c
     told_in_time = (
@@ -132,7 +132,8 @@ def _due_actions(
         .join(schema.deliveries, sa.and_(d.notice_id == na.notice_id, d.status == "sent"))
         .where(
             na.action_id == s.action_id,
-            d.at <= sa.literal(now, schema.INSTANT) - sa.func.make_interval(0, 0, 0, 0, s.notice_hours),
+            d.at
+            <= sa.literal(now, schema.INSTANT) - sa.func.make_interval(0, 0, 0, 0, s.notice_hours),
         )
         .exists()
     )

@@ -125,9 +125,7 @@ class Ledger:
 
     def _mode(self, connection: sa.Connection) -> bool | None:
         return connection.execute(
-            sa.select(schema.ledgers.c.is_simulated).where(
-                schema.ledgers.c.country == self.country
-            )
+            sa.select(schema.ledgers.c.is_simulated).where(schema.ledgers.c.country == self.country)
         ).scalar()
 
     def _require_mode(self, connection: sa.Connection, is_simulated: bool) -> None:

@@ -6,7 +6,7 @@ a mail says and how it travels is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -34,13 +34,14 @@ class OpenNotice:
     is_alert: bool
     period: date
     seller_id: str
+    planned_at: datetime
     status: str
     attempts: int
     last_at: datetime | None
     address_hash: str | None
     unknowns: int
     notice_hours: int
-    actions: tuple[UUID, ...]
+    actions: Sequence[UUID]
 
 
 def plan_notices(
@@ -97,6 +98,7 @@ def open_notices(ledger: Ledger) -> list[OpenNotice]:
             n.is_alert,
             n.period,
             n.seller_id,
+            n.planned_at,
             n.status,
             n.attempts,
             n.last_at,
@@ -113,7 +115,7 @@ def open_notices(ledger: Ledger) -> list[OpenNotice]:
     )
     with ledger.reading() as connection:
         rows = connection.execute(waiting).fetchall()
-    return [OpenNotice(*row[:-1], tuple(row[-1])) for row in rows]
+    return [OpenNotice(*row) for row in rows]
 
 
 def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:

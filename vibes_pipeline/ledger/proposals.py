@@ -51,6 +51,8 @@ ACTION_TYPES: Mapping[str, pl.DataType] = {
     "notice_hours": pl.Int32(),
 }
 
+ACTION_NAMES = tuple(column.name for column in schema.actions.columns)
+
 Action = Mapping[str, Any]
 
 
@@ -80,7 +82,7 @@ def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]
     """One action per row of a decision; columns the ledger does not have become its evidence."""
     subject = identity.subject_column(rule)
     evidence_columns = [c for c in decisions.columns if c not in ACTION_COLUMNS]
-    made = []
+    made: list[Action] = []
     for row in decisions.iter_rows(named=True):
         action_id = identity.action_id(terms.country, rule, terms.cycle, row[subject])
         made.append(
@@ -102,7 +104,7 @@ def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]
 
 def proposal_frame(actions: Sequence[Action], time_zone: ZoneInfo) -> pl.DataFrame:
     """Actions as a frame that Parquet can hold: ids and evidence (JSON) as text."""
-    schema_ = {name: ACTION_TYPES.get(name, pl.String()) for name in schema.actions.c.keys()}
+    schema_ = {name: ACTION_TYPES.get(name, pl.String()) for name in ACTION_NAMES}
     schema_["event_at"] = pl.Datetime("us", time_zone.key)
     rows = [
         {**a, "action_id": str(a["action_id"]), "evidence": json.dumps(a["evidence"])}
@@ -123,7 +125,7 @@ def proposal_hash(actions: Iterable[Action]) -> str:
     """SHA-256 over the actions in the order of their ids, each in one canonical form."""
     digest = hashlib.sha256()
     for action in sorted(actions, key=lambda a: str(a["action_id"])):
-        plain = {name: _as_json(action[name]) for name in schema.actions.c.keys()}
+        plain = {name: _as_json(action[name]) for name in ACTION_NAMES}
         digest.update(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
         digest.update(b"\n")
     return digest.hexdigest()
@@ -233,7 +235,7 @@ def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
                 ),
             )
         ).mappings()
-        return proposal_hash(list(rows)) == frozen.proposal_hash
+        return proposal_hash([dict(row) for row in rows]) == frozen.proposal_hash
 
 
 def _frozen(connection: sa.Connection, country: str, cycle: date) -> FrozenCycle | None:

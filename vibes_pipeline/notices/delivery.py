@@ -9,22 +9,26 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from vibes_pipeline.clock import Clock
+from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction
 from vibes_pipeline.notices.outbox import Outbox
 from vibes_pipeline.notices.transports import transport_for
-from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.tables import policy_tables
+from vibes_pipeline.settings import DEFAULT_SENDER, Settings
+from vibes_pipeline.warehouse.source import Warehouse
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,15 @@ class Directory:
     product_names: Mapping[str, str | None]
 
 
-def read_directory(run: SlotRun) -> Directory:
-    """Read the sellers and products of the warehouse as of the slot."""
+def read_directory(policy: Policy, settings: Settings) -> Directory:
+    """Read the sellers and products of the warehouse as it is now."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = replace(run.engine, folder=Path(folder))
+        engine = DuckDBEngine(
+            Warehouse(settings.warehouse), Path(folder), policy.time_zone, policy_tables(policy)
+        )
         for model in closure(["warehouse.sellers", "warehouse.products"]):
-            engine.materialize(model, run.parameters())
-        sellers = engine.read("warehouse.sellers")
-        products = engine.read("warehouse.products")
+            engine.materialize(model, {"country": policy.country})
+        sellers, products = engine.read("warehouse.sellers"), engine.read("warehouse.products")
     return Directory(
         shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
         addresses=dict(sellers.select("seller_id", "email").iter_rows()),
@@ -52,29 +57,37 @@ def read_directory(run: SlotRun) -> Directory:
 
 
 def deliver_notices(
-    run: SlotRun,
     ledger: Ledger,
-    clock: Clock,
+    policy: Policy,
     settings: Settings,
+    clock: Clock,
+    *,
+    slot_now: datetime,
     progress: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Attempt every open notice that is due; give how many ended in which status.
 
-    Raises `MailError` when the mail server cannot be reached; nothing is lost by that.
+    `slot_now` is the instant that the slot's events bear. Raises `MailError` when the mail server
+    cannot be reached or no sender is set for it; nothing is lost by that.
     """
-    directory = read_directory(run)
+    if settings.smtp_url and settings.sender == DEFAULT_SENDER and not clock.is_simulated:
+        raise MailError(
+            "VIBES_SMTP_URL is set but VIBES_MAIL_FROM is not; name the address that sellers are "
+            "written from"
+        )
+    directory = read_directory(policy, settings)
     outbox = Outbox(
         ledger=ledger,
         transport=transport_for(
             smtp_url=settings.smtp_url,
             mail_catcher_url=settings.mail_catcher_url,
-            is_simulated=run.is_simulated,
+            is_simulated=clock.is_simulated,
             maildir_path=settings.maildir,
         ),
-        render=_Letters(run, directory, settings.sender),
+        render=_Letters(policy, directory, settings.sender),
         addresses=directory.addresses,
         clock=clock,
-        slot_now=run.now,
+        slot_now=slot_now,
     )
     return outbox.deliver(progress)
 
@@ -83,14 +96,14 @@ def deliver_notices(
 class _Letters:
     """Words one notice as of the instant of its attempt."""
 
-    run: SlotRun
+    policy: Policy
     directory: Directory
     sender: str
 
     def __call__(
         self, notice: OpenNotice, told: Sequence[Mapping[str, Any]], at: datetime
     ) -> EmailMessage:
-        policy = self.run.policy
+        policy = self.policy
         content = Notice(
             notice_id=notice.notice_id,
             kind=notice.kind,

@@ -124,9 +124,7 @@ class Outbox:
         if not self._record(connection, notice, attempt, "sending", at, address):
             return "taken"
         status, code, detail = self._hand_over(way, message, address)
-        self._record(
-            connection, notice, attempt, status, self.clock.now(), address, code, detail
-        )
+        self._record(connection, notice, attempt, status, self.clock.now(), address, code, detail)
         return status
 
     def _hand_over(
@@ -211,10 +209,26 @@ class Outbox:
         )
 
 
+def is_retry_due(notice: OpenNotice, now: datetime) -> bool:
+    """Whether a notice waits for nothing but another attempt.
+
+    One refused or undeliverable waits for its address to be mended, a second unknown for a person.
+    """
+    match notice.status:
+        case "deferred":
+            return now >= retry_at(notice)
+        case "unknown":
+            return notice.unknowns <= RESENDS_OF_UNKNOWN
+        case "queued" | "sending":
+            return True
+        case _:
+            return False
+
+
 def retry_at(notice: OpenNotice) -> datetime:
     """When a deferred notice is attempted again."""
     assert notice.last_at is not None
-    doubled = FIRST_PAUSE * 2 ** min(notice.attempts - 1, 16)
+    doubled = FIRST_PAUSE * (1 << min(notice.attempts - 1, 16))
     return notice.last_at + min(doubled, LONGEST_PAUSE)
 
 

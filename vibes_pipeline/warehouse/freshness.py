@@ -37,11 +37,15 @@ def require_complete(warehouse: Warehouse, through: datetime, time_zone: ZoneInf
     stale = {name: at for name, at in loads.items() if at is None or at < through}
     if stale:
         tables = ", ".join(
-            f"raw.{name} ({'no entry' if at is None else f'{at.astimezone(time_zone):%Y-%m-%d %H:%M}'})"
+            f"raw.{name} ({'no entry' if at is None else _local(at, time_zone)})"
             for name, at in stale.items()
         )
         raise StaleWarehouse(
-            f"the warehouse is not complete through {through.astimezone(time_zone):%Y-%m-%d %H:%M}: "
-            f"{tables}; load it and run the slot again"
+            f"the warehouse is not complete through {_local(through, time_zone)}: {tables}; "
+            "load it and run the slot again"
         )
     return True
+
+
+def _local(at: datetime, time_zone: ZoneInfo) -> str:
+    return f"{at.astimezone(time_zone):%Y-%m-%d %H:%M}"

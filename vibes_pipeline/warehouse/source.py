@@ -116,13 +116,13 @@ class Warehouse:
             self._check(connection, table, origin)
             return f"SELECT {', '.join(table.columns)} FROM {origin}"
         if not table.is_optional:
-            raise WarehouseError(f"{self.path} has no table raw.{table.name}; Rulebook §13 names it")
+            raise WarehouseError(
+                f"{self.path} has no table raw.{table.name}; Rulebook §13 names it"
+            )
         nulls = ", ".join(f"CAST(NULL AS {type_}) AS {c}" for c, type_ in table.columns.items())
         return f"SELECT {nulls} WHERE FALSE"
 
-    def _check(
-        self, connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str
-    ) -> None:
+    def _check(self, connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str) -> None:
         try:
             rows = connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
         except duckdb.Error as error:
@@ -132,7 +132,9 @@ class Warehouse:
         found = {name: type_ for name, type_, *_ in rows}
         for name, type_ in table.columns.items():
             if name not in found:
-                raise WarehouseError(f"raw.{table.name} in {self.path} has no column {name} {type_}")
+                raise WarehouseError(
+                    f"raw.{table.name} in {self.path} has no column {name} {type_}"
+                )
             if found[name] != type_:
                 raise WarehouseError(
                     f"raw.{table.name}.{name} in {self.path} is {found[name]}; it must be {type_}"

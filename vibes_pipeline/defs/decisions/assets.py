@@ -24,7 +24,7 @@ models = model_assets("decisions")
         "what is frozen once the checks have passed (Rulebook §2, §12)."
     ),
 )
-def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
     """The decisions of all rules as actions."""
     run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
     frame = weekly.write_proposal(run, vibes.ledger)

@@ -5,7 +5,6 @@ import polars as pl
 
 from vibes_pipeline import audits, weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 
 
@@ -14,7 +13,7 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
         name=audit.__name__,
         asset=["decisions", "proposal"],
         blocking=True,
-            description=audit.__doc__,
+        description=audit.__doc__,
     )
     def check(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
         run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)

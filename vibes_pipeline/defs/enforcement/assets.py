@@ -24,12 +24,10 @@ EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
         "corrected, the return undone. They are withdrawn, not implemented (Rulebook §2)."
     ),
 )
-def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
     """Look each open charge's event up again, as of now."""
     run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
-    return dg.MaterializeResult(
-        metadata=frame_metadata(weekly.look_up_evidence(run, vibes.ledger))
-    )
+    return dg.MaterializeResult(metadata=frame_metadata(weekly.look_up_evidence(run, vibes.ledger)))
 
 
 @dg.asset_check(
@@ -63,7 +61,7 @@ def proposal_is_unchanged(
         "database itself refuses (Rulebook §2, §12)."
     ),
 )
-def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
     """One transaction; run again, it changes nothing."""
     run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
     done = weekly.implement_alerted(run, vibes.ledger)

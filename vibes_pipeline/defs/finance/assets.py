@@ -21,7 +21,7 @@ from vibes_pipeline.exports import tables
         "reversed. `vibes export charges` writes all of them as CSV, Parquet or XLSX."
     ),
 )
-def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
     """The postings of the cycle's actions so far."""
     run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
     source = tables.Source(vibes.ledger, vibes.settings.lake, run.policy.time_zone, run.period)

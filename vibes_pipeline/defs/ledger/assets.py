@@ -21,7 +21,7 @@ from vibes_pipeline.defs.sql_assets import ENGINEERS
         "delistings, account reviews; a snapshot kept beside the cycle it was decided on."
     ),
 )
-def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
     """One snapshot of the ledger."""
     taken = weekly.take_history(vibes.weekly_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
     return dg.MaterializeResult(
@@ -50,7 +50,7 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
         "nothing.\n\n> " + " ".join(r.sentence for r in POLICY.contact.advance_notice)
     ),
 )
-def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
     """Append the proposal to the ledger; once, ever."""
     frozen = weekly.freeze_proposal(vibes.weekly_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
     return dg.MaterializeResult(

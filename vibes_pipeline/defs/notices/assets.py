@@ -39,15 +39,37 @@ def _mails(name: str, slot: Slot, kind: str, after: list[str], description: str)
             )
         ],
     )
-    def mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    def mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
         run = vibes.weekly_run(slot, context)
-        outcomes = deliver_notices(run, vibes.ledger, vibes.clock, vibes.settings)
+        outcomes = deliver(vibes)
         vibes.ledger.record_finished(slot, run.period, vibes.clock.now())
         return dg.MaterializeResult(
             metadata=_counts(outcomes), check_results=[_accepted(vibes, run, kind)]
         )
 
     return mails
+
+
+@dg.asset(
+    key=["notices", "outbox"],
+    group_name="notices",
+    kinds={"email"},
+    owners=OPERATIONS,
+    description=(
+        "Notices that a slot could not deliver, attempted again: deferred ones after their pause, "
+        "refused and undeliverable ones once the address in the warehouse is mended (Rulebook §2)."
+    ),
+)
+def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+    """What is due of all open notices."""
+    return dg.MaterializeResult(metadata=_counts(deliver(vibes)))
+
+
+def deliver(vibes: Vibes) -> Counter[str]:
+    """Attempt every open notice that is due, as of the run's instant."""
+    return deliver_notices(
+        vibes.ledger, vibes.policy, vibes.settings, vibes.clock, slot_now=vibes.now
+    )
 
 
 def _counts(outcomes: Counter[str]) -> Mapping[str, int]:
@@ -62,7 +84,7 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "not_accepted": len(missing),
-            "sellers": {seller: status for seller, status in missing[:20]},
+            "sellers": dict(missing[:20]),
         },
     )
 
@@ -75,7 +97,10 @@ weekly_alerts = _mails(
     description=(
         "One alert to each seller about all their actions of the cycle, and the actions alerted "
         "once the mail server has accepted it (Rulebook §2, §10).\n\n> "
-        + " ".join(r.sentence for r in POLICY.slots.weekly_alert.dated_on(POLICY.calendar.last_day).references)
+        + " ".join(
+            r.sentence
+            for r in POLICY.slots.weekly_alert.dated_on(POLICY.calendar.last_day).references
+        )
     ),
 )
 
@@ -89,7 +114,9 @@ post_implementation_mails = _mails(
         "\n\n> "
         + " ".join(
             r.sentence
-            for r in POLICY.slots.weekly_implementation.dated_on(POLICY.calendar.last_day).references
+            for r in POLICY.slots.weekly_implementation.dated_on(
+                POLICY.calendar.last_day
+            ).references
         )
     ),
 )

@@ -59,7 +59,7 @@ raw_tables = [
 )
 def loads(
     context: dg.AssetExecutionContext, vibes: Vibes
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
     """The gate of everything that reads the warehouse."""
     run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
     loaded = freshness.loaded_through(run.engine.warehouse)
@@ -76,7 +76,9 @@ def loads(
         raise
     yield dg.MaterializeResult(
         metadata={
-            name: "no entry" if at is None else f"{at.astimezone(run.policy.time_zone):%Y-%m-%d %H:%M}"
+            name: "no entry"
+            if at is None
+            else f"{at.astimezone(run.policy.time_zone):%Y-%m-%d %H:%M}"
             for name, at in (loaded or {}).items()
         },
         check_results=[

@@ -15,8 +15,7 @@ depends_on = None
 def upgrade() -> None:
     statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
     # The driver's own cursor, without parameters: it passes percent signs through untouched.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(statements)
+    op.get_bind().connection.cursor().execute(statements)
 
 
 def downgrade() -> None:
