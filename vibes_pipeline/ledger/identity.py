@@ -28,7 +28,7 @@ SKU_RULES = frozenset({"sales_regulation", "product_delisting"})
 
 
 def action_id(country: str, rule: str, cycle: date, subject: str) -> UUID:
-    """UUIDv5 of `NG|rule|item` where a rule strikes an item once, else of `NG|rule|cycle|subject`."""
+    """UUIDv5 of `NG|rule|item` where a rule strikes items once, else `NG|rule|cycle|subject`."""
     name = (country, rule) if rule in ITEM_RULES else (country, rule, cycle.isoformat())
     return uuid5(VIBES_NAMESPACE, "|".join((*name, subject)))
 

@@ -104,8 +104,8 @@ def open_notices(ledger: Ledger) -> list[OpenNotice]:
             n.last_at,
             n.address_hash,
             n.unknowns,
-            sa.func.max(s.notice_hours),
-            sa.func.array_agg(s.action_id),
+            sa.func.max(s.notice_hours).label("notice_hours"),
+            sa.func.array_agg(s.action_id).label("actions"),
         )
         .join(schema.notice_actions, na.notice_id == n.notice_id)
         .join(schema.action_states, s.action_id == na.action_id)
@@ -114,8 +114,8 @@ def open_notices(ledger: Ledger) -> list[OpenNotice]:
         .order_by(n.planned_at, n.notice_id)
     )
     with ledger.reading() as connection:
-        rows = connection.execute(waiting).fetchall()
-    return [OpenNotice(*row) for row in rows]
+        rows = connection.execute(waiting).mappings().all()
+    return [OpenNotice(**row) for row in rows]
 
 
 def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
