@@ -107,7 +107,7 @@ class SlotRun:
             + week
             - timedelta(days=self.policy.sales_regulation.rejection_window_days.on(monday)),
             monday + week - week * self.policy.order_regulation.window_weeks.on(monday),
-            monday - week,
+            monday - week * self.policy.sales_regulation.return_lag_weeks.on(monday),
         )
         calendar = self.policy.calendar
         calendar.require(earliest)

@@ -5,7 +5,7 @@ WITH due AS (
         e.*,
         p.commission_multiple,
         p.cap,
-        CAST(LEAST(p.commission_multiple * e.commission, p.cap) AS DECIMAL(14, 2)) AS amount
+        CAST(LEAST(p.commission_multiple * CAST(e.commission AS DECIMAL(28, 2)), p.cap) AS DECIMAL(14, 2)) AS amount
     FROM events.late_fulfilments AS e
     INNER JOIN policy.late_data AS d
         ON CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until
@@ -28,7 +28,7 @@ WITH due AS (
         AND o.order_item_id IS NULL
         AND (
             s.onboarded_at IS NULL
-            OR e.event_at >= s.onboarded_at + TO_HOURS(24 * p.exempt_first_days)
+            OR e.event_at >= s.onboarded_at + CAST(p.exempt_first_days AS INTEGER) * INTERVAL '24' HOUR
         )
 )
 

@@ -17,8 +17,8 @@ banded AS (
             b.daily_order_limit,
             GREATEST(
                 t.daily_order_minimum,
-                CAST(100 * b.daily_share_pct AS BIGINT) * m.shipped_orders
-                // (10000 * GREATEST(m.fulfilment_days, 1))
+                CAST(10000 * b.daily_share_pct AS BIGINT) * m.shipped_orders
+                // (1000000 * GREATEST(m.fulfilment_days, 1))
             )
         ) AS daily_order_limit
     FROM metrics.seller_week AS m

@@ -6,7 +6,7 @@ WITH due AS (
         e.*,
         p.commission_multiple,
         p.cap,
-        LEAST(p.commission_multiple * e.commission, p.cap) AS full_amount,
+        LEAST(p.commission_multiple * CAST(e.commission AS DECIMAL(28, 2)), p.cap) AS full_amount,
         COALESCE(l.amount, 0) AS late_charge_deducted
     FROM events.out_of_stock_cancellations AS e
     INNER JOIN policy.late_data AS d
@@ -28,7 +28,7 @@ WITH due AS (
         AND already.order_item_id IS NULL
         AND (
             s.onboarded_at IS NULL
-            OR e.event_at >= s.onboarded_at + TO_HOURS(24 * p.exempt_first_days)
+            OR e.event_at >= s.onboarded_at + CAST(p.exempt_first_days AS INTEGER) * INTERVAL '24' HOUR
         )
 )
 

@@ -6,16 +6,16 @@ SELECT
     i.order_number,                                                     -- its order
     i.seller_id,                                                        -- its seller
     i.sku,                                                              -- its product
-    d.pending_deadline_at AS event_at,                                  -- the deadline
-    CAST(DATE_TRUNC('week', d.pending_deadline_at) AS DATE) AS event_week,  -- the Monday of that week
-    CAST(d.pending_deadline_at AS DATE) AS event_date,                  -- the local date
+    d.deadline_at AS event_at,                                  -- the deadline
+    CAST(DATE_TRUNC('week', d.deadline_at) AS DATE) AS event_week,  -- the Monday of that week
+    CAST(d.deadline_at AS DATE) AS event_date,                  -- the local date
     'late' AS reason,                                                   -- the one reason there is
     i.commission,                                                       -- naira
     i.pending_at,                                                       -- when the clock started
     i.ready_from                                                        -- when it became ready; null: not at all
 FROM warehouse.order_items AS i
-INNER JOIN warehouse.fulfilment_deadlines AS d ON i.order_item_id = d.order_item_id
+INNER JOIN warehouse.fulfilment_deadlines AS d ON i.order_item_id = d.order_item_id AND d.entered_state = 'pending'
 WHERE
-    d.pending_deadline_at <= $now
-    AND (i.ready_from IS NULL OR i.ready_from > d.pending_deadline_at)
-    AND (i.cancelled_at IS NULL OR i.cancelled_at >= d.pending_deadline_at)
+    d.deadline_at <= $now
+    AND (i.ready_from IS NULL OR i.ready_from > d.deadline_at)
+    AND (i.cancelled_at IS NULL OR i.cancelled_at >= d.deadline_at)

@@ -2,9 +2,14 @@
 -- product with such a return (Rulebook §7, return ground). That week, because products are regulated
 -- "two weeks later based on their return rate".
 WITH terms AS (
-    SELECT w.starts_at AS window_start
-    FROM policy.calendar AS w
-    WHERE w.day = CAST($cycle AS DATE) - 7
+    SELECT
+        first_day.starts_at AS window_start,
+        next_week.starts_at AS window_end
+    FROM policy.sales_regulation AS p
+    INNER JOIN policy.calendar AS first_day
+        ON first_day.day = CAST($cycle AS DATE) - 7 * CAST(p.return_lag_weeks AS INTEGER)
+    INNER JOIN policy.calendar AS next_week ON next_week.day = first_day.day + 7
+    WHERE CAST($cycle AS DATE) >= p.valid_from AND CAST($cycle AS DATE) < p.valid_until
 ),
 
 returned AS (
@@ -15,7 +20,7 @@ returned AS (
         COUNT(DISTINCT e.customer_id) AS returning_customers
     FROM events.quality_returns AS e
     CROSS JOIN terms AS t
-    WHERE e.event_at >= t.window_start AND e.event_at < $week_start
+    WHERE e.event_at >= t.window_start AND e.event_at < t.window_end
     GROUP BY e.sku, e.seller_id
 ),
 
@@ -25,7 +30,7 @@ delivered AS (
         COUNT(*) AS delivered_items
     FROM warehouse.order_items AS i
     CROSS JOIN terms AS t
-    WHERE i.delivered_at >= t.window_start AND i.delivered_at < $week_start
+    WHERE i.delivered_at >= t.window_start AND i.delivered_at < t.window_end
     GROUP BY i.sku
 )
 

@@ -8,10 +8,13 @@ WITH repeated AS (
 ),
 
 items AS (
+    -- An item is abroad only if every stored copy of it is.
     SELECT
         i.order_item_id,
-        MIN(i.seller_id) AS seller_id
+        MIN(CASE WHEN f.seller_id IS NULL THEN i.seller_id END) AS seller_id,
+        COUNT(f.seller_id) = COUNT(*) AS is_abroad
     FROM raw.order_items AS i
+    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
     WHERE i.order_item_id IN (SELECT q.order_item_id FROM raw.dropoff_qc AS q)
     GROUP BY i.order_item_id
 ),
@@ -41,8 +44,7 @@ judged AS (
     LEFT JOIN repeated AS r ON q.qc_id = r.qc_id
     LEFT JOIN items AS i ON q.order_item_id = i.order_item_id
     LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON q.order_item_id = b.row_id
-    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
-    WHERE f.seller_id IS NULL
+    WHERE NOT COALESCE(i.is_abroad, FALSE)
 )
 
 SELECT

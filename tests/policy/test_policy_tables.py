@@ -60,12 +60,13 @@ COLUMNS = {
     "counterfeit_charge": f"{SPAN}, amount Decimal(precision=14, scale=2), "
     "evidence_working_days Int64",
     "late_data": f"{SPAN}, late_arrival_days Int64",
-    "sales_regulation": f"{SPAN}, rejection_window_days Int64, minimum_customers Int64, "
-    "in_force_days Int64",
+    "sales_regulation": f"{SPAN}, rejection_window_days Int64, return_lag_weeks Int64, "
+    "minimum_customers Int64, in_force_days Int64",
     "sales_regulation_thresholds": f"product_type String, sku String, {SPAN}, "
     "rejection_over_pct Decimal(precision=9, scale=4), "
     "return_over_pct Decimal(precision=9, scale=4)",
     "product_delisting": f"{SPAN}, occurrence Int64",
+    "review_events": f"{SPAN}, event String",
     "late_orders": f"{SPAN}, late_lookback_days Int64",
     "notice": f"{SPAN}, notice_hours Int64, late_notice_hours Int64",
 }

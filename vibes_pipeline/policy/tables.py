@@ -82,11 +82,17 @@ def schemas(time_zone: str) -> dict[str, Schema]:
         "counterfeit_charge": SPAN | {"amount": AMOUNT, "evidence_working_days": COUNT},
         "late_data": SPAN | {"late_arrival_days": COUNT},
         "sales_regulation": SPAN
-        | {"rejection_window_days": COUNT, "minimum_customers": COUNT, "in_force_days": COUNT},
+        | {
+            "rejection_window_days": COUNT,
+            "return_lag_weeks": COUNT,
+            "minimum_customers": COUNT,
+            "in_force_days": COUNT,
+        },
         "sales_regulation_thresholds": {"product_type": TEXT, "sku": TEXT}
         | SPAN
         | {"rejection_over_pct": PERCENT, "return_over_pct": PERCENT},
         "product_delisting": SPAN | {"occurrence": COUNT},
+        "review_events": SPAN | {"event": TEXT},
         "late_orders": SPAN | {"late_lookback_days": COUNT},
         "notice": SPAN | {"notice_hours": COUNT, "late_notice_hours": COUNT},
     }
@@ -128,10 +134,15 @@ def _rows(policy: Policy) -> dict[str, Iterable[Row]]:
         "counterfeit_charge": _joined(policy.counterfeit_charge, "amount", "evidence_working_days"),
         "late_data": _joined(policy.late_data, "late_arrival_days"),
         "sales_regulation": _joined(
-            policy.sales_regulation, "rejection_window_days", "minimum_customers", "in_force_days"
+            policy.sales_regulation,
+            "rejection_window_days",
+            "return_lag_weeks",
+            "minimum_customers",
+            "in_force_days",
         ),
         "sales_regulation_thresholds": _thresholds(policy.sales_regulation),
         "product_delisting": _joined(policy.product_delisting, "occurrence"),
+        "review_events": _listed("event", policy.account_delisting.review_events),
         "late_orders": _joined(policy.late_orders, "late_lookback_days"),
         "notice": _joined(policy.notice, "notice_hours", "late_notice_hours"),
     }

@@ -1,0 +1,22 @@
+-- Cancellations of items not updated from Ready to Ship to Shipped in time, one row per item
+-- (Rulebook §9). An item bears the rule once, ever; one whose earlier alert was not accepted, or not
+-- followed, keeps its action and is alerted again. An item that we cancelled, for whichever reason,
+-- is not cancelled again, whatever the warehouse shows.
+SELECT
+    o.seller_id,                                    -- the item's seller
+    o.sku,                                          -- its product
+    o.order_number,                                 -- its order
+    o.order_item_id,                                -- the item
+    o.deadline_at AS event_at,                      -- its deadline
+    o.entered_at,                                   -- when it entered the state
+    o.deadline_at,                                  -- when its hours were full
+    already.order_item_id IS NOT NULL AS is_kept    -- whether the ledger has the action already
+FROM late_orders.overdue_items AS o
+LEFT JOIN ledger.late_cancellations AS already
+    ON o.order_item_id = already.order_item_id AND already.rule = 'late_ready_to_ship_cancellation'
+LEFT JOIN ledger.late_cancellations AS cancelled
+    ON o.order_item_id = cancelled.order_item_id AND cancelled.is_implemented
+WHERE
+    o.entered_state = 'ready_to_ship'
+    AND cancelled.order_item_id IS NULL
+    AND (already.is_open OR (already.order_item_id IS NULL AND o.is_looked_back_to))
