@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
-from vibes_pipeline.calendar import ObservedWeek, Slot
+from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.policy import Policy
@@ -93,29 +93,36 @@ class SlotRun:
             "horizon": horizon or self._horizon,
         }
 
-    @cached_property
-    def _horizon(self) -> datetime:
-        """The earliest time of an item that a weekly rule may look at.
+    def day_start(self, day: date) -> datetime:
+        """Local 00:00 of a day."""
+        return day_start(day, self.policy.time_zone)
 
-        The rules look back so many days from the observed week; an item whose deadline falls on
-        the earliest of them entered its state up to the fulfilment clock's hours before.
+    def earliest_entry(self, day: date) -> datetime:
+        """How early an item may have entered a state whose deadline falls on the day or later.
+
+        Going back from the day, the fulfilment clock must have run its hours. Raises
+        `CalendarError` for a day, or a `now`, outside the years whose holidays are listed.
         """
-        monday, week = self.period, timedelta(weeks=1)
-        earliest = min(
-            monday - timedelta(days=self.policy.late_data.late_arrival_days.on(monday)),
-            monday
-            + week
-            - timedelta(days=self.policy.sales_regulation.rejection_window_days.on(monday)),
-            monday + week - week * self.policy.order_regulation.window_weeks.on(monday),
-            monday - week * self.policy.sales_regulation.return_lag_weeks.on(monday),
-        )
         calendar = self.policy.calendar
-        calendar.require(earliest)
+        calendar.require(day)
         calendar.require(self.policy.local_date(self.now))
-        clock_seconds = 3600 * self.policy.fulfilment.hours.on(monday)
+        clock_seconds = 3600 * self.policy.fulfilment.hours.on(day)
         days = calendar.days()
-        first = (earliest - days[0].day).days
-        start = first
+        start = first = (day - days[0].day).days
         while start > 0 and days[first].clock_before - days[start].clock_before < clock_seconds:
             start -= 1
         return days[start].starts_at
+
+    @cached_property
+    def _horizon(self) -> datetime:
+        """The earliest time of an item that a weekly rule may look at."""
+        monday, week = self.period, timedelta(weeks=1)
+        rejections = self.policy.sales_regulation.rejection_window_days.on(monday)
+        return self.earliest_entry(
+            min(
+                monday - timedelta(days=self.policy.late_data.late_arrival_days.on(monday)),
+                monday + week - timedelta(days=rejections),
+                monday + week - week * self.policy.order_regulation.window_weeks.on(monday),
+                monday - week * self.policy.sales_regulation.return_lag_weeks.on(monday),
+            )
+        )

@@ -8,6 +8,7 @@ SELECT
     o.order_number,                                 -- its order
     o.order_item_id,                                -- the item
     o.deadline_at AS event_at,                      -- its deadline
+    o.entered_state,                                -- pending or ready_to_ship
     o.entered_at,                                   -- when it entered the state
     o.deadline_at,                                  -- when its hours were full
     already.order_item_id IS NOT NULL AS is_kept    -- whether the ledger has the action already

@@ -26,6 +26,30 @@ weekly_implementation = dg.define_asset_job(
     description="Implement what was alerted, then send each seller one mail about it.",
 )
 
+late_alert = dg.define_asset_job(
+    "late_alert",
+    selection=dg.AssetSelection.assets(
+        ["late_orders", "loads"],
+        ["late_orders", "overdue_items"],
+        ["late_orders", "late_cancellations"],
+        ["late_orders", "proposed_cancellations"],
+        ["notices", "late_alerts"],
+    ),
+    executor_def=dg.in_process_executor,
+    description="Find items that will be overdue tonight, send each seller one alert.",
+)
+
+late_cancellation = dg.define_asset_job(
+    "late_cancellation",
+    selection=dg.AssetSelection.assets(
+        ["late_orders", "outcomes"],
+        ["late_orders", "cancellations"],
+        ["notices", "late_cancellation_mails"],
+    ),
+    executor_def=dg.in_process_executor,
+    description="Cancel what is overdue still, then send each seller one mail about it.",
+)
+
 notice_delivery = dg.define_asset_job(
     "notice_delivery",
     selection=dg.AssetSelection.assets(["notices", "outbox"]),
@@ -33,4 +57,9 @@ notice_delivery = dg.define_asset_job(
     description="Attempt again what a slot could not deliver.",
 )
 
-JOBS = {Slot.WEEKLY_ALERT: weekly_alert, Slot.WEEKLY_IMPLEMENTATION: weekly_implementation}
+JOBS = {
+    Slot.WEEKLY_ALERT: weekly_alert,
+    Slot.WEEKLY_IMPLEMENTATION: weekly_implementation,
+    Slot.LATE_ALERT: late_alert,
+    Slot.LATE_CANCELLATION: late_cancellation,
+}

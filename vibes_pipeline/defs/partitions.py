@@ -1,4 +1,4 @@
-"""The partitions: one a week, named by the observed week's Monday; never one per seller."""
+"""The partitions: a week, named by its Monday, or a day; never one per seller."""
 
 import dagster as dg
 
@@ -18,4 +18,11 @@ WEEKLY = dg.WeeklyPartitionsDefinition(
     start_date=POLICY.calendar.first_day.isoformat(),
     day_offset=1,
     timezone=POLICY.time_zone.key,
+)
+
+DAILY = dg.DailyPartitionsDefinition(
+    start_date=POLICY.calendar.first_day.isoformat(),
+    timezone=POLICY.time_zone.key,
+    # The late slots look at the day that is not over yet.
+    end_offset=1,
 )

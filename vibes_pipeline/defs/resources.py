@@ -1,11 +1,11 @@
 """What assets need from outside: settings, policy, ledger, and the slot's one instant."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from vibes_pipeline.calendar import Slot, parse_cycle, parse_local
+from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
 from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.policy import Policy, load_policy
@@ -60,13 +60,13 @@ class Vibes(dg.ConfigurableResource[None]):
         """Moves on during a live run: deliveries bear the moment of the server's reply."""
         return self._clock
 
-    def weekly_run(self, slot: Slot, context: Partitioned) -> SlotRun:
-        """The run's slot for the cycle that its partition names."""
+    def slot_run(self, slot: Slot, context: Partitioned) -> SlotRun:
+        """The run's slot for the cycle, or the day, that its partition names."""
         if self._run is None:
             self.ledger.require_mode(is_simulated=self._clock.is_simulated)
             self._run = SlotRun.begin(
                 slot,
-                parse_cycle(context.partition_key),
+                date.fromisoformat(context.partition_key),
                 self._policy,
                 self._settings,
                 now=self._now,

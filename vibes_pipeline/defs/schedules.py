@@ -26,8 +26,8 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
                 f"The ledger of {POLICY.country} is simulated (a demo or a replay): real slots are "
                 "refused on it. Use another VIBES_HOME or database for a live one."
             )
-        cycle = POLICY.slot_calendar.period_of(slot, context.scheduled_execution_time)
-        return dg.RunRequest(partition_key=cycle.isoformat())
+        period = POLICY.slot_calendar.period_of(slot, context.scheduled_execution_time)
+        return dg.RunRequest(partition_key=period.isoformat())
 
     return tick
 

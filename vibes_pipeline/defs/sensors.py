@@ -32,7 +32,7 @@ def undelivered_notices(
     if ledger.is_simulated() is not False:
         return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
     now = WallClock().now()
-    waiting = open_notices(ledger)
+    waiting = open_notices(ledger, now)
     # The cursor only paces the look at the warehouse; losing it costs one early look.
     checked_at = datetime.fromisoformat(context.cursor) if context.cursor else None
     if any(is_retry_due(n, now) and now - n.planned_at > SETTLED_AFTER for n in waiting):

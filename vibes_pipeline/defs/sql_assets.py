@@ -52,8 +52,8 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
         metadata={"dagster/relation_identifier": model.relation},
     )
-    def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
-        run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
         frame = weekly.compute(run, vibes.ledger, model)
         return dg.MaterializeResult(metadata=frame_metadata(frame, model))
 

@@ -29,13 +29,15 @@ Parameters = Mapping[str, date | datetime | str]
 class DuckDBEngine:
     """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
 
-    What others put there, the ledger's history say, models read by the same names.
+    What others put there, the ledger's history say, models read by the same names. `stand_ins`
+    names, for a raw table, the model whose rows all other models read in its place.
     """
 
     warehouse: Warehouse
     folder: Path
     time_zone: ZoneInfo
     policy: Mapping[str, pl.DataFrame] = field(repr=False)
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
     def partition(self, relation: str) -> Path:
         """Where a relation's rows lie."""
@@ -67,9 +69,14 @@ class DuckDBEngine:
 
     @contextmanager
     def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
-        raw = [r.removeprefix("raw.") for r in model.depends_on if r.startswith("raw.")]
+        raw = []
         for relation in model.depends_on:
-            self._mount(relation)
+            if self.stand_ins.get(relation) not in (None, model.relation):
+                self._mount_partition(relation, self.stand_ins[relation])
+            elif relation.startswith("raw."):
+                raw.append(relation.removeprefix("raw."))
+            else:
+                self._mount(relation)
         given = {name: parameters[name] for name in model.parameters}
         with self.warehouse.mounted(self._connection, raw):
             yield self._connection.sql(model.sql, params=given)
@@ -77,20 +84,23 @@ class DuckDBEngine:
     def _mount(self, relation: str) -> None:
         """Make one relation a model names, unless it is there; `raw.*` is the warehouse's."""
         schema, name = relation.split(".")
-        if schema == "raw":
-            return
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         if schema == "policy":
+            self._connection.execute("CREATE SCHEMA IF NOT EXISTS policy")
             self._connection.register("policy_frame", self.policy[name])
             self._connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {relation} AS SELECT * FROM policy_frame"
             )
             self._connection.unregister("policy_frame")
         else:
-            file = str(self.partition(relation)).replace("'", "''")
-            self._connection.execute(
-                f"CREATE VIEW IF NOT EXISTS {relation} AS SELECT * FROM read_parquet('{file}')"
-            )
+            self._mount_partition(relation, relation)
+
+    def _mount_partition(self, relation: str, made: str) -> None:
+        """Make a relation out of the partition of the model that made it."""
+        file = str(self.partition(made)).replace("'", "''")
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
+        self._connection.execute(
+            f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM read_parquet('{file}')"
+        )
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

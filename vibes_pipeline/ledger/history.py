@@ -6,6 +6,7 @@ explained, and computed again, from the same history.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -36,6 +37,9 @@ CHARGES = (
 MONEY = pl.Decimal(14, 2)
 
 
+Schema = Mapping[str, pl.DataType | type[pl.DataType]]
+
+
 @dataclass(frozen=True)
 class History:
     """Frames by relation name; `last_event` and `first_cycle` say what ledger they show.
@@ -61,9 +65,7 @@ def take(ledger: Ledger) -> History:
         is_implemented = (state == "implemented").label("is_standing")
         rule = action_states.c.rule
 
-        def read(
-            schema: dict[str, pl.DataType | type[pl.DataType]], select: sa.Select[Any]
-        ) -> pl.DataFrame:
+        def read(schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
             rows = connection.execute(select).fetchall()
             return pl.DataFrame([tuple(r) for r in rows], schema=schema, orient="row")
 
@@ -139,6 +141,13 @@ def take(ledger: Ledger) -> History:
         return History(
             frames, last_event(connection, ledger.country), _first_cycle(connection, ledger)
         )
+
+
+def read_frame(ledger: Ledger, schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
+    """The rows of one query as a frame."""
+    with ledger.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(select)]
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def last_event(connection: sa.Connection, country: str) -> int:

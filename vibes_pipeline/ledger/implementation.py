@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -63,9 +63,10 @@ def implement(
     slot = Slot.WEEKLY_IMPLEMENTATION
     with ledger.writing(is_simulated=is_simulated, now=now) as connection:
         if ledger.slot_effected_at(connection, slot, cycle) is None:
-            _withdraw(connection, evidence_gone, now)
+            record_withdrawn(connection, evidence_gone, now, cause="evidence_gone")
             actions = _due_actions(connection, ledger.country, cycle, now)
-            _record_implemented(connection, actions, now, time_zone)
+            record_implemented(connection, actions, now, cause="implemented")
+            _record_debits(connection, actions, now, time_zone)
             plan_notices(
                 connection,
                 country=ledger.country,
@@ -106,16 +107,37 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
     )
 
 
-def _withdraw(connection: sa.Connection, gone: Collection[UUID], now: datetime) -> None:
+def record_withdrawn(
+    connection: sa.Connection, actions: Collection[UUID], now: datetime, *, cause: str
+) -> None:
+    """Withdraw those of the actions that are not implemented yet."""
     s = schema.action_states.c
     withdrawn = sa.select(
         s.action_id,
         sa.literal("withdrawn"),
         sa.literal(now, schema.INSTANT),
-        sa.literal("evidence_gone"),
-    ).where(s.action_id.in_(gone), s.state.in_(OPEN))
+        sa.literal(cause),
+    ).where(s.action_id.in_(actions), s.state.in_(OPEN))
     connection.execute(
         insert(schema.action_events).from_select(["action_id", "state", "at", "cause"], withdrawn)
+    )
+
+
+def told_in_time(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether an alert that lists the action was accepted its notice hours before `now` (§2)."""
+    s = schema.action_states.c
+    na, n, d = schema.notice_actions.c, schema.notices.c, schema.deliveries.c
+    notice = sa.func.make_interval(0, 0, 0, 0, s.notice_hours)
+    return (
+        sa.select(1)
+        .select_from(schema.notice_actions)
+        .join(schema.notices, sa.and_(n.notice_id == na.notice_id, n.is_alert))
+        .join(schema.deliveries, sa.and_(d.notice_id == na.notice_id, d.status == "sent"))
+        .where(
+            na.action_id == s.action_id,
+            d.at <= sa.literal(now, schema.INSTANT) - notice,
+        )
+        .exists()
     )
 
 
@@ -124,19 +146,6 @@ def _due_actions(
 ) -> list[dict[str, Any]]:
     """Actions whose alert was accepted early enough; a product delisting with its regulation."""
     s = schema.action_states.c
-    na, n, d = schema.notice_actions.c, schema.notices.c, schema.deliveries.c
-    told_in_time = (
-        sa.select(1)
-        .select_from(schema.notice_actions)
-        .join(schema.notices, sa.and_(n.notice_id == na.notice_id, n.is_alert))
-        .join(schema.deliveries, sa.and_(d.notice_id == na.notice_id, d.status == "sent"))
-        .where(
-            na.action_id == s.action_id,
-            d.at
-            <= sa.literal(now, schema.INSTANT) - sa.func.make_interval(0, 0, 0, 0, s.notice_hours),
-        )
-        .exists()
-    )
     regulation = aliased(schema.action_states).c
     its_regulation = (
         sa.select(1)
@@ -156,7 +165,7 @@ def _due_actions(
             s.cycle <= cycle,
             s.rule.in_(WEEKLY_RULES),
             s.state == "alerted",
-            told_in_time,
+            told_in_time(now),
             sa.or_(s.rule != "product_delisting", its_regulation),
         )
         .order_by(s.action_id)
@@ -164,21 +173,31 @@ def _due_actions(
     return [dict(row) for row in rows]
 
 
-def _record_implemented(
+def record_implemented(
     connection: sa.Connection,
-    actions: list[dict[str, Any]],
+    actions: Sequence[Mapping[str, Any]],
+    now: datetime,
+    *,
+    cause: str,
+) -> None:
+    """Append the implemented event of each action."""
+    if actions:
+        connection.execute(
+            insert(schema.action_events),
+            [
+                {"action_id": a["action_id"], "state": "implemented", "at": now, "cause": cause}
+                for a in actions
+            ],
+        )
+
+
+def _record_debits(
+    connection: sa.Connection,
+    actions: Sequence[Mapping[str, Any]],
     now: datetime,
     time_zone: ZoneInfo,
 ) -> None:
-    if not actions:
-        return
-    connection.execute(
-        insert(schema.action_events),
-        [
-            {"action_id": a["action_id"], "state": "implemented", "at": now, "cause": "implemented"}
-            for a in actions
-        ],
-    )
+    """Post each charge, in the week in which it is posted."""
     debits = [
         {
             "posting_id": posting_id(a["action_id"], "debit"),

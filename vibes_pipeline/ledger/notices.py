@@ -52,8 +52,12 @@ def plan_notices(
     period: date,
     actions: Iterable[tuple[str, UUID]],
     now: datetime,
+    pointless_at: datetime | None = None,
 ) -> None:
-    """One notice per seller about their actions, given as (seller, action) pairs."""
+    """One notice per seller about their actions, given as (seller, action) pairs.
+
+    From `pointless_at` on it is not sent any more.
+    """
     notices: dict[UUID, str] = {}
     listed = []
     for seller_id, action_id in actions:
@@ -73,6 +77,7 @@ def plan_notices(
                 "period": period,
                 "seller_id": seller_id,
                 "planned_at": now,
+                "pointless_at": pointless_at,
             }
             for notice, seller_id in notices.items()
         ],
@@ -80,11 +85,11 @@ def plan_notices(
     connection.execute(insert(schema.notice_actions), listed)
 
 
-def open_notices(ledger: Ledger) -> list[OpenNotice]:
+def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
     """Notices not accepted yet, oldest first, each with the actions it still has to tell of.
 
-    An alert tells of actions that are proposed, any other notice of implemented ones; a notice
-    with none left has become pointless and is not among them.
+    An alert tells of actions that are open, any other notice of implemented ones; a notice with
+    none left, or past its time, has become pointless and is not among them.
     """
     n, na, s = schema.notice_states.c, schema.notice_actions.c, schema.action_states.c
     to_tell = sa.or_(
@@ -109,7 +114,12 @@ def open_notices(ledger: Ledger) -> list[OpenNotice]:
         )
         .join(schema.notice_actions, na.notice_id == n.notice_id)
         .join(schema.action_states, s.action_id == na.action_id)
-        .where(n.country == ledger.country, n.status != "sent", to_tell)
+        .where(
+            n.country == ledger.country,
+            n.status != "sent",
+            sa.or_(n.pointless_at.is_(None), n.pointless_at > now),
+            to_tell,
+        )
         .group_by(*list(n))
         .order_by(n.planned_at, n.notice_id)
     )

@@ -160,16 +160,7 @@ def freeze(
             return before
         _refuse_disorder(connection, terms, seen_event)
         _expire_regulations(connection, terms, now)
-        connection.execute(
-            insert(schema.policies)
-            .values(
-                policy_version=terms.policy_version,
-                country=terms.country,
-                content=policy_content,
-                recorded_at=now,
-            )
-            .on_conflict_do_nothing()
-        )
+        record_policy(connection, terms, policy_content, now)
         frozen = FrozenCycle(
             terms.cycle, now, proposal_hash(actions), len(actions), terms.policy_version
         )
@@ -205,6 +196,20 @@ def freeze(
         connection.execute(sa.text("ANALYZE ledger.actions, ledger.action_events"))
         connection.execute(sa.text("ANALYZE ledger.notices, ledger.notice_actions"))
         return frozen
+
+
+def record_policy(connection: sa.Connection, terms: Terms, content: str, now: datetime) -> None:
+    """Keep the text of the policy that actions are decided under; each version once."""
+    connection.execute(
+        insert(schema.policies)
+        .values(
+            policy_version=terms.policy_version,
+            country=terms.country,
+            content=content,
+            recorded_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
 
 
 def record_proposed(

@@ -117,6 +117,7 @@ def _notice_columns() -> list[sa.Column[object]]:
         sa.Column("period", sa.Date, nullable=False),
         sa.Column("seller_id", sa.Text, nullable=False),
         sa.Column("planned_at", INSTANT, nullable=False),
+        sa.Column("pointless_at", INSTANT),
     ]
 
 
@@ -182,4 +183,21 @@ notice_states = sa.Table(
     sa.Column("detail", sa.Text),
     sa.Column("address_hash", sa.Text),
     sa.Column("unknowns", sa.Integer),
+)
+
+cancellations = sa.Table(
+    "cancellations",
+    metadata,
+    sa.Column("country", sa.Text),
+    sa.Column("day", sa.Date),
+    sa.Column("order_item_id", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("cancelled_at", INSTANT),
+    sa.Column("reference", sa.Text),
+    sa.Column("action_id", UUID),
+    sa.Column("reversed_at", INSTANT),
+    sa.Column("claim_id", sa.Text),
 )

@@ -2,7 +2,8 @@
 
 All wording is in `email_templates/`: a pair of templates per notice kind, and one file per rule
 that both parts of every kind share. What is done here is what templates must not do: clean the
-seller's text, put times into local time, group and add up, and build a safe message.
+seller's text, put times into local time, group by rule and by order, add up, and build a safe
+message.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ _RULE_ORDER = (
     "dropoff_qc_charge",
     "out_of_stock_charge",
     "late_fulfilment_charge",
+    "late_pending_cancellation",
+    "late_ready_to_ship_cancellation",
 )
 
 
@@ -89,6 +92,18 @@ class Section:
     @property
     def heading(self) -> str:
         return self.title if len(self.lines) == 1 else f"{self.title} ({len(self.lines)})"
+
+
+@dataclass(frozen=True)
+class Order:
+    """All actions of one order, soonest first, whatever their rule; "" is the number of none."""
+
+    number: str
+    lines: Sequence[Line]
+
+    @property
+    def heading(self) -> str:
+        return f"Order {self.number}" if self.number else "Without order number"
 
 
 def compose(
@@ -129,11 +144,17 @@ def programme(policy: Policy, day: date) -> Programme:
         claim_link=contact.links.raise_a_claim.on(day),
         phones=contact.phones.on(day),
         how_to_object=" ".join(reference.sentence for reference in contact.how_to_object),
-        rules={rule.value: RuleText(text.title, text.words) for rule, text in policy.rules.items()},
+        rules={
+            rule.value: RuleText(
+                text.title, text.words, text.exemptions.sentence if text.exemptions else None
+            )
+            for rule, text in policy.rules.items()
+        },
         reasons={
             "returns_charge": _reasons(policy.returns_charge),
             "dropoff_qc_charge": _reasons(policy.dropoff_qc_charge),
         },
+        weekly_alert_weekday=policy.slots.weekly_alert.on(day).weekday.name.capitalize(),
         order_bands=_order_bands(orders.bands.on(day)),
         daily_order_minimum=orders.daily_order_minimum.on(day),
         order_regulation_days=orders.in_force_days.on(day),
@@ -187,10 +208,12 @@ def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
     local = _cleaned(notice, zone)
     environment = _environment(programme.country, zone)
     week = {"period": notice.period, "programme": programme}
+    sections = _sections(local, programme, environment)
     context = {
         **week,
         "notice": local,
-        "sections": _sections(local, programme, environment),
+        "sections": sections,
+        "orders": _orders(sections),
         "total": _total(local.actions),
     }
     text = environment.get_template(f"{notice.kind}.txt")
@@ -235,12 +258,22 @@ def _section(
     )
 
 
+def _orders(sections: Sequence[Section]) -> list[Order]:
+    """The same lines by order, the order of the soonest line first."""
+    by_order: dict[str, list[Line]] = {}
+    lines = (line for section in sections for line in section.lines)
+    for line in sorted(lines, key=lambda line: _line_order(line.action)):
+        by_order.setdefault(line.action.order_number or "", []).append(line)
+    return [Order(number, lines) for number, lines in by_order.items()]
+
+
 def _rule_order(rule: str) -> tuple[int, str]:
     return (_RULE_ORDER.index(rule) if rule in _RULE_ORDER else len(_RULE_ORDER), rule)
 
 
-def _line_order(action: NoticeAction) -> tuple[str, str, str]:
-    happened = action.event_at.isoformat() if action.event_at else ""
+def _line_order(action: NoticeAction) -> tuple[float, str, str]:
+    # As instants: local times go back an hour when summer time ends.
+    happened = action.event_at.timestamp() if action.event_at else 0.0
     return (happened, action.order_number or "", action.reference)
 
 
@@ -330,6 +363,8 @@ def _environment(country: str, zone: ZoneInfo) -> Environment:
         money=lambda amount, currency: _money(amount, currency, locale),
         moment=lambda value: _moment(value, zone, "EEE d MMM yyyy, HH:mm"),
         long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
+        clock=lambda value: _moment(value, zone, "HH:mm"),
+        long_day=lambda day: format_date(day, "EEEE d MMMM yyyy", locale="en"),
         days=_days,
         weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
         days_after=lambda moment, days: moment + timedelta(days=days),

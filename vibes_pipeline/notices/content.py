@@ -47,9 +47,9 @@ class NoticeAction:
 class Notice:
     """One mail to one seller about all their actions of one slot (Rulebook §1).
 
-    `kind` names the pair of templates. `period` is the observed week's Monday. `takes_effect_at`
-    is the first implementation slot as of this attempt (Rulebook §2), set on alerts;
-    `implemented_at` is set once the actions are implemented.
+    `kind` names the pair of templates. `period` is the observed week's Monday, of late orders the
+    day. `takes_effect_at` is the first implementation slot as of this attempt (Rulebook §2), set on
+    alerts; `implemented_at` is set once the actions are implemented.
     """
 
     notice_id: UUID
@@ -66,10 +66,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class RuleText:
-    """How the programme names a rule, and the rule's own words, verbatim."""
+    """How the programme names a rule, the rule's own words and whom it spares, verbatim."""
 
     title: str
     words: str
+    exemptions: str | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Programme:
 
     `rules` is keyed by rule, `reasons` by rule and reason code; `order_bands[band]` is the row of
     a `NoticeAction.band`. `how_to_object` is the programme's own words. Durations are in days or
-    weeks, as their names say.
+    weeks, as their names say; `weekly_alert_weekday` is a name such as `Monday`.
     """
 
     country: str
@@ -112,6 +113,7 @@ class Programme:
     how_to_object: str
     rules: Mapping[str, RuleText]
     reasons: Mapping[str, Mapping[str, ReasonText]]
+    weekly_alert_weekday: str
     order_bands: Sequence[OrderBand]
     daily_order_minimum: int
     order_regulation_days: int

@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
@@ -113,15 +114,16 @@ class _Letters:
             shop_name=self.directory.shop_names.get(notice.seller_id, notice.seller_id),
             address=self.directory.addresses.get(notice.seller_id),
             actions=[self._action(row) for row in told],
-            # As of this attempt: a late alert takes effect later (Rulebook §2).
-            takes_effect_at=(
-                policy.slot_calendar.takes_effect_at(at, notice.notice_hours)
-                if notice.is_alert
-                else None
-            ),
+            takes_effect_at=self._takes_effect_at(notice, at) if notice.is_alert else None,
             implemented_at=None if notice.is_alert else told[0]["implemented_at"],
         )
         return compose(content, programme(policy, notice.period), self.sender, at)
+
+    def _takes_effect_at(self, notice: OpenNotice, at: datetime) -> datetime:
+        """As of this attempt: an alert that is sent late takes effect later (Rulebook §2)."""
+        if notice.kind == "late_alert":
+            return self.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, notice.period)
+        return self.policy.slot_calendar.takes_effect_at(at, notice.notice_hours)
 
     def _action(self, row: Mapping[str, Any]) -> NoticeAction:
         given = {name: row[name] for name in NoticeAction.__dataclass_fields__ if name in row}

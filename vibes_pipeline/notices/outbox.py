@@ -70,7 +70,7 @@ class Outbox:
         with book.only_sender(self.ledger):
             due: SimpleQueue[OpenNotice] = SimpleQueue()
             with self._recording() as connection:
-                for notice in book.open_notices(self.ledger):
+                for notice in book.open_notices(self.ledger, self.clock.now()):
                     if self._is_due(connection, notice):
                         due.put(notice)
             outcomes: Counter[str] = Counter()

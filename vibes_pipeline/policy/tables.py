@@ -182,7 +182,7 @@ def _flagged(column: str, parameter: Parameter[dict[str, Any]]) -> Iterator[Row]
             yield _span(valid_from, valid_until) | {column: code} | dict(flags)
 
 
-def _listed(column: str, parameter: Parameter[tuple[str, ...]]) -> Iterator[Row]:
+def _listed(column: str, parameter: Parameter[Any]) -> Iterator[Row]:
     for valid_from, valid_until, codes in parameter.stretches():
         for code in codes:
             yield _span(valid_from, valid_until) | {column: code}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -26,22 +26,29 @@ def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None
     return {name: known.get(name) for name in RAW_TABLES if name in tables}
 
 
-def require_complete(warehouse: Warehouse, through: datetime, time_zone: ZoneInfo) -> bool:
-    """Raise `StaleWarehouse` naming the tables not complete through the instant.
+def require_complete(
+    warehouse: Warehouse,
+    through: datetime,
+    time_zone: ZoneInfo,
+    tables: Collection[str] = tuple(RAW_TABLES),
+) -> bool:
+    """Raise `StaleWarehouse` naming which of the tables are not complete through the instant.
 
     False when the warehouse has no `raw.loads`: then nobody knows.
     """
     loads = loaded_through(warehouse)
     if loads is None:
         return False
-    stale = {name: at for name, at in loads.items() if at is None or at < through}
+    stale = {
+        name: at for name, at in loads.items() if name in tables and (at is None or at < through)
+    }
     if stale:
-        tables = ", ".join(
+        listed = ", ".join(
             f"raw.{name} ({'no entry' if at is None else _local(at, time_zone)})"
             for name, at in stale.items()
         )
         raise StaleWarehouse(
-            f"the warehouse is not complete through {_local(through, time_zone)}: {tables}; "
+            f"the warehouse is not complete through {_local(through, time_zone)}: {listed}; "
             "load it and run the slot again"
         )
     return True

@@ -24,9 +24,9 @@ models = model_assets("decisions")
         "what is frozen once the checks have passed (Rulebook §2, §12)."
     ),
 )
-def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """The decisions of all rules as actions."""
-    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     frame = weekly.write_proposal(run, vibes.ledger)
     by_rule = frame.group_by("rule").agg(pl.len(), pl.col("amount").sum()).sort("rule")
     return dg.MaterializeResult(

@@ -16,7 +16,7 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
         description=audit.__doc__,
     )
     def check(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
-        run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+        run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
         at_fault: pl.DataFrame = audit(weekly.read_proposal(run), run)
         return dg.AssetCheckResult(
             passed=at_fault.is_empty(),

@@ -24,9 +24,9 @@ EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
         "corrected, the return undone. They are withdrawn, not implemented (Rulebook §2)."
     ),
 )
-def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """Look each open charge's event up again, as of now."""
-    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     return dg.MaterializeResult(metadata=frame_metadata(weekly.look_up_evidence(run, vibes.ledger)))
 
 
@@ -39,7 +39,7 @@ def proposal_is_unchanged(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
     """Blocks the implementation: it must be exactly what was alerted."""
-    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     frozen = frozen_cycle(vibes.ledger, run.period)
     return dg.AssetCheckResult(
         passed=frozen is None or is_unchanged(vibes.ledger, frozen),
@@ -61,9 +61,9 @@ def proposal_is_unchanged(
         "database itself refuses (Rulebook §2, §12)."
     ),
 )
-def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """One transaction; run again, it changes nothing."""
-    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     done = weekly.implement_alerted(run, vibes.ledger)
     return dg.MaterializeResult(
         metadata={

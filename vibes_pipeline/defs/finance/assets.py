@@ -21,8 +21,8 @@ from vibes_pipeline.exports import tables
         "reversed. `vibes export charges` writes all of them as CSV, Parquet or XLSX."
     ),
 )
-def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """The postings of the cycle's actions so far."""
-    run = vibes.weekly_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     source = tables.Source(vibes.ledger, vibes.settings.lake, run.policy.time_zone, run.period)
     return dg.MaterializeResult(metadata=frame_metadata(tables.charges(source)))

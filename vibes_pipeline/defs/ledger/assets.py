@@ -21,9 +21,9 @@ from vibes_pipeline.defs.sql_assets import ENGINEERS
         "delistings, account reviews; a snapshot kept beside the cycle it was decided on."
     ),
 )
-def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """One snapshot of the ledger."""
-    taken = weekly.take_history(vibes.weekly_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+    taken = weekly.take_history(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
     return dg.MaterializeResult(
         metadata={
             "last_event": taken.last_event,
@@ -50,9 +50,9 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
         "nothing.\n\n> " + " ".join(r.sentence for r in POLICY.contact.advance_notice)
     ),
 )
-def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """Append the proposal to the ledger; once, ever."""
-    frozen = weekly.freeze_proposal(vibes.weekly_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+    frozen = weekly.freeze_proposal(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
     return dg.MaterializeResult(
         metadata={
             "actions": frozen.actions,

@@ -2,20 +2,24 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.partitions import DAILY, POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
+from vibes_pipeline.policy import Parameter
 from vibes_pipeline.slot_run import SlotRun
 
 OPERATIONS = ["team:operations"]
 
 
-def _mails(name: str, slot: Slot, kind: str, after: list[str], description: str):  # type: ignore[no-untyped-def]
+def _mails(
+    name: str, slot: Slot, kind: str, after: list[str], description: str
+) -> dg.AssetsDefinition:
     """An asset that sends a slot's notices, and the check that shows whom they did not reach."""
     key = dg.AssetKey(["notices", name])
 
@@ -25,7 +29,7 @@ def _mails(name: str, slot: Slot, kind: str, after: list[str], description: str)
         group_name="notices",
         kinds={"email"},
         owners=OPERATIONS,
-        partitions_def=WEEKLY,
+        partitions_def=WEEKLY if slot.is_weekly else DAILY,
         description=description,
         check_specs=[
             dg.AssetCheckSpec(
@@ -39,8 +43,8 @@ def _mails(name: str, slot: Slot, kind: str, after: list[str], description: str)
             )
         ],
     )
-    def mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
-        run = vibes.weekly_run(slot, context)
+    def mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        run = vibes.slot_run(slot, context)
         outcomes = deliver(vibes)
         vibes.ledger.record_finished(slot, run.period, vibes.clock.now())
         return dg.MaterializeResult(
@@ -60,7 +64,7 @@ def _mails(name: str, slot: Slot, kind: str, after: list[str], description: str)
         "refused and undeliverable ones once the address in the warehouse is mended (Rulebook §2)."
     ),
 )
-def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult[None]:
+def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """What is due of all open notices."""
     return dg.MaterializeResult(metadata=_counts(deliver(vibes)))
 
@@ -89,6 +93,11 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
     )
 
 
+def _words(slot: Parameter[Any]) -> str:
+    """The programme's own words on when a slot's mails are sent."""
+    return " ".join(r.sentence for r in slot.dated_on(POLICY.calendar.last_day).references)
+
+
 weekly_alerts = _mails(
     "weekly_alerts",
     Slot.WEEKLY_ALERT,
@@ -96,11 +105,8 @@ weekly_alerts = _mails(
     after=["ledger", "frozen_cycle"],
     description=(
         "One alert to each seller about all their actions of the cycle, and the actions alerted "
-        "once the mail server has accepted it (Rulebook §2, §10).\n\n> "
-        + " ".join(
-            r.sentence
-            for r in POLICY.slots.weekly_alert.dated_on(POLICY.calendar.last_day).references
-        )
+        "once the mail server has accepted it (Rulebook §2, §10)."
+        f"\n\n> {_words(POLICY.slots.weekly_alert)}"
     ),
 )
 
@@ -111,12 +117,28 @@ post_implementation_mails = _mails(
     after=["enforcement", "implementation"],
     description=(
         "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10)."
-        "\n\n> "
-        + " ".join(
-            r.sentence
-            for r in POLICY.slots.weekly_implementation.dated_on(
-                POLICY.calendar.last_day
-            ).references
-        )
+        f"\n\n> {_words(POLICY.slots.weekly_implementation)}"
+    ),
+)
+
+late_alerts = _mails(
+    "late_alerts",
+    Slot.LATE_ALERT,
+    "late_alert",
+    after=["late_orders", "proposed_cancellations"],
+    description=(
+        "One alert to each seller and day about the items that will be cancelled tonight unless "
+        f"they are updated (Rulebook §9, §10).\n\n> {_words(POLICY.slots.late_alert)}"
+    ),
+)
+
+late_cancellation_mails = _mails(
+    "late_cancellation_mails",
+    Slot.LATE_CANCELLATION,
+    "late_cancellation",
+    after=["late_orders", "cancellations"],
+    description=(
+        "One mail to each seller about what was cancelled tonight (Rulebook §9, §10)."
+        f"\n\n> {_words(POLICY.slots.late_cancellation)}"
     ),
 )

@@ -59,9 +59,9 @@ raw_tables = [
 )
 def loads(
     context: dg.AssetExecutionContext, vibes: Vibes
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """The gate of everything that reads the warehouse."""
-    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     loaded = freshness.loaded_through(run.engine.warehouse)
     is_known = loaded is not None
     try:
@@ -103,7 +103,7 @@ models = model_assets("warehouse", gates={"warehouse.order_items": ["warehouse.b
 )
 def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
     """Blocks the working set, and with it every decision."""
-    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     rows, bad = weekly.require_few_bad_rows(run)
     return dg.AssetCheckResult(passed=True, metadata={"rows": rows, "bad_rows": bad})
 
@@ -116,7 +116,7 @@ def nothing_is_set_aside(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
     """Warns; the ids are the evidence."""
-    run = vibes.weekly_run(Slot.WEEKLY_ALERT, context)
+    run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     bad = run.engine.read("warehouse.quarantine")
     by_reason = bad.group_by("table_name", "faults").agg(pl.len()).sort("len", descending=True)
     return dg.AssetCheckResult(

@@ -1,0 +1,1 @@
+"""Late orders, every day: what is overdue, proposed in the morning, settled at night."""

@@ -1,0 +1,186 @@
+"""The day's two slots: overdue items proposed at 06:00, cancelled or withdrawn at 23:00."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from vibes_pipeline import late_orders
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.partitions import DAILY, POLICY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata
+from vibes_pipeline.engine.models import load_models
+from vibes_pipeline.errors import StaleWarehouse
+from vibes_pipeline.ledger.late_orders import LATE_RULES
+from vibes_pipeline.policy import Rule
+from vibes_pipeline.slot_run import SlotRun
+
+LOADS = dg.AssetKey(["late_orders", "loads"])
+OUTCOMES = dg.AssetKey(["late_orders", "outcomes"])
+FRESH = "order_items_are_fresh"
+
+RULES = "\n\n".join(
+    f"> {POLICY.rules[rule].words}"
+    for rule in (Rule.LATE_PENDING_CANCELLATION, Rule.LATE_READY_TO_SHIP_CANCELLATION)
+)
+
+
+def _fresh_check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        FRESH,
+        asset=asset,
+        blocking=True,
+        description="Order items are complete to shortly before the slot's instant (Rulebook §13).",
+    )
+
+
+def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
+    """Yield the gate's result; raise the `StaleWarehouse` that closes it."""
+    try:
+        is_known = late_orders.require_fresh(run)
+    except StaleWarehouse as stale:
+        yield dg.AssetCheckResult(check_name=FRESH, passed=False, description=str(stale))
+        raise
+    yield dg.AssetCheckResult(
+        check_name=FRESH,
+        passed=is_known,
+        severity=dg.AssetCheckSeverity.ERROR if is_known else dg.AssetCheckSeverity.WARN,
+        description=None if is_known else "The warehouse has no table raw.loads.",
+    )
+
+
+@dg.asset(
+    key=LOADS,
+    deps=[["raw", "loads"]],
+    group_name="late_orders",
+    kinds={"duckdb"},
+    owners=ENGINEERS,
+    partitions_def=DAILY,
+    description=(
+        "The morning's gate: order items must be complete to within "
+        f"{POLICY.warehouse.max_staleness_minutes.on(POLICY.calendar.last_day)} minutes of now; "
+        "otherwise the slot stops before anything is done, and is tried again (Rulebook §13)."
+    ),
+    check_specs=[_fresh_check(LOADS)],
+)
+def loads(
+    context: dg.AssetExecutionContext, vibes: Vibes
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Nothing is read of a stale warehouse."""
+    yield from _require_fresh(vibes.slot_run(Slot.LATE_ALERT, context))
+    yield dg.MaterializeResult()
+
+
+@dg.asset(
+    key=["late_orders", "overdue_items"],
+    deps=[LOADS, ["raw", "order_items"], ["raw", "sellers"], ["raw", "products"]],
+    group_name="late_orders",
+    kinds={"duckdb", "parquet"},
+    owners=ENGINEERS,
+    partitions_def=DAILY,
+    description=load_models()[late_orders.OVERDUE].description,
+)
+def overdue_items(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """Only items that can be overdue are read of the warehouse."""
+    run = vibes.slot_run(Slot.LATE_ALERT, context)
+    overdue = late_orders.find_overdue(run, vibes.ledger)
+    return dg.MaterializeResult(
+        metadata={
+            **frame_metadata(overdue, load_models()[late_orders.OVERDUE]),
+            "too_old_to_cancel": overdue.filter(~pl.col("is_looked_back_to")).height,
+        }
+    )
+
+
+@dg.asset(
+    key=["late_orders", "late_cancellations"],
+    deps=[["late_orders", "overdue_items"], ["ledger", "history"]],
+    group_name="late_orders",
+    kinds={"duckdb", "parquet"},
+    owners=ENGINEERS,
+    partitions_def=DAILY,
+    description=(
+        "Which overdue items are to be cancelled tonight, by rule: no item twice, and those whose "
+        f"earlier alert was not accepted again (Rulebook §9).\n\n{RULES}"
+    ),
+)
+def late_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """The two rules over the overdue items and the ledger's earlier cancellations."""
+    run = vibes.slot_run(Slot.LATE_ALERT, context)
+    decided = late_orders.decide(run, vibes.ledger)
+    by_rule = dict(decided.group_by("rule").len().sort("rule").iter_rows())
+    return dg.MaterializeResult(metadata={**frame_metadata(decided), "by_rule": by_rule})
+
+
+@dg.asset_check(
+    asset=["late_orders", "late_cancellations"],
+    blocking=True,
+    description="No item is to be cancelled under both rules, or twice under one.",
+)
+def every_item_is_cancelled_once(
+    context: dg.AssetCheckExecutionContext, vibes: Vibes
+) -> dg.AssetCheckResult:
+    """Blocks the proposal; the ids are the evidence."""
+    run = vibes.slot_run(Slot.LATE_ALERT, context)
+    decided = pl.concat([run.engine.read(f"late_orders.{r}s") for r in LATE_RULES])
+    twice = decided.filter(pl.col("order_item_id").is_duplicated())["order_item_id"].unique()
+    return dg.AssetCheckResult(
+        passed=twice.is_empty(), metadata={"first_items": twice.sort().head(20).to_list()}
+    )
+
+
+@dg.asset(
+    key=["late_orders", "proposed_cancellations"],
+    deps=[["late_orders", "late_cancellations"]],
+    group_name="late_orders",
+    kinds={"postgres"},
+    owners=ENGINEERS,
+    partitions_def=DAILY,
+    description="The day's late actions in the ledger, and the alerts planned about them.",
+)
+def proposed_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """One transaction; run again, it changes nothing."""
+    day = late_orders.propose(vibes.slot_run(Slot.LATE_ALERT, context), vibes.ledger)
+    return dg.MaterializeResult(metadata={"actions": sum(day.counts.values()), **day.counts})
+
+
+@dg.asset(
+    key=OUTCOMES,
+    deps=[["late_orders", "proposed_cancellations"], ["raw", "order_items"], ["raw", "loads"]],
+    group_name="late_orders",
+    kinds={"duckdb", "parquet"},
+    owners=ENGINEERS,
+    partitions_def=DAILY,
+    description=load_models()[late_orders.OUTCOMES].description,
+    check_specs=[_fresh_check(OUTCOMES)],
+)
+def outcomes(
+    context: dg.AssetExecutionContext, vibes: Vibes
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """The items looked up again, as of tonight."""
+    run = vibes.slot_run(Slot.LATE_CANCELLATION, context)
+    yield from _require_fresh(run)
+    settled = late_orders.settle(run, vibes.ledger)
+    by_outcome = dict(settled.group_by("outcome").len().sort("outcome").iter_rows())
+    yield dg.MaterializeResult(metadata={**frame_metadata(settled), **by_outcome})
+
+
+@dg.asset(
+    key=["late_orders", "cancellations"],
+    deps=[OUTCOMES],
+    group_name="late_orders",
+    kinds={"postgres"},
+    owners=ENGINEERS,
+    partitions_def=DAILY,
+    description=(
+        "What was alerted in time and is overdue still is cancelled: the order system's feed, "
+        "`ledger.cancellations` in PostgreSQL and `vibes export cancellations`. What was updated "
+        f"or cancelled meanwhile is withdrawn with that reason (Rulebook §9).\n\n{RULES}"
+    ),
+)
+def cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """One transaction; run again, it changes nothing."""
+    day = late_orders.cancel(vibes.slot_run(Slot.LATE_CANCELLATION, context), vibes.ledger)
+    cancelled = sum(n for what, n in day.counts.items() if what in LATE_RULES)
+    return dg.MaterializeResult(metadata={"cancelled": cancelled, **day.counts})

@@ -1,0 +1,173 @@
+"""Late orders, step by step: find what is overdue, propose, settle at night (Rulebook §9).
+
+Each step is one function over a `SlotRun` of a day; Dagster's assets call them, and so may a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import polars as pl
+
+from vibes_pipeline.calendar import Slot, monday_of
+from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.ledger import late_orders as book
+from vibes_pipeline.ledger.late_orders import LATE_RULES, LateDay, SlotTime
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.proposals import Terms, actions_of
+from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.warehouse import freshness
+
+OVERDUE = "late_orders.overdue_items"
+OUTCOMES = "late_orders.late_outcomes"
+RECENT = "warehouse.recent_order_items"
+OPEN_ACTIONS = "ledger.open_late_cancellations"
+ACTIONS = "ledger.late_cancellations"
+
+
+def require_fresh(run: SlotRun) -> bool:
+    """Stop before anything is done unless order items are complete to shortly before `now` (§13).
+
+    False when the warehouse does not say how far it is complete.
+    """
+    minutes = run.policy.warehouse.max_staleness_minutes.on(run.period)
+    return freshness.require_complete(
+        run.engine.warehouse,
+        run.now - timedelta(minutes=minutes),
+        run.policy.time_zone,
+        tables=["order_items"],
+    )
+
+
+def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
+    """What will be overdue at the day's cancellation unless it is updated, one row per item."""
+    engine = _engine(run)
+    opened = book.open_late_cancellations(ledger)
+    _write(engine, OPEN_ACTIONS, opened)
+    # No relation of a weekly cycle is open here: the working set needs none of its items.
+    _write(engine, "ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
+    parameters = _parameters(run, ledger, opened)
+    engine.materialize(load_models()[RECENT], parameters)
+    for model in closure([OVERDUE]):
+        engine.materialize(model, parameters)
+    return engine.read(OVERDUE)
+
+
+def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
+    """The day's late actions of both rules, new ones and those kept from earlier days."""
+    engine = _engine(run)
+    items = engine.read(OVERDUE)["order_item_id"].unique().to_list()
+    known = book.late_cancellations(ledger, items)
+    _write(engine, ACTIONS, known)
+    decisions = []
+    for rule in LATE_RULES:
+        engine.materialize(load_models()[_relation(rule)], {})
+        decided = engine.read(_relation(rule))
+        decisions.append(decided.select(pl.lit(rule).alias("rule"), pl.all()))
+    return pl.concat(decisions)
+
+
+def propose(run: SlotRun, ledger: Ledger) -> LateDay:
+    """Record the day's actions and plan its alerts; once."""
+    engine = _engine(run)
+    known = engine.read(ACTIONS)
+    new, kept = [], []
+    for rule in LATE_RULES:
+        decided = engine.read(_relation(rule))
+        new += actions_of(rule, decided.filter(~pl.col("is_kept")).drop("is_kept"), _terms(run))
+        kept += [
+            (seller_id, UUID(action_id))
+            for seller_id, action_id in decided.filter("is_kept")
+            .join(known.filter(pl.col("rule") == rule), on="order_item_id")
+            .select("seller_id", "action_id")
+            .iter_rows()
+        ]
+    return book.propose(
+        ledger,
+        new,
+        kept,
+        _terms(run),
+        _slot_time(run),
+        policy_content=run.policy.text,
+        pointless_at=_cancels_at(run) - timedelta(hours=_terms(run).notice_hours),
+    )
+
+
+def settle(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
+    """What has become of each open late action (action_id, outcome): overdue still, or why not."""
+    find_overdue(run, ledger)
+    engine = _engine(run)
+    engine.materialize(load_models()[OUTCOMES], {})
+    return engine.read(OUTCOMES)
+
+
+def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
+    """Cancel what is overdue still, withdraw the rest; once."""
+    outcomes: dict[str, list[UUID]] = {}
+    for action_id, outcome in run.engine.read(OUTCOMES).iter_rows():
+        outcomes.setdefault(outcome, []).append(UUID(action_id))
+    return book.cancel(ledger, outcomes, _slot_time(run))
+
+
+def _engine(run: SlotRun) -> DuckDBEngine:
+    """The slot's engine, in which only the recent order items are read of the warehouse's."""
+    return replace(run.engine, stand_ins={"raw.order_items": RECENT})
+
+
+def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:
+    day = run.period
+    monday = monday_of(day)
+    since = min([_looks_back_to(run), *map(_instant, opened["entered_at"])])
+    return {
+        "country": run.policy.country,
+        "now": run.now,
+        "day": day,
+        "week_start": run.day_start(monday),
+        "week_end": run.day_start(monday + timedelta(weeks=1)),
+        "since": since,
+        "horizon": since,
+        "cancels_at": _cancels_at(run),
+        "first_late_day": book.first_late_day(ledger) or day,
+    }
+
+
+def _looks_back_to(run: SlotRun) -> datetime:
+    """How early an item may have entered a state whose deadline the rule still looks back to."""
+    days = run.policy.late_orders.late_lookback_days.on(run.period)
+    return run.earliest_entry(run.period - timedelta(days=days))
+
+
+def _cancels_at(run: SlotRun) -> datetime:
+    """The day's late cancellation."""
+    return run.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, run.period)
+
+
+def _slot_time(run: SlotRun) -> SlotTime:
+    return SlotTime(run.period, run.due_at, run.now, run.is_simulated)
+
+
+def _terms(run: SlotRun) -> Terms:
+    return Terms(
+        country=run.policy.country,
+        cycle=run.period,
+        currency=run.policy.currency,
+        policy_version=run.policy.version,
+        notice_hours=run.policy.notice.late_notice_hours.on(run.period),
+    )
+
+
+def _relation(rule: str) -> str:
+    return f"late_orders.{rule}s"
+
+
+def _write(engine: DuckDBEngine, relation: str, frame: pl.DataFrame) -> None:
+    file = engine.partition(relation)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(file)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

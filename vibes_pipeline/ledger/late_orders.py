@@ -1,0 +1,245 @@
+"""Late orders in the ledger: what the rules must know, the day's alerts, the cancellations (§9)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.history import OPEN, read_frame
+from vibes_pipeline.ledger.implementation import record_implemented, record_withdrawn, told_in_time
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import plan_notices
+from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
+
+LATE_RULES = ("late_pending_cancellation", "late_ready_to_ship_cancellation")
+
+
+@dataclass(frozen=True)
+class LateDay:
+    """What a late slot did on a day: its instant and how many actions, by rule or by reason."""
+
+    day: date
+    effected_at: datetime
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SlotTime:
+    """A slot's day, when it was due, its one instant, and whether that is the wall clock's."""
+
+    day: date
+    due_at: datetime
+    now: datetime
+    is_simulated: bool
+
+
+def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
+    """Late actions neither implemented nor withdrawn, with the state entered and when (ISO)."""
+    s = schema.action_states.c
+    return read_frame(
+        ledger,
+        {
+            "action_id": pl.String(),
+            "rule": pl.String(),
+            "order_item_id": pl.String(),
+            "entered_state": pl.String(),
+            "entered_at": pl.String(),
+        },
+        sa.select(
+            sa.cast(s.action_id, sa.Text),
+            s.rule,
+            s.order_item_id,
+            s.evidence["entered_state"].astext,
+            s.evidence["entered_at"].astext,
+        ).where(s.country == ledger.country, s.rule.in_(LATE_RULES), s.state.in_(OPEN)),
+    )
+
+
+def late_cancellations(ledger: Ledger, order_item_ids: Collection[str]) -> pl.DataFrame:
+    """The late actions of some items: rule, item, action_id, whether open, whether implemented."""
+    s = schema.action_states.c
+    wanted = sa.func.unnest(sa.literal(list(order_item_ids), sa.ARRAY(sa.Text)))
+    return read_frame(
+        ledger,
+        {
+            "action_id": pl.String(),
+            "rule": pl.String(),
+            "order_item_id": pl.String(),
+            "is_open": pl.Boolean(),
+            "is_implemented": pl.Boolean(),
+        },
+        sa.select(
+            sa.cast(s.action_id, sa.Text),
+            s.rule,
+            s.order_item_id,
+            s.state.in_(OPEN),
+            s.implemented_at.is_not(None),
+        ).where(
+            s.country == ledger.country,
+            s.rule.in_(LATE_RULES),
+            s.order_item_id.in_(sa.select(wanted)),
+        ),
+    )
+
+
+def first_late_day(ledger: Ledger) -> date | None:
+    """The first day on which this ledger ran a late alert."""
+    with ledger.reading() as connection:
+        return connection.execute(
+            sa.select(sa.func.min(schema.slots.c.period)).where(
+                *_slots(ledger, Slot.LATE_ALERT), schema.slots.c.outcome == "done"
+            )
+        ).scalar()
+
+
+def propose(
+    ledger: Ledger,
+    new: Sequence[Action],
+    kept: Sequence[tuple[str, UUID]],
+    terms: Terms,
+    at: SlotTime,
+    *,
+    policy_content: str,
+    pointless_at: datetime,
+) -> LateDay:
+    """Record the day's late actions and plan its alerts, once; missed days become skipped.
+
+    `kept` are (seller, action) pairs of earlier days, overdue still: they are alerted again.
+    """
+    with ledger.writing(is_simulated=at.is_simulated, now=at.now) as connection:
+        if ledger.slot_effected_at(connection, Slot.LATE_ALERT, at.day) is None:
+            _record_skipped(connection, ledger, at)
+            record_policy(connection, terms, policy_content, at.now)
+            record_proposed(connection, new, at.now, cause="overdue")
+            plan_notices(
+                connection,
+                country=ledger.country,
+                kind="late_alert",
+                period=at.day,
+                actions=[*((a["seller_id"], a["action_id"]) for a in new), *kept],
+                now=at.now,
+                pointless_at=pointless_at,
+            )
+            ledger.record_effects(connection, Slot.LATE_ALERT, at.day, at.due_at, at.now)
+    return alerted_on(ledger, at.day)
+
+
+def alerted_on(ledger: Ledger, day: date) -> LateDay:
+    """What the late alert of a day told of, by rule."""
+    s, n, na = schema.actions.c, schema.notices.c, schema.notice_actions.c
+    select = (
+        sa.select(s.rule, sa.func.count())
+        .join(schema.notice_actions, na.action_id == s.action_id)
+        .join(schema.notices, n.notice_id == na.notice_id)
+        .where(n.country == ledger.country, n.kind == "late_alert", n.period == day)
+        .group_by(s.rule)
+        .order_by(s.rule)
+    )
+    return _done(ledger, Slot.LATE_ALERT, day, select)
+
+
+def cancel(ledger: Ledger, outcomes: Mapping[str, Sequence[UUID]], at: SlotTime) -> LateDay:
+    """Cancel what is overdue still and was told of in time; withdraw all that is not overdue; once.
+
+    `outcomes` gives the open actions by what became of them; `overdue` is what is cancelled.
+    """
+    slot = Slot.LATE_CANCELLATION
+    with ledger.writing(is_simulated=at.is_simulated, now=at.now) as connection:
+        if ledger.slot_effected_at(connection, slot, at.day) is None:
+            for outcome, actions in outcomes.items():
+                if outcome != "overdue":
+                    record_withdrawn(connection, actions, at.now, cause=outcome)
+            cancelled = _due(connection, outcomes.get("overdue", ()), at.now)
+            record_implemented(connection, cancelled, at.now, cause="cancelled")
+            plan_notices(
+                connection,
+                country=ledger.country,
+                kind="late_cancellation",
+                period=at.day,
+                actions=[(a["seller_id"], a["action_id"]) for a in cancelled],
+                now=at.now,
+            )
+            ledger.record_effects(connection, slot, at.day, at.due_at, at.now)
+    return cancelled_on(ledger, at.day)
+
+
+def cancelled_on(ledger: Ledger, day: date) -> LateDay:
+    """What the late cancellation of a day did, by rule, and withdrew, by reason."""
+    s, e = schema.actions.c, schema.action_events.c
+    slot_now = sa.select(schema.slots.c.effected_at).where(
+        *_slots(ledger, Slot.LATE_CANCELLATION), schema.slots.c.period == day
+    )
+    what = sa.case((e.state == "implemented", s.rule), else_=sa.literal("withdrawn: ") + e.cause)
+    select = (
+        sa.select(what.label("what"), sa.func.count())
+        .join(schema.actions, s.action_id == e.action_id)
+        .where(
+            s.country == ledger.country,
+            s.rule.in_(LATE_RULES),
+            e.state.in_(("implemented", "withdrawn")),
+            e.at == slot_now.scalar_subquery(),
+        )
+        .group_by("what")
+        .order_by("what")
+    )
+    return _done(ledger, Slot.LATE_CANCELLATION, day, select)
+
+
+def _due(
+    connection: sa.Connection, overdue: Collection[UUID], now: datetime
+) -> list[dict[str, Any]]:
+    s = schema.action_states.c
+    rows = connection.execute(
+        sa.select(s.action_id, s.seller_id, s.amount, s.currency)
+        .where(s.action_id.in_(overdue), s.state == "alerted", told_in_time(now))
+        .order_by(s.action_id)
+    ).mappings()
+    return [dict(row) for row in rows]
+
+
+def _record_skipped(connection: sa.Connection, ledger: Ledger, at: SlotTime) -> None:
+    """The days since the last late alert on which nothing ran are skipped, not replayed (§2)."""
+    last = connection.execute(
+        sa.select(sa.func.max(schema.slots.c.period)).where(*_slots(ledger, Slot.LATE_ALERT))
+    ).scalar()
+    if last is None:
+        return
+    missed = [last + timedelta(days=n) for n in range((at.day - last).days)]
+    rows = [
+        {
+            "country": ledger.country,
+            "slot": slot,
+            "period": day,
+            "due_at": at.due_at - timedelta(days=(at.day - day).days),
+            "effected_at": at.now,
+            "finished_at": at.now,
+            "outcome": "skipped",
+            "detail": f"missed; the late alert ran again on {at.day}",
+        }
+        for day in missed
+        for slot in (Slot.LATE_ALERT, Slot.LATE_CANCELLATION)
+    ]
+    if rows:
+        connection.execute(insert(schema.slots).on_conflict_do_nothing(), rows)
+
+
+def _slots(ledger: Ledger, slot: Slot) -> tuple[sa.ColumnElement[bool], ...]:
+    return (schema.slots.c.country == ledger.country, schema.slots.c.slot == slot)
+
+
+def _done(ledger: Ledger, slot: Slot, day: date, counted: sa.Select[Any]) -> LateDay:
+    with ledger.reading() as connection:
+        effected_at = ledger.slot_effected_at(connection, slot, day)
+        if effected_at is None:
+            raise LookupError(f"the {slot} of {day} has not run")
+        counts = {str(what): int(count) for what, count in connection.execute(counted)}
+    return LateDay(day, effected_at, counts)
