@@ -80,15 +80,21 @@ def monday_of(day: date) -> date:
 
 def parse_cycle(text: str) -> date:
     """The Monday that names a cycle, from `2026-11-09`; UsageError if it is none (Rulebook §1)."""
+    return require_monday(_date(text, "name a cycle by its Monday, such as 2026-11-09"))
+
+
+def parse_day(text: str) -> date:
+    """A local date, from `2026-11-09`; UsageError if the text is none."""
+    return _date(text, "write one such as 2026-11-09")
+
+
+def _date(text: str, way_out: str) -> date:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        raise UsageError(f"{text!r} is not a date; name a cycle by its Monday, such as 2026-11-09")
+        raise UsageError(f"{text!r} is not a date; {way_out}")
     try:
-        day = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(
-            f"{text} is not in the calendar; name a cycle by its Monday, such as 2026-11-09"
-        ) from None
-    return require_monday(day)
+        raise UsageError(f"{text} is not in the calendar; {way_out}") from None
 
 
 def require_monday(day: date) -> date:

@@ -34,6 +34,8 @@ HISTORY = (
     "product_delistings",
     "account_delistings",
     "account_reviews",
+    "late_cancellations",
+    "open_late_cancellations",
 )
 # What Spark has, though sqlglot does not know it by name.
 KNOWN_TO_SPARK = {"TO_JSON"}
@@ -42,6 +44,8 @@ KNOWN_TO_SPARK = {"TO_JSON"}
 UNITS = {Decimal(n) for n in (0, 1, 7, 24, 100, 3600, 10_000, 1_000_000)}
 # What decisions say in words of the rulebook.
 WORDS = {*Rule, "rejection_rate", "return_rate", "delist", "keep", ",", "week"}
+# Which kind of event a row of a union is; the day's hours in an interval.
+WORDS |= {"return", "dropoff_qc", "counterfeit", "24"}
 
 
 def tree(file: Path) -> exp.Expr:

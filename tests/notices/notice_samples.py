@@ -20,6 +20,8 @@ SENDER = "VIBES programme <vibes@mail.example>"
 PERIOD = date(2026, 11, 9)
 TAKES_EFFECT_AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 MESSAGE_DATE = datetime(2026, 11, 18, 6, tzinfo=UTC)
+LATE_DAY = date(2026, 11, 18)
+CANCELLED_AT = datetime(2026, 11, 18, 22, tzinfo=UTC)
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "samples")
 
 PRODUCTS = (
@@ -57,7 +59,7 @@ def action(rule: str, number: int = 1, **changes: Any) -> NoticeAction:
         occurrence=None,
         evidence={},
     )
-    return replace(made, **{**OF_RULE[rule](number), **changes})
+    return replace(made, **{**(OF_RULE | OF_LATE_RULE)[rule](number), **changes})
 
 
 def notice(actions: Sequence[NoticeAction], **changes: Any) -> Notice:
@@ -85,6 +87,33 @@ def implemented(actions: Sequence[NoticeAction], **changes: Any) -> Notice:
             "kind": "weekly_implementation",
             "takes_effect_at": None,
             "implemented_at": TAKES_EFFECT_AT,
+            **changes,
+        },
+    )
+
+
+def late_alert(actions: Sequence[NoticeAction], **changes: Any) -> Notice:
+    """The alert to orders that these actions will cancel."""
+    return notice(
+        actions,
+        **{
+            "kind": "late_alert",
+            "period": LATE_DAY,
+            "takes_effect_at": CANCELLED_AT,
+            **changes,
+        },
+    )
+
+
+def late_cancellation(actions: Sequence[NoticeAction], **changes: Any) -> Notice:
+    """The mail after these actions cancelled their items."""
+    return notice(
+        actions,
+        **{
+            "kind": "late_cancellation",
+            "period": LATE_DAY,
+            "takes_effect_at": None,
+            "implemented_at": CANCELLED_AT,
             **changes,
         },
     )
@@ -215,6 +244,19 @@ def _account_delisting(number: int) -> dict[str, Any]:
     }
 
 
+def _late(number: int) -> dict[str, Any]:
+    entered_at = datetime(2026, 11, 16, 22, 30, tzinfo=UTC) + timedelta(minutes=7 * (number % 200))
+    deadline_at = entered_at + timedelta(days=1)
+    return {
+        **_item(number),
+        "event_at": deadline_at,
+        "evidence": {
+            "entered_at": entered_at.isoformat(),
+            "deadline_at": deadline_at.isoformat(),
+        },
+    }
+
+
 OF_RULE: dict[str, Callable[[int], dict[str, Any]]] = {
     "account_delisting": _account_delisting,
     "order_regulation": _order_regulation,
@@ -225,6 +267,10 @@ OF_RULE: dict[str, Callable[[int], dict[str, Any]]] = {
     "dropoff_qc_charge": _dropoff_qc,
     "out_of_stock_charge": _out_of_stock,
     "late_fulfilment_charge": _late_fulfilment,
+}
+OF_LATE_RULE: dict[str, Callable[[int], dict[str, Any]]] = {
+    "late_pending_cancellation": _late,
+    "late_ready_to_ship_cancellation": _late,
 }
 CHARGES = ("out_of_stock_charge", "late_fulfilment_charge", "returns_charge", "dropoff_qc_charge")
 
@@ -257,6 +303,15 @@ def gallery() -> dict[str, Notice]:
         *(action("sales_regulation", n) for n in range(3)),
         action("product_delisting", 2),
     ]
+    pending, ready = OF_LATE_RULE
+    late = [
+        action(ready, 90),
+        action(pending, 31),
+        action(ready, 3, order_number="362416081"),
+        action(pending, 4),
+        action(pending, 120, order_number="362416081"),
+    ]
+    many_late = [action((pending, ready)[n % 3 // 2], n) for n in range(150)]
     return {
         "one": notice([action("out_of_stock_charge")]),
         "mixed": notice(mixed),
@@ -264,6 +319,11 @@ def gallery() -> dict[str, Notice]:
         "severe": notice(severe),
         "done": implemented(mixed),
         "severe_done": implemented(severe),
+        "late": late_alert(late),
+        "late_one": late_alert([action(ready, 41)]),
+        "late_many": late_alert(many_late),
+        "late_done": late_cancellation(late),
+        "late_one_done": late_cancellation([action(pending, 41)]),
     }
 
 

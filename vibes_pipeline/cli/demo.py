@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import polars as pl
 
-from vibes_pipeline.calendar import Slot, day_start
+from vibes_pipeline.calendar import DueSlot, Slot, day_start
 from vibes_pipeline.cli.common import (
     console,
     latest_first_week,
@@ -35,7 +36,7 @@ RULES_IN_MAIL_SHOWN = 3
 @click.option("--weeks", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def command(sellers: int, weeks: int, seed: int) -> None:
-    """Make a marketplace in which every rule fires and replay its weekly cycles.
+    """Make a marketplace in which every rule fires; replay its weekly cycles and a day of late orders.
 
     Everything is kept under VIBES_HOME, on a simulated ledger; run again, it shows the same.
     """
@@ -50,7 +51,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     first_week = _marketplace(settings, policy, ledger, sellers, weeks, seed)
     start, end = _span(policy, first_week, weeks)
     with slots.persistent_instance(settings) as instance:
-        due = slots.due_slots(policy, start, end)
+        due = _due(policy, slots.due_slots(policy, start, end))
         replay_shown([d for d in due if not ledger.is_finished(d.slot, d.period)], instance)
     _show(Source(ledger, settings.lake, policy.time_zone), settings, policy)
 
@@ -95,6 +96,12 @@ def _span(policy: Policy, first_week: date, weeks: int) -> tuple[datetime, datet
     )
 
 
+def _due(policy: Policy, due: Sequence[DueSlot]) -> list[DueSlot]:
+    """Every weekly slot, and the late slots of the last whole day: one day shows what all do."""
+    last_day = policy.local_date(due[-1].due_at) - timedelta(days=1)
+    return [d for d in due if d.slot.is_weekly or d.period == last_day]
+
+
 def _show(source: Source, settings: Settings, policy: Policy) -> None:
     from vibes_pipeline.cli import outcome
 
@@ -102,6 +109,7 @@ def _show(source: Source, settings: Settings, policy: Policy) -> None:
     outcome.print_notices(source)
     _show_a_mail(source, settings.maildir)
     outcome.print_postings(source, policy)
+    outcome.print_cancellations(source)
     console.print(
         f"Every mail lies in [bold]{settings.maildir}[/bold]; finance's table is "
         "[bold]vibes export charges --out charges.xlsx[/bold].\n"

@@ -74,6 +74,25 @@ def print_postings(source: Source, policy: Policy) -> None:
     console.print(table)
 
 
+def print_cancellations(source: Source) -> None:
+    """The day's late orders: what was cancelled, as the order system's feed has it."""
+    feed = tables.cancellations(source)
+    late = tables.actions(source).filter(
+        pl.col("rule").str.starts_with("late_").and_(pl.col("rule").str.ends_with("_cancellation"))
+    )
+    table = Table(title="Late orders (the feed: vibes export cancellations)", title_justify="left")
+    for column in ("day", "alerted", "cancelled", "updated or cancelled in time"):
+        table.add_column(column, justify="left" if column == "day" else "right")
+    for (day,), mine in late.group_by("cycle", maintain_order=True):
+        table.add_row(
+            str(day),
+            f"{mine['alerted_at'].count():,}",
+            f"{feed.filter(pl.col('day') == day).height:,}",
+            f"{mine.filter(pl.col('state') == 'withdrawn').height:,}",
+        )
+    console.print(table)
+
+
 def print_mail(message: EmailMessage) -> None:
     """One mail as its seller reads it, in plain text."""
     body = message.get_body(("plain",))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -21,7 +22,7 @@ MONEY = pl.Decimal(14, 2)
 
 @dataclass(frozen=True)
 class Source:
-    """Where tables are read from; `cycle` keeps only one cycle's rows."""
+    """Where tables are read from; `cycle` keeps only the rows of one cycle, or of one day."""
 
     ledger: Ledger
     lake: Path
@@ -135,6 +136,25 @@ def notices(source: Source) -> pl.DataFrame:
     )
 
 
+def cancellations(source: Source) -> pl.DataFrame:
+    """The order system's feed: one row per item we cancelled for lateness (Rulebook §9)."""
+    c = schema.cancellations.c
+    columns: dict[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]] = {
+        "day": (c.day, pl.Date),
+        "order_item_id": (c.order_item_id, pl.String),
+        "order_number": (c.order_number, pl.String),
+        "seller_id": (c.seller_id, pl.String),
+        "sku": (c.sku, pl.String),
+        "reason": (c.reason, pl.String),
+        "cancelled_at": (c.cancelled_at, source.instant),
+        "reference": (c.reference, pl.String),
+        "action_id": (sa.cast(c.action_id, sa.Text), pl.String),
+        "reversed_at": (c.reversed_at, source.instant),
+        "claim_id": (c.claim_id, pl.String),
+    }
+    return _from_ledger(source, columns, c.country, c.day, order=(c.cancelled_at, c.order_item_id))
+
+
 def columns_before(frame: pl.DataFrame, name: str) -> int:
     """How many columns stand before the named one."""
     return frame.columns.index(name)
@@ -220,6 +240,7 @@ def _from_ledger(
 EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "actions": actions,
     "charges": charges,
+    "cancellations": cancellations,
     "notices": notices,
     "seller_week": _of_each_cycle("metrics.seller_week"),
     "order_regulations": _of_each_cycle("decisions.order_regulations"),
