@@ -36,7 +36,7 @@ RULES_IN_MAIL_SHOWN = 3
 @click.option("--weeks", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def command(sellers: int, weeks: int, seed: int) -> None:
-    """Make a marketplace in which every rule fires; replay its weekly cycles and a day of late orders.
+    """Make a marketplace in which every rule fires; replay its cycles and a day of late orders.
 
     Everything is kept under VIBES_HOME, on a simulated ledger; run again, it shows the same.
     """
