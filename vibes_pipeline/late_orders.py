@@ -15,9 +15,10 @@ from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.ledger import late_orders as book
-from vibes_pipeline.ledger.late_orders import LATE_RULES, LateDay, SlotTime
+from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import Terms, actions_of
+from vibes_pipeline.ledger.rules import LATE_RULES
 from vibes_pipeline.slot_run import SlotRun
 from vibes_pipeline.warehouse import freshness
 

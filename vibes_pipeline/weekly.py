@@ -24,21 +24,10 @@ from vibes_pipeline.ledger.proposals import (
     proposal_frame,
     proposal_rows,
 )
+from vibes_pipeline.ledger.rules import WEEKLY_RULES
 from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
 from vibes_pipeline.warehouse import freshness
 
-# The rules a weekly proposal is made of, each decided by `sql/decisions/<rule>s.sql`.
-WEEKLY_RULES = (
-    "order_regulation",
-    "out_of_stock_charge",
-    "late_fulfilment_charge",
-    "returns_charge",
-    "dropoff_qc_charge",
-    "counterfeit_charge",
-    "sales_regulation",
-    "product_delisting",
-    "account_delisting",
-)
 EVIDENCE = "enforcement.evidence_gone"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
@@ -100,8 +89,8 @@ def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
     if 100 * bad > limit * rows:
         raise TooManyBadRows(
             f"{bad} of the {rows} order items of the week of {run.period} are bad, more than "
-            f"{limit.normalize():f}%: mend the warehouse, whose bad rows the UI shows at "
-            "warehouse/quarantine, or set warehouse.bad_row_limit_pct in a policy of your own"
+            f"{limit.normalize():f}%: mend the warehouse (`vibes export quarantine` lists them), "
+            "or set warehouse.bad_row_limit_pct in a policy of your own"
         )
     return rows, bad
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -112,7 +112,7 @@ def charges(source: Source) -> pl.DataFrame:
         joined=schema.postings.join(schema.actions, p.action_id == a.action_id),
     )
     named = postings.join(_shop_names(source), on="seller_id", how="left", maintain_order="left")
-    at = columns_before(postings, "rule")
+    at = postings.columns.index("rule")
     return named.select(*postings.columns[:at], "shop_name", *postings.columns[at:])
 
 
@@ -155,11 +155,6 @@ def cancellations(source: Source) -> pl.DataFrame:
     return _from_ledger(source, columns, c.country, c.day, order=(c.cancelled_at, c.order_item_id))
 
 
-def columns_before(frame: pl.DataFrame, name: str) -> int:
-    """How many columns stand before the named one."""
-    return frame.columns.index(name)
-
-
 def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     """A model's rows of every decided cycle, with the cycle first."""
 
@@ -176,27 +171,37 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
 
 
 def _quarantine(source: Source) -> pl.DataFrame:
-    """Every bad row once, with the newest cycle that saw it."""
-    rows = _of_each_cycle("warehouse.quarantine")(source)
+    """Every bad row once, with the newest cycle that saw it; also of a cycle that was stopped."""
+    folder = source.lake / source.ledger.country / Slot.WEEKLY_ALERT
+    cycles = sorted(date.fromisoformat(f.name) for f in folder.glob("????-??-??"))
+    seen = [
+        pl.read_parquet(file).with_columns(pl.lit(cycle).alias("last_seen_cycle"))
+        for cycle, file in _files(source, cycles, "warehouse.quarantine")
+    ]
+    if not seen:
+        raise UsageError("no warehouse has been looked at yet; run `vibes run weekly-alert`")
     key = ["table_name", "row_id", "seller_id", "faults", "stored_row"]
-    return (
-        rows.group_by(key)
-        .agg(pl.len().alias("copies_over_cycles"), pl.col("cycle").max().alias("last_seen_cycle"))
-        .drop("copies_over_cycles")
-        .sort("table_name", "row_id", "faults", "stored_row")
-    )
+    return pl.concat(seen).group_by(key).agg(pl.col("last_seen_cycle").max()).sort(pl.all())
 
 
 def _partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
+    """The files of the decided cycles, oldest first."""
     c = schema.cycles.c
     with source.ledger.reading() as connection:
         decided = connection.execute(
             sa.select(c.cycle).where(c.country == source.ledger.country).order_by(c.cycle)
         ).scalars()
-        wanted = [cycle for cycle in decided if source.cycle in (None, cycle)]
+        return _files(source, list(decided), relation)
+
+
+def _files(source: Source, cycles: Iterable[date], relation: str) -> list[tuple[date, Path]]:
     stage, name = relation.split(".")
     folder = source.lake / source.ledger.country / Slot.WEEKLY_ALERT
-    files = [(c, folder / c.isoformat() / stage / f"{name}.parquet") for c in wanted]
+    files = [
+        (cycle, folder / cycle.isoformat() / stage / f"{name}.parquet")
+        for cycle in cycles
+        if source.cycle in (None, cycle)
+    ]
     return [(cycle, file) for cycle, file in files if file.exists()]
 
 

@@ -15,6 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.rules import CHARGES
 from vibes_pipeline.ledger.schema import (
     account_reviews,
     action_events,
@@ -25,14 +26,6 @@ from vibes_pipeline.ledger.schema import (
 
 OPEN = ("proposed", "alerted")
 STANDING = (*OPEN, "implemented")
-
-CHARGES = (
-    "out_of_stock_charge",
-    "late_fulfilment_charge",
-    "returns_charge",
-    "dropoff_qc_charge",
-    "counterfeit_charge",
-)
 
 MONEY = pl.Decimal(14, 2)
 

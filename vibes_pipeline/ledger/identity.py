@@ -9,22 +9,10 @@ import base64
 from datetime import date
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from vibes_pipeline.ledger.rules import ITEM_RULES, SKU_RULES
+
 VIBES_NAMESPACE = uuid5(NAMESPACE_URL, "vibes")
 REFERENCE_LENGTH = 8
-
-# Rules that may strike an item once, ever; every other rule strikes its subject once a cycle.
-ITEM_RULES = frozenset(
-    {
-        "out_of_stock_charge",
-        "late_fulfilment_charge",
-        "returns_charge",
-        "dropoff_qc_charge",
-        "counterfeit_charge",
-        "late_pending_cancellation",
-        "late_ready_to_ship_cancellation",
-    }
-)
-SKU_RULES = frozenset({"sales_regulation", "product_delisting"})
 
 
 def action_id(country: str, rule: str, cycle: date, subject: str) -> UUID:

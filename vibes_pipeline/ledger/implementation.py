@@ -20,18 +20,7 @@ from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
-
-WEEKLY_RULES = (
-    "order_regulation",
-    "out_of_stock_charge",
-    "late_fulfilment_charge",
-    "returns_charge",
-    "dropoff_qc_charge",
-    "counterfeit_charge",
-    "sales_regulation",
-    "product_delisting",
-    "account_delisting",
-)
+from vibes_pipeline.ledger.rules import WEEKLY_RULES
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from vibes_pipeline.ledger.implementation import record_implemented, record_with
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
 from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
-
-LATE_RULES = ("late_pending_cancellation", "late_ready_to_ship_cancellation")
+from vibes_pipeline.ledger.rules import LATE_RULES
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from vibes_pipeline.ledger import identity, schema
 from vibes_pipeline.ledger.history import OPEN, last_event
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
+from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES, LATE_RULES
 
 # Columns of a decision that the ledger has columns for; every other one is evidence.
 ACTION_COLUMNS = (
@@ -37,9 +38,6 @@ ACTION_COLUMNS = (
     "occurrence",
     "event_at",
 )
-
-# They do not outlive their cycle: the next one decides anew (Rulebook §2).
-CYCLE_BOUND_RULES = ("order_regulation", "sales_regulation", "product_delisting")
 
 ACTION_TYPES: Mapping[str, pl.DataType] = {
     "cycle": pl.Date(),
@@ -235,9 +233,7 @@ def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
             sa.select(schema.actions).where(
                 schema.actions.c.country == ledger.country,
                 schema.actions.c.cycle == frozen.cycle,
-                schema.actions.c.rule.not_in(
-                    ("late_pending_cancellation", "late_ready_to_ship_cancellation")
-                ),
+                schema.actions.c.rule.not_in(LATE_RULES),
             )
         ).mappings()
         return proposal_hash([dict(row) for row in rows]) == frozen.proposal_hash

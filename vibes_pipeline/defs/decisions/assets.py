@@ -8,13 +8,14 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import ENGINEERS, asset_key, frame_metadata, model_assets
+from vibes_pipeline.ledger.rules import WEEKLY_RULES
 
 models = model_assets("decisions")
 
 
 @dg.asset(
     key=["decisions", "proposal"],
-    deps=[asset_key(weekly.decision(rule).relation) for rule in weekly.WEEKLY_RULES],
+    deps=[asset_key(weekly.decision(rule).relation) for rule in WEEKLY_RULES],
     group_name="decisions",
     kinds={"polars", "parquet"},
     owners=ENGINEERS,

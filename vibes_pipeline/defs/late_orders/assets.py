@@ -12,7 +12,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.errors import StaleWarehouse
-from vibes_pipeline.ledger.late_orders import LATE_RULES
+from vibes_pipeline.ledger.rules import LATE_RULES
 from vibes_pipeline.policy import Rule
 from vibes_pipeline.slot_run import SlotRun
 
