@@ -9,6 +9,7 @@ import logging
 import warnings
 from contextlib import AbstractContextManager
 from datetime import date, datetime
+from uuid import uuid4
 
 import dagster as dg
 
@@ -49,6 +50,7 @@ def run_slot(
     require_runnable(slot)
     # Dagster logs every step; what a user needs is the outcome, and the UI keeps the rest.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    run_id = str(uuid4())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -59,9 +61,10 @@ def run_slot(
                 },
                 partition_key=period.isoformat(),
                 instance=instance,
+                run_id=run_id,
             )
         except dg.DagsterError as error:
-            raise _cause(error) from error
+            raise _cause(error, instance, run_id) from error
 
 
 def due_slots(policy: Policy, start: datetime, end: datetime) -> list[DueSlot]:
@@ -69,11 +72,15 @@ def due_slots(policy: Policy, start: datetime, end: datetime) -> list[DueSlot]:
     return policy.slot_calendar.due_between(start, end, JOBS)
 
 
-def _cause(error: BaseException) -> VibesError:
-    """The error of ours that made Dagster fail, else one that repeats Dagster's first line."""
+def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> VibesError:
+    """The error of ours that stopped the run, the check that did, or Dagster's own first line."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, VibesError):
             return inner
         inner = inner.__cause__ or inner.__context__
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = entry.get_dagster_event().asset_check_evaluation_data
+        if not check.passed and check.blocking and check.description:
+            return VibesError(check.description)
     return VibesError(str(error).strip().splitlines()[0])

@@ -82,9 +82,15 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.DataFrame:
     return run.engine.read(model.relation)
 
 
-def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
-    """(rows, bad rows) of the observed week; `TooManyBadRows` over the policy's limit."""
+def bad_row_share(run: SlotRun) -> tuple[int, int]:
+    """How many order items the observed week has, and how many of them are bad."""
     rows, bad = run.engine.read("warehouse.bad_row_share").row(0)
+    return rows, bad
+
+
+def require_few_bad_rows(run: SlotRun) -> None:
+    """`TooManyBadRows` when more are bad than the policy's limit (Rulebook §13)."""
+    rows, bad = bad_row_share(run)
     limit = run.policy.warehouse.bad_row_limit_pct.on(run.period)
     if 100 * bad > limit * rows:
         raise TooManyBadRows(
@@ -92,7 +98,6 @@ def require_few_bad_rows(run: SlotRun) -> tuple[int, int]:
             f"{limit.normalize():f}%: mend the warehouse (`vibes export quarantine` lists them), "
             "or set warehouse.bad_row_limit_pct in a policy of your own"
         )
-    return rows, bad
 
 
 def write_proposal(run: SlotRun, ledger: Ledger) -> pl.DataFrame:

@@ -32,11 +32,11 @@ SELECT
     decision_id AS row_id,      -- the stored decision_id; null where that is the fault
     seller_id,                  -- the seller decided on
     faults,                     -- every reason, separated by semicolons
-    TO_JSON(STRUCT_PACK(
+    CAST(TO_JSON(STRUCT_PACK(
         decision_id := decision_id,
         seller_id := seller_id,
         decision := decision,
         decided_at := decided_at
-    )) AS stored_row            -- the row as stored, as JSON, the deciding person left out
+    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON, the deciding person left out
 FROM judged
 WHERE faults <> ''

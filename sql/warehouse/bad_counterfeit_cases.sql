@@ -40,11 +40,11 @@ SELECT
     case_id AS row_id,          -- the stored case_id; null where that is the fault
     seller_id,                  -- the seller of the item, if known
     faults,                     -- every reason, separated by semicolons
-    TO_JSON(STRUCT_PACK(
+    CAST(TO_JSON(STRUCT_PACK(
         case_id := case_id,
         order_item_id := order_item_id,
         notified_at := notified_at,
         proven_at := proven_at
-    )) AS stored_row            -- the row as stored, as JSON
+    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON
 FROM judged
 WHERE faults <> ''

@@ -51,12 +51,12 @@ SELECT
     qc_id AS row_id,            -- the stored qc_id; null where that is the fault
     seller_id,                  -- the seller of the item checked, if known
     faults,                     -- every reason, separated by semicolons
-    TO_JSON(STRUCT_PACK(
+    CAST(TO_JSON(STRUCT_PACK(
         qc_id := qc_id,
         order_item_id := order_item_id,
         checked_at := checked_at,
         result := result,
         failure_reason := failure_reason
-    )) AS stored_row            -- the row as stored, as JSON
+    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON
 FROM judged
 WHERE faults <> ''

@@ -67,7 +67,7 @@ SELECT
     OR COALESCE(rejected_at >= $week_start AND rejected_at < $week_end, FALSE)
     OR COALESCE(returned_at >= $week_start AND returned_at < $week_end, FALSE)
         AS is_in_observed_week,     -- whether any of its times lies in the observed week
-    TO_JSON(STRUCT_PACK(
+    CAST(TO_JSON(STRUCT_PACK(
         order_item_id := order_item_id,
         order_number := order_number,
         seller_id := seller_id,
@@ -83,6 +83,6 @@ SELECT
         rejected_at := rejected_at,
         returned_at := returned_at,
         return_reason := return_reason
-    )) AS stored_row            -- the row as stored, as JSON, the customer left out
+    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON, the customer left out
 FROM judged
 WHERE faults <> ''

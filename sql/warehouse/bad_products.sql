@@ -33,12 +33,12 @@ SELECT
     sku AS row_id,              -- the stored sku; null where that is the fault
     seller_id,                  -- the seller the row names
     faults,                     -- every reason, separated by semicolons
-    TO_JSON(STRUCT_PACK(
+    CAST(TO_JSON(STRUCT_PACK(
         sku := sku,
         seller_id := seller_id,
         product_name := product_name,
         category := category,
         product_type := product_type
-    )) AS stored_row            -- the row as stored, as JSON
+    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON
 FROM judged
 WHERE faults <> ''

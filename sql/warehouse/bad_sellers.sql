@@ -25,11 +25,11 @@ SELECT
     seller_id AS row_id,        -- the stored seller_id; null where that is the fault
     seller_id,                  -- the seller the row belongs to
     faults,                     -- every reason, separated by semicolons
-    TO_JSON(STRUCT_PACK(
+    CAST(TO_JSON(STRUCT_PACK(
         seller_id := seller_id,
         country := country,
         is_jumia_express := is_jumia_express,
         onboarded_at := onboarded_at
-    )) AS stored_row            -- the row as stored, as JSON, names and addresses left out
+    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON, names and addresses left out
 FROM judged
 WHERE faults <> ''

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from html.parser import HTMLParser
-from typing import Any
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mail_reader import MONEY, PROGRAMME, REFERENCE, Page, both
 from notice_samples import (
     MESSAGE_DATE,
+    OF_LATE_RULE,
     OF_RULE,
     PERIOD,
     SENDER,
     action,
     gallery,
     implemented,
-    nigeria,
+    late_alert,
+    late_cancellation,
     notice,
 )
 
@@ -33,45 +35,15 @@ from vibes_pipeline.notices.compose import clean, compose, programme, render
 from vibes_pipeline.notices.content import Notice, NoticeAction
 from vibes_pipeline.policy import load_policy
 
-PROGRAMME = nigeria()
 RULES = list(OF_RULE)
-REFERENCE = re.compile(r"\bNG-[A-Z2-7]{8}\b")
-MONEY = re.compile(r"₦[\d,]+\.\d\d")
-
-
-class _Page(HTMLParser):
-    """What a reader sees of a page, and which tags and addresses it holds."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: Counter[str] = Counter()
-        self.links: list[str] = []
-        self.attributes: Counter[str] = Counter()
-        self._hidden = 0
-        self.feed(html)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes.update(name for name, _ in attrs)
-        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
-        if tag in ("style", "title") or ("class", "preview") in attrs:
-            self._hidden += 1
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("style", "title", "div"):
-            self._hidden -= 1
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.words.append(data)
-
-
-def _both(made: Notice) -> list[str]:
-    """The words of the text and of the HTML part, each on one line."""
-    _, text, html = render(made, PROGRAMME)
-    return [" ".join(text.split()), _Page(html).text]
+LATE_RULES = list(OF_LATE_RULE)
+WEEKLY_KINDS = [notice, implemented]
+LATE_KINDS = [late_alert, late_cancellation]
+Make = Callable[..., Notice]
+OF_EACH_KIND = [
+    *product(WEEKLY_KINDS, RULES),
+    *product(LATE_KINDS, LATE_RULES),
+]
 
 
 def _compose(made: Notice, sender: str = SENDER) -> EmailMessage:
@@ -85,15 +57,14 @@ def _headers(made: Notice) -> bytes:
 # --- what each line says ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [notice, implemented])
-@pytest.mark.parametrize("rule", RULES)
-def test_each_rules_line_stands_in_both_parts(rule: str, make: Any) -> None:
+@pytest.mark.parametrize(("make", "rule"), OF_EACH_KIND)
+def test_each_rules_line_stands_in_both_parts(make: Make, rule: str) -> None:
     done = action(rule, 4)
     stated = [done.reference, PROGRAMME.rules[rule].title, PROGRAMME.rules[rule].words]
     stated += [part for part in (done.sku, done.product_name, done.order_number) if part]
     stated += [done.order_item_id] if done.order_item_id else []
     stated += [f"₦{done.amount:,.2f}"] if done.amount is not None else []
-    for part in _both(make([done])):
+    for part in both(make([done])):
         for words in stated:
             assert words in part
 
@@ -142,7 +113,7 @@ def test_each_rules_line_stands_in_both_parts(rule: str, make: Any) -> None:
     ],
 )
 def test_a_line_gives_the_facts_it_rests_on(done: NoticeAction, words: str) -> None:
-    text, html = _both(notice([done]))
+    text, html = both(notice([done]))
     assert words in text
     # The HTML sets label and value side by side, without the colon, where there is no amount.
     assert words in html or words.replace(": ", " ", 1) in html
@@ -156,30 +127,30 @@ def test_an_out_of_stock_charge_says_what_an_earlier_late_charge_took_off_it() -
         amount=Decimal("510.00"),
         evidence={**whole.evidence, "late_charge_deducted": "510.00"},
     )
-    for part in _both(notice([rest])):
+    for part in both(notice([rest])):
         assert "at most ₦2,500.00, less ₦510.00 charged for its late fulfilment" in part
     never_late = action(
         "out_of_stock_charge", evidence={**whole.evidence, "late_charge_deducted": None}
     )
-    for part in [*_both(notice([whole])), *_both(notice([never_late]))]:
+    for part in [*both(notice([whole])), *both(notice([never_late]))]:
         assert "less ₦" not in part
 
 
 def test_a_rate_of_a_ground_that_was_not_met_is_not_shown() -> None:
-    for part in _both(notice([action("sales_regulation", 1)])):
+    for part in both(notice([action("sales_regulation", 1)])):
         assert "Return rate" not in part
 
 
 def test_a_rules_words_stand_once_however_many_lines_it_has() -> None:
     made = notice([action("returns_charge", n) for n in range(12)])
-    for part in _both(made):
+    for part in both(made):
         assert part.count(PROGRAMME.rules["returns_charge"].words) == 1
         assert part.count("Fulfilled an item different from what was ordered.") == 1
 
 
 def test_sections_go_from_what_weighs_most_to_what_weighs_least() -> None:
     made = notice([action(rule) for rule in reversed(RULES)])
-    for part in _both(made):
+    for part in both(made):
         places = [part.rindex(PROGRAMME.rules[rule].title) for rule in ("order_regulation",)]
         places += [part.index(action(rule).reference) for rule in RULES[1:]]
         assert places == sorted(places)
@@ -189,7 +160,7 @@ def test_sections_go_from_what_weighs_most_to_what_weighs_least() -> None:
 
 
 def test_an_alert_says_in_local_time_when_it_takes_effect() -> None:
-    for part in _both(notice([action("order_regulation"), action("returns_charge")])):
+    for part in both(notice([action("order_regulation"), action("returns_charge")])):
         assert "Takes effect Saturday 21 November 2026, 09:00" in part
         assert "will apply to your shop from Saturday 21 November 2026, 09:00, for 7 days" in part
         assert "has been" not in part
@@ -197,7 +168,7 @@ def test_an_alert_says_in_local_time_when_it_takes_effect() -> None:
 
 def test_a_late_alert_says_the_date_of_its_own_attempt() -> None:
     later = datetime(2026, 11, 28, 8, tzinfo=UTC)
-    for part in _both(notice([action("order_regulation")], takes_effect_at=later)):
+    for part in both(notice([action("order_regulation")], takes_effect_at=later)):
         assert "28 November 2026, 09:00" in part
         assert "21 November 2026" not in part
 
@@ -206,7 +177,7 @@ def test_a_post_implementation_mail_says_what_was_done_and_until_when_it_holds()
     made = implemented(
         [action(rule) for rule in ("order_regulation", "sales_regulation", "returns_charge")]
     )
-    for part in _both(made):
+    for part in both(made):
         assert "Implemented Saturday 21 November 2026, 09:00" in part
         until = "from Saturday 21 November 2026, 09:00 until Saturday 28 November 2026, 09:00"
         assert part.count(until) == 2
@@ -217,20 +188,20 @@ def test_a_post_implementation_mail_says_what_was_done_and_until_when_it_holds()
 
 def test_the_total_is_the_sum_of_the_amounts() -> None:
     made = notice([action("returns_charge", n) for n in range(3)] + [action("order_regulation")])
-    for part in _both(made):
+    for part in both(made):
         assert part.count("Total to be debited ₦54,500.00") == 2
 
 
 def test_without_charges_there_is_no_total() -> None:
-    for part in _both(notice([action("order_regulation")])):
+    for part in both(notice([action("order_regulation")])):
         assert "Total" not in part
         assert "₦" not in part
 
 
-@pytest.mark.parametrize("make", [notice, implemented])
-def test_both_parts_say_how_to_object(make: Any) -> None:
-    done = action("returns_charge")
-    for part in _both(make([done])):
+@pytest.mark.parametrize(("make", "rule"), OF_EACH_KIND)
+def test_both_parts_say_how_to_object(make: Make, rule: str) -> None:
+    done = action(rule)
+    for part in both(make([done])):
         assert PROGRAMME.claim_link in part
         assert all(phone in part for phone in PROGRAMME.phones)
         assert f"in English: the reference of the action ({done.reference}), the order" in part
@@ -239,45 +210,59 @@ def test_both_parts_say_how_to_object(make: Any) -> None:
 
 @pytest.mark.parametrize("name", gallery())
 def test_references_and_amounts_are_the_same_in_both_parts(name: str) -> None:
-    text, html = _both(gallery()[name])
+    text, html = both(gallery()[name])
     assert REFERENCE.findall(text) == REFERENCE.findall(html)
     assert MONEY.findall(text) == MONEY.findall(html)
 
 
 hostile_text = st.text(max_size=40) | st.sampled_from(["₦1.00", "NG-AAAAAAAA", "<b>", "\r\n.\r\n"])
-actions = st.builds(
-    lambda rule, number, amount, name, sku: action(
-        rule,
-        number,
-        **({"amount": amount} if rule.endswith("_charge") else {}),
-        product_name=name,
-        sku=sku,
-    ),
-    st.sampled_from(RULES),
-    st.integers(0, 10_000),
-    st.decimals("0.01", "99999999.99", places=2),
-    hostile_text | st.none(),
-    hostile_text | st.none(),
+
+
+def _actions(rules: list[str]) -> st.SearchStrategy[list[NoticeAction]]:
+    one = st.builds(
+        lambda rule, number, amount, name, sku: action(
+            rule,
+            number,
+            **({"amount": amount} if rule.endswith("_charge") else {}),
+            product_name=name,
+            sku=sku,
+        ),
+        st.sampled_from(rules),
+        st.integers(0, 10_000),
+        st.decimals("0.01", "99999999.99", places=2),
+        hostile_text | st.none(),
+        hostile_text | st.none(),
+    )
+    return st.lists(one, min_size=1, max_size=8)
+
+
+notices = st.one_of(
+    [
+        st.builds(
+            lambda make, done, shop_name: make(done, shop_name=shop_name),
+            st.sampled_from(kinds),
+            _actions(rules),
+            hostile_text,
+        )
+        for kinds, rules in ((WEEKLY_KINDS, RULES), (LATE_KINDS, LATE_RULES))
+    ]
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(actions, min_size=1, max_size=8), hostile_text, st.booleans())
-def test_whatever_the_notice_both_parts_carry_each_reference_and_amount(
-    done: list[NoticeAction], shop_name: str, is_implemented: bool
-) -> None:
-    made = (implemented if is_implemented else notice)(done, shop_name=shop_name)
+@settings(max_examples=100, deadline=None)
+@given(notices)
+def test_whatever_the_notice_both_parts_carry_each_reference_and_amount(made: Notice) -> None:
     _, text, html = render(made, PROGRAMME)
-    text_words, page = " ".join(text.split()), _Page(html)
+    text_words, page = " ".join(text.split()), Page(html)
     assert Counter(REFERENCE.findall(text_words)) == Counter(REFERENCE.findall(page.text))
     assert Counter(MONEY.findall(text_words)) == Counter(MONEY.findall(page.text))
-    for one in done:
+    for one in made.actions:
         assert one.reference in text_words
         assert one.amount is None or f"₦{one.amount:,.2f}" in text_words
     long_lines = [line for line in text.splitlines() if len(line) > 78]
     assert [line for line in long_lines if PROGRAMME.claim_link not in line] == []
     assert _unprintable(text) == set()
-    assert page.tags["b"] == _Page(render(_harmless(made), PROGRAMME)[2]).tags["b"]
+    assert page.tags["b"] == Page(render(_harmless(made), PROGRAMME)[2]).tags["b"]
 
 
 def _harmless(made: Notice) -> Notice:
@@ -312,20 +297,32 @@ HOSTILE = {
 }
 
 
+A_RULE_OF_EACH_KIND = [
+    (notice, "returns_charge"),
+    (implemented, "returns_charge"),
+    (late_alert, "late_pending_cancellation"),
+    (late_cancellation, "late_ready_to_ship_cancellation"),
+]
+
+
+@pytest.mark.parametrize(("make", "rule"), A_RULE_OF_EACH_KIND)
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
-def test_no_text_of_a_seller_reaches_a_header(name: str) -> None:
-    made = notice(
-        [action("returns_charge", product_name=name, sku=name, order_number=name)],
+def test_no_text_of_a_seller_reaches_a_header(name: str, make: Make, rule: str) -> None:
+    made = make(
+        [action(rule, product_name=name, sku=name, order_number=name, order_item_id=name)],
         shop_name=name,
         seller_id=name,
     )
-    assert _headers(made) == _headers(notice([action("returns_charge")]))
+    assert _headers(made) == _headers(make([action(rule)]))
 
 
+@pytest.mark.parametrize(("make", "rule"), A_RULE_OF_EACH_KIND)
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
-def test_no_text_of_a_seller_becomes_markup_or_a_line_of_its_own(name: str) -> None:
-    made = notice([action("returns_charge", product_name=name)], shop_name=name)
-    plain = notice([action("returns_charge", product_name="Plain")], shop_name="Plain")
+def test_no_text_of_a_seller_becomes_markup_or_a_line_of_its_own(
+    name: str, make: Make, rule: str
+) -> None:
+    made = make([action(rule, product_name=name, order_number=name)], shop_name=name)
+    plain = make([action(rule, product_name="Plain", order_number="Plain")], shop_name="Plain")
     raw = _compose(made).as_bytes()
     parsed = message_from_bytes(raw, policy=policy.default)
     assert [part.get_content_type() for part in parsed.walk()] == [
@@ -335,7 +332,7 @@ def test_no_text_of_a_seller_becomes_markup_or_a_line_of_its_own(name: str) -> N
     ]
     text, html = (p.get_content().replace("\r\n", "\n") for p in parsed.iter_parts())
     assert _unprintable(text) == set()
-    page, plain_page = _Page(html), _Page(render(plain, PROGRAMME)[2])
+    page, plain_page = Page(html), Page(render(plain, PROGRAMME)[2])
     assert page.tags == plain_page.tags
     assert page.attributes == plain_page.attributes
     assert page.links == plain_page.links
@@ -389,7 +386,7 @@ def test_the_mail_is_seven_bit_with_no_line_too_long_for_a_server() -> None:
 
 def test_the_page_loads_nothing_and_links_only_to_the_claim_form_and_phones() -> None:
     _, _, html = render(gallery()["mixed"], PROGRAMME)
-    page = _Page(html)
+    page = Page(html)
     phones = [f"tel:{phone}" for phone in PROGRAMME.phones]
     assert page.links == [PROGRAMME.claim_link, *phones]
     assert not page.tags.keys() & {"img", "link", "script", "iframe", "form", "object"}
@@ -404,8 +401,12 @@ def test_style_is_in_the_tags_and_dark_mode_in_the_one_style_sheet_left() -> Non
     assert '<h1 style="' in html
 
 
-def test_a_hundred_and_fifty_charges_stay_under_the_size_at_which_mail_programs_clip() -> None:
-    _, _, html = render(gallery()["many"], PROGRAMME)
+@pytest.mark.parametrize("name", ["many", "late_many"])
+def test_a_hundred_and_fifty_actions_stay_under_the_size_at_which_mail_programs_clip(
+    name: str,
+) -> None:
+    _, _, html = render(gallery()[name], PROGRAMME)
+    assert len(gallery()[name].actions) == 150
     assert len(html.encode()) < 102 * 1024
 
 
@@ -463,7 +464,11 @@ def test_the_programme_is_the_policys_as_of_the_day() -> None:
     policy_of_nigeria = load_policy("ng")
     made = programme(policy_of_nigeria, PERIOD)
     assert (made.country_name, made.currency) == ("Nigeria", "NGN")
-    assert set(RULES) <= made.rules.keys()
+    assert {*RULES, *LATE_RULES} == made.rules.keys()
+    assert made.rules["late_fulfilment_charge"].exemptions == (
+        "Exemptions: New Vendors(First 30 days)."
+    )
+    assert made.weekly_alert_weekday == "Wednesday"
     assert [band.over_pct for band in made.order_bands] == [
         Decimal(0),
         Decimal("2.5"),

@@ -20,6 +20,10 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
         at_fault: pl.DataFrame = audit(weekly.read_proposal(run), run)
         return dg.AssetCheckResult(
             passed=at_fault.is_empty(),
+            description=None
+            if at_fault.is_empty()
+            else f"{at_fault.height} proposed actions fail the audit {audit.__name__}; nothing is "
+            "frozen until the warehouse, the policy or the rule is mended",
             metadata={
                 "actions_at_fault": at_fault.height,
                 "first_references": at_fault["reference"].head(20).to_list(),

@@ -41,8 +41,13 @@ def proposal_is_unchanged(
     """Blocks the implementation: it must be exactly what was alerted."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     frozen = frozen_cycle(vibes.ledger, run.period)
+    unchanged = frozen is None or is_unchanged(vibes.ledger, frozen)
     return dg.AssetCheckResult(
-        passed=frozen is None or is_unchanged(vibes.ledger, frozen),
+        passed=unchanged,
+        description=None
+        if unchanged
+        else f"the actions of cycle {run.period} in the ledger are not those that were frozen; "
+        "nothing is implemented until ledger.actions is restored from a backup",
         metadata={"proposal_hash": frozen.proposal_hash if frozen else "not frozen"},
     )
 

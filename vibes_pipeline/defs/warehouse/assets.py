@@ -10,7 +10,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import ENGINEERS, RAW_GATE, asset_key, model_assets
-from vibes_pipeline.errors import StaleWarehouse
+from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.warehouse import freshness
 from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
 
@@ -93,7 +93,14 @@ def loads(
     )
 
 
-models = model_assets("warehouse", gates={"warehouse.order_items": ["warehouse.bad_row_share"]})
+# Bad rows are kept first, then judged, and only then is anything made of the good ones.
+models = model_assets(
+    "warehouse",
+    gates={
+        "warehouse.bad_row_share": ["warehouse.quarantine"],
+        "warehouse.order_items": ["warehouse.bad_row_share"],
+    },
+)
 
 
 @dg.asset_check(
@@ -104,7 +111,13 @@ models = model_assets("warehouse", gates={"warehouse.order_items": ["warehouse.b
 def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
     """Blocks the working set, and with it every decision."""
     run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
-    rows, bad = weekly.require_few_bad_rows(run)
+    rows, bad = weekly.bad_row_share(run)
+    try:
+        weekly.require_few_bad_rows(run)
+    except TooManyBadRows as too_many:
+        return dg.AssetCheckResult(
+            passed=False, description=str(too_many), metadata={"rows": rows, "bad_rows": bad}
+        )
     return dg.AssetCheckResult(passed=True, metadata={"rows": rows, "bad_rows": bad})
 
 
