@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from vibes_pipeline.engine.models import GIVEN_SCHEMAS, Model, closure, load_models
-from vibes_pipeline.ledger.history import CHARGES
+from vibes_pipeline.ledger.rules import CHARGES
 from vibes_pipeline.paths import sql_dir
 from vibes_pipeline.policy import Rule, load_policy
 from vibes_pipeline.policy.tables import schemas

@@ -13,7 +13,7 @@ from marketplace import Case, Decided, Item, Marketplace, each
 from vibes_pipeline import weekly
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.errors import TooManyBadRows
-from vibes_pipeline.ledger.history import CHARGES
+from vibes_pipeline.ledger.rules import CHARGES
 
 QUARANTINE = "warehouse.quarantine"
 SHARE = "warehouse.bad_row_share"
