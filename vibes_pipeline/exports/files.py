@@ -16,12 +16,15 @@ from vibes_pipeline.errors import UsageError
 # What spreadsheets take for the beginning of a formula.
 FORMULA_STARTS = r"^[=+\-@\t\r\n]"
 FORMATS = (".csv", ".parquet", ".xlsx")
+ROWS_OF_A_SHEET = 1_048_575
 
 
 def check_target(file: Path) -> None:
     """`UsageError` unless the file's ending and folder are usable."""
     if file.suffix not in FORMATS:
         raise UsageError(f"{file}: the ending says the format; write one of {', '.join(FORMATS)}")
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; name a file in it")
     if not file.resolve().parent.is_dir():
         raise UsageError(f"{file}: there is no folder {file.resolve().parent}; make it first")
 
@@ -52,6 +55,11 @@ def _harmless(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write_xlsx(frame: pl.DataFrame, file: Path, title: str) -> None:
+    if frame.height > ROWS_OF_A_SHEET:
+        raise UsageError(
+            f"{frame.height:,} rows are more than a sheet of a workbook holds "
+            f"({ROWS_OF_A_SHEET:,}); write .csv or .parquet"
+        )
     # Excel knows no time zones: times are shown as local ones.
     local = frame.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}

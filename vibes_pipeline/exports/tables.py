@@ -171,17 +171,21 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
 
 
 def _quarantine(source: Source) -> pl.DataFrame:
-    """Every bad row once, with the newest cycle that saw it; also of a cycle that was stopped."""
+    """Every bad row with its copies and the newest cycle that saw it, also one that was stopped."""
     folder = source.lake / source.ledger.country / Slot.WEEKLY_ALERT
     cycles = sorted(date.fromisoformat(f.name) for f in folder.glob("????-??-??"))
+    key = ["table_name", "row_id", "seller_id", "faults", "stored_row"]
     seen = [
-        pl.read_parquet(file).with_columns(pl.lit(cycle).alias("last_seen_cycle"))
+        pl.read_parquet(file)
+        .group_by(key)
+        .agg(pl.len().alias("copies"))
+        .with_columns(pl.lit(cycle).alias("last_seen_cycle"))
         for cycle, file in _files(source, cycles, "warehouse.quarantine")
     ]
     if not seen:
         raise UsageError("no warehouse has been looked at yet; run `vibes run weekly-alert`")
-    key = ["table_name", "row_id", "seller_id", "faults", "stored_row"]
-    return pl.concat(seen).group_by(key).agg(pl.col("last_seen_cycle").max()).sort(pl.all())
+    newest = pl.concat(seen).sort("last_seen_cycle").group_by(key, maintain_order=True).last()
+    return newest.sort(pl.all())
 
 
 def _partitions(source: Source, relation: str) -> list[tuple[date, Path]]:

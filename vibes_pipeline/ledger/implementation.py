@@ -76,15 +76,21 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
             raise LookupError(f"the weekly implementation of {cycle} has not run")
         s = schema.action_states.c
         mine = s.country == ledger.country
+        na, n = schema.notice_actions.c, schema.notices.c
         rows = connection.execute(
             sa.select(s.rule, sa.func.count(), sa.func.coalesce(sa.func.sum(s.amount), 0))
-            .where(mine, s.implemented_at == effected_at, s.rule.in_(WEEKLY_RULES))
+            .join(schema.notice_actions, na.action_id == s.action_id)
+            .join(schema.notices, n.notice_id == na.notice_id)
+            .where(mine, n.kind == "weekly_implementation", n.period == cycle)
             .group_by(s.rule)
             .order_by(s.rule)
         ).fetchall()
         withdrawn = connection.execute(
             sa.select(sa.func.count()).where(
-                mine, s.withdrawn_at == effected_at, s.cause == "evidence_gone"
+                mine,
+                s.withdrawn_at == effected_at,
+                s.cause == "evidence_gone",
+                sa.not_(_an_earlier_slot_did(ledger, cycle, effected_at)),
             )
         ).scalar_one()
     return Implementation(
@@ -93,6 +99,21 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
         {rule: count for rule, count, _ in rows},
         sum((amount for _, _, amount in rows), Decimal("0.00")),
         withdrawn,
+    )
+
+
+def _an_earlier_slot_did(ledger: Ledger, cycle: date, instant: datetime) -> sa.ColumnElement[bool]:
+    """Whether the slot of an earlier cycle ran at the same instant: what was withdrawn is its."""
+    slots = schema.slots.c
+    return (
+        sa.select(1)
+        .where(
+            slots.country == ledger.country,
+            slots.slot == Slot.WEEKLY_IMPLEMENTATION,
+            slots.period < cycle,
+            slots.effected_at == instant,
+        )
+        .exists()
     )
 
 

@@ -58,11 +58,7 @@ class Ledger:
         The first one fixes whether the ledger is live or simulated; `LedgerError` for the other.
         """
         with self.engine.begin() as connection:
-            connection.execute(
-                sa.select(
-                    sa.func.pg_advisory_xact_lock(sa.func.hashtext(STATE_LOCK + self.country))
-                )
-            )
+            self.take_turn(connection)
             connection.execute(
                 insert(schema.ledgers)
                 .values(country=self.country, is_simulated=is_simulated, opened_at=now)
@@ -70,6 +66,11 @@ class Ledger:
             )
             self._require_mode(connection, is_simulated)
             yield connection
+
+    def take_turn(self, connection: sa.Connection) -> None:
+        """Wait until no other transaction changes states; held to the transaction's end."""
+        lock = sa.func.hashtext(STATE_LOCK + self.country)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
 
     def is_simulated(self) -> bool | None:
         """Live (False), simulated (True), or not used yet (None)."""

@@ -14,9 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from psycopg2.errors import UniqueViolation
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
+from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import notice_id
@@ -129,11 +131,12 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
 
 
 def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
-    """The actions a notice has to tell of, as rows of `action_states`."""
+    """The actions a notice has to tell of by now, as rows of `action_states`."""
     s = schema.action_states.c
+    to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == "implemented"
     rows = connection.execute(
         sa.select(schema.action_states)
-        .where(s.action_id.in_(notice.actions))
+        .where(s.action_id.in_(notice.actions), to_tell)
         .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
     ).mappings()
     told = [dict(row) for row in rows]
@@ -193,6 +196,7 @@ def sending(ledger: Ledger, *, is_simulated: bool) -> Iterator[sa.Connection]:
 
 
 def record_attempt(
+    ledger: Ledger,
     connection: sa.Connection,
     notice: OpenNotice,
     attempt: int,
@@ -206,10 +210,13 @@ def record_attempt(
 ) -> bool:
     """Append one row of an attempt; False if another sender was there first.
 
-    With `sent`, the alert's actions become `alerted` in the same transaction; the events bear the
-    slot's instant, the delivery the moment of the server's reply.
+    With `sent`, the alert's actions become `alerted` in the same transaction, which waits its turn
+    among those that change states; the events bear the slot's instant, the delivery the moment of
+    the server's reply. Raises `LedgerError` when the database refuses the row.
     """
     try:
+        if status == "sent" and notice.is_alert:
+            ledger.take_turn(connection)
         connection.execute(
             insert(schema.deliveries).values(
                 notice_id=notice.notice_id,
@@ -224,9 +231,14 @@ def record_attempt(
         if status == "sent" and notice.is_alert:
             _record_alerted(connection, notice, slot_now or at)
         connection.commit()
-    except IntegrityError:
+    except IntegrityError as error:
         connection.rollback()
-        return False
+        if isinstance(error.orig, UniqueViolation):
+            return False
+        raise LedgerError(
+            f"the ledger refused a delivery of notice {notice.notice_id}: "
+            f"{str(error.orig).splitlines()[0]}"
+        ) from None
     return True
 
 

@@ -93,7 +93,7 @@ def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]
                 "currency": None if row.get("amount") is None else terms.currency,
                 "notice_hours": terms.notice_hours,
                 "policy_version": terms.policy_version,
-                **{column: row.get(column) for column in ACTION_COLUMNS},
+                **{column: _storable(row.get(column)) for column in ACTION_COLUMNS},
                 "evidence": {column: _as_json(row[column]) for column in evidence_columns},
             }
         )
@@ -296,7 +296,14 @@ def _as_json(value: object) -> Any:
             return value.isoformat()
         case UUID():
             return str(value)
+        case str():
+            return _storable(value)
         case Mapping():
             return {key: _as_json(inner) for key, inner in value.items()}
         case _:
             return value
+
+
+def _storable(value: object) -> object:
+    """The value as PostgreSQL can hold it: any text but a NUL."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value

@@ -182,7 +182,7 @@ notice_states = sa.Table(
     sa.Column("code", sa.Integer),
     sa.Column("detail", sa.Text),
     sa.Column("address_hash", sa.Text),
-    sa.Column("unknowns", sa.Integer),
+    sa.Column("unknowns", sa.BigInteger),
 )
 
 cancellations = sa.Table(

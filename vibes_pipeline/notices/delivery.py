@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from vibes_pipeline.engine.models import closure
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction
-from vibes_pipeline.notices.outbox import Outbox
+from vibes_pipeline.notices.outbox import Outbox, Told
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
@@ -85,7 +86,7 @@ def deliver_notices(
             is_simulated=clock.is_simulated,
             maildir_path=settings.maildir,
         ),
-        render=_Letters(policy, directory, settings.sender),
+        letters=_Letters(policy, directory, settings.sender),
         addresses=directory.addresses,
         clock=clock,
         slot_now=slot_now,
@@ -101,9 +102,19 @@ class _Letters:
     directory: Directory
     sender: str
 
-    def __call__(
-        self, notice: OpenNotice, told: Sequence[Mapping[str, Any]], at: datetime
-    ) -> EmailMessage:
+    def tellable(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
+        """All but regulations that a late alert could only announce for after their end (§2)."""
+        if notice.kind != "weekly_alert":
+            return told
+        next_cycle = self.policy.slot_calendar.due_at(
+            Slot.WEEKLY_ALERT, notice.period + timedelta(weeks=1)
+        )
+        if self._takes_effect_at(notice, at) < next_cycle:
+            return told
+        return [action for action in told if action["rule"] not in CYCLE_BOUND_RULES]
+
+    def word(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+        """The mail about the actions, as of the attempt."""
         policy = self.policy
         content = Notice(
             notice_id=notice.notice_id,

@@ -8,20 +8,22 @@ how it travels `transports`'s, what is recorded `ledger.notices`'s.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from vibes_pipeline.clock import Clock
+from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger import notices as book
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -41,21 +43,34 @@ FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 RESENDS_OF_UNKNOWN = 1
 
-Render = Callable[[OpenNotice, Sequence[Mapping[str, Any]], datetime], EmailMessage]
+log = logging.getLogger(__name__)
+
+Told = Sequence[Mapping[str, Any]]
+
+
+class Letters(Protocol):
+    """Words notices as of the instant of an attempt."""
+
+    def tellable(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
+        """Those of the actions that the notice can still tell of."""
+        ...
+
+    def word(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+        """The mail about the actions."""
+        ...
 
 
 @dataclass(frozen=True)
 class Outbox:
     """Sends the ledger's open notices.
 
-    `addresses` maps a seller to the address in the warehouse, None where there is none; `render`
-    words a notice about its actions as of the instant of the attempt; `slot_now` is what ledger
-    events bear.
+    `addresses` maps a seller to the address in the warehouse, None where there is none;
+    `slot_now` is what ledger events bear.
     """
 
     ledger: Ledger
     transport: Transport
-    render: Render
+    letters: Letters
     addresses: Mapping[str, str | None]
     clock: Clock
     slot_now: datetime
@@ -64,8 +79,9 @@ class Outbox:
     def deliver(self, progress: Callable[[], None] = lambda: None) -> Counter[str]:
         """Attempt every notice that is due; give how many ended in which status.
 
-        Raises `MailError` when the server cannot be reached at all; what was not attempted stays
-        queued and nothing is lost.
+        `pointless` are those with nothing left to tell, `taken` those another sender was first at.
+        Raises `MailError` when the server cannot be reached at all, and, once all others are sent,
+        when a notice could not be worded; what was not attempted stays queued, nothing is lost.
         """
         with book.only_sender(self.ledger):
             due: SimpleQueue[OpenNotice] = SimpleQueue()
@@ -82,6 +98,11 @@ class Outbox:
                 running = [pool.submit(self._work, due, stop, progress) for _ in range(workers)]
                 for future in running:
                     outcomes.update(future.result())
+            if outcomes["unworded"]:
+                raise MailError(
+                    f"{outcomes['unworded']} notices could not be worded and stay queued, all "
+                    "others were attempted; see the log for the cause"
+                )
             return outcomes
 
     def _work(
@@ -120,7 +141,16 @@ class Outbox:
         self, connection: sa.Connection, way: Connection, notice: OpenNotice, address: str
     ) -> str:
         attempt, at = notice.attempts + 1, self.clock.now()
-        message = self.render(notice, book.actions_told(connection, notice), at)
+        told = self.letters.tellable(notice, book.actions_told(connection, notice), at)
+        if not told:
+            return "pointless"
+        notice = replace(notice, actions=[action["action_id"] for action in told])
+        try:
+            message = self.letters.word(notice, told, at)
+        except Exception:
+            # One notice that trips over its own words must not keep the others from their sellers.
+            log.exception("notice %s could not be worded", notice.notice_id)
+            return "unworded"
         if not self._record(connection, notice, attempt, "sending", at, address):
             return "taken"
         status, code, detail = self._hand_over(way, message, address)
@@ -151,6 +181,7 @@ class Outbox:
                 return True
             case "sending":
                 book.record_attempt(
+                    self.ledger,
                     connection,
                     notice,
                     notice.attempts,
@@ -197,6 +228,7 @@ class Outbox:
         detail: str | None = None,
     ) -> bool:
         return book.record_attempt(
+            self.ledger,
             connection,
             notice,
             attempt,

@@ -7,7 +7,7 @@ is attached for one query at a time; while its loader writes, we wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Warehouse:
             for table in (CONTRACT[name] for name in tables):
                 connection.execute(
                     f"CREATE OR REPLACE VIEW raw.{table.name} AS "
-                    + self._select(connection, table, origins.get(table.name))
+                    + self._select(connection, table, origins.get(table.name, []))
                 )
             yield
 
@@ -60,8 +60,8 @@ class Warehouse:
             return frozenset(origins)
 
     @contextmanager
-    def _opened(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Mapping[str, str]]:
-        """What to select each table from; a DuckDB file is attached meanwhile."""
+    def _opened(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Mapping[str, list[str]]]:
+        """The parts to select each table from; a DuckDB file is attached meanwhile."""
         if not self.path.exists():
             raise WarehouseError(
                 f"there is no warehouse at {self.path}; set VIBES_WAREHOUSE to a DuckDB file or a "
@@ -76,18 +76,17 @@ class Warehouse:
                 "SELECT table_name FROM information_schema.tables "
                 "WHERE table_catalog = 'order_warehouse' AND table_schema = 'raw'"
             ).fetchall()
-            yield {name: f'order_warehouse.raw."{name}"' for (name,) in rows if name in CONTRACT}
+            yield {name: [f'order_warehouse.raw."{name}"'] for (name,) in rows if name in CONTRACT}
         finally:
             connection.execute("DETACH order_warehouse")
 
-    def _parquet(self) -> Mapping[str, str]:
+    def _parquet(self) -> Mapping[str, list[str]]:
         origins = {}
         for name in CONTRACT:
             file, folder = self.path / f"{name}.parquet", self.path / name
-            if file.is_file():
-                origins[name] = f"read_parquet({_literal(file)})"
-            elif folder.is_dir():
-                origins[name] = f"read_parquet({_literal(folder / '**' / '*.parquet')})"
+            files = [file] if file.is_file() else sorted(folder.rglob("*.parquet"))
+            if files:
+                origins[name] = [f"read_parquet([{_literal(f)}])" for f in files]
         return origins
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -97,7 +96,7 @@ class Warehouse:
                 connection.execute(f"ATTACH {_literal(self.path)} AS order_warehouse (READ_ONLY)")
                 return
             except duckdb.Error as error:
-                if "lock" not in str(error).lower():
+                if "could not set lock on file" not in str(error).lower():
                     raise WarehouseError(
                         f"{self.path} cannot be read as a DuckDB file: {_first_line(error)}"
                     ) from None
@@ -110,11 +109,14 @@ class Warehouse:
             waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _select(
-        self, connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str | None
+        self, connection: duckdb.DuckDBPyConnection, table: RawTable, origins: Sequence[str]
     ) -> str:
-        if origin is not None:
+        """The table's rows out of all its parts, each of which must keep the contract."""
+        for origin in origins:
             self._check(connection, table, origin)
-            return f"SELECT {', '.join(table.columns)} FROM {origin}"
+        if origins:
+            columns = ", ".join(table.columns)
+            return " UNION ALL ".join(f"SELECT {columns} FROM {origin}" for origin in origins)
         if not table.is_optional:
             raise WarehouseError(
                 f"{self.path} has no table raw.{table.name}; Rulebook §13 names it"

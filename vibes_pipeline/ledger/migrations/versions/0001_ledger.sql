@@ -106,7 +106,7 @@ CREATE TABLE ledger.deliveries (
     detail TEXT,
     address_hash TEXT,
     PRIMARY KEY (notice_id, attempt, status),
-    CHECK (status <> 'sent' OR code = 250)
+    CHECK (status <> 'sent' OR code IS NOT DISTINCT FROM 250)
 );
 COMMENT ON TABLE ledger.deliveries IS
     'Every attempt to send a notice: sending before, the outcome after. sent is the server''s 250 and nothing less.';
@@ -195,6 +195,18 @@ BEGIN
     END IF;
 END $$;
 
+CREATE FUNCTION ledger.refuse_back_dating(country_code TEXT, instant TIMESTAMPTZ) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- A delivery is recorded when the server answers; a quarter of an hour allows for slow ones.
+    IF instant < clock_timestamp() - INTERVAL '15 minutes' AND NOT (
+        SELECT l.is_simulated FROM ledger.ledgers l WHERE l.country = country_code
+    ) THEN
+        RAISE EXCEPTION 'the ledger of % is live: a delivery of % cannot be recorded now',
+            country_code, instant USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
 -- States of an action (Rulebook §12) and the notice guarantee (Rulebook §2) -----------------------
 
 CREATE FUNCTION ledger.check_event() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -208,14 +220,14 @@ BEGIN
     WHERE action_id = NEW.action_id ORDER BY event_id DESC LIMIT 1;
     PERFORM ledger.refuse_future(struck.country, NEW.at);
 
-    IF NOT (CASE NEW.state
+    IF (CASE NEW.state
         WHEN 'proposed' THEN latest IS NULL
         WHEN 'alerted' THEN latest = 'proposed'
         WHEN 'implemented' THEN latest = 'alerted'
         WHEN 'withdrawn' THEN latest IN ('proposed', 'alerted')
         WHEN 'expired' THEN latest IN ('proposed', 'alerted')
         WHEN 'reversed' THEN latest = 'implemented'
-    END) THEN
+    END) IS NOT TRUE THEN
         RAISE EXCEPTION 'action %: % does not follow %', struck.reference, NEW.state, coalesce(latest, 'nothing')
             USING ERRCODE = 'check_violation';
     END IF;
@@ -249,12 +261,35 @@ END $$;
 CREATE TRIGGER in_order BEFORE INSERT ON ledger.action_events
 FOR EACH ROW EXECUTE FUNCTION ledger.check_event();
 
-CREATE FUNCTION ledger.check_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger.check_listing() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM ledger.notices WHERE notice_id = NEW.notice_id FOR UPDATE;
-    PERFORM ledger.refuse_future(
-        (SELECT n.country FROM ledger.notices n WHERE n.notice_id = NEW.notice_id), NEW.at
-    );
+    IF EXISTS (SELECT 1 FROM ledger.deliveries WHERE notice_id = NEW.notice_id) THEN
+        RAISE EXCEPTION 'notice % is being sent: nothing is listed in it any more', NEW.notice_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF NOT EXISTS (
+        SELECT 1 FROM ledger.notices n
+        JOIN ledger.actions a ON a.seller_id = n.seller_id AND a.country = n.country
+        WHERE n.notice_id = NEW.notice_id AND a.action_id = NEW.action_id
+    ) THEN
+        RAISE EXCEPTION 'notice % is not to the seller of action %', NEW.notice_id, NEW.action_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER to_its_seller BEFORE INSERT ON ledger.notice_actions
+FOR EACH ROW EXECUTE FUNCTION ledger.check_listing();
+
+CREATE FUNCTION ledger.check_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    country_code TEXT;
+BEGIN
+    PERFORM 1 FROM ledger.notices WHERE notice_id = NEW.notice_id FOR UPDATE;
+    SELECT n.country INTO country_code FROM ledger.notices n WHERE n.notice_id = NEW.notice_id;
+    PERFORM ledger.refuse_future(country_code, NEW.at);
+    PERFORM ledger.refuse_back_dating(country_code, NEW.at);
     IF EXISTS (
         SELECT 1 FROM ledger.deliveries WHERE notice_id = NEW.notice_id AND status = 'sent'
     ) THEN

@@ -1,0 +1,61 @@
+"""Shells to run commands in: a home and a database of their own, a small warehouse to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cli import troubles
+from cli.shell import SET_BY_COMMANDS, Shell, new_shell
+
+from vibes_pipeline import slots
+from vibes_pipeline.settings import Settings
+
+# The template of `tests/conftest.py`, and one with Dagster's tables too, which take seconds to make.
+MIGRATED, READY = "migrated", "migrated_with_dagster"
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The marketplace of troubles as a folder of Parquet; not to be changed."""
+    return troubles.market().write(tmp_path_factory.mktemp("troubles"))
+
+
+@pytest.fixture(scope="session")
+def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with an empty ledger and Dagster's tables, to be cloned."""
+    with administration.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {READY} TEMPLATE {MIGRATED}"))
+    url = administration.url.set(database=READY).render_as_string(hide_password=False)
+    home = tmp_path_factory.mktemp("dagster")
+    settings = Settings.from_environment({"VIBES_HOME": str(home), "VIBES_POSTGRES_URL": url})
+    with pytest.MonkeyPatch.context() as environment:
+        for name in SET_BY_COMMANDS:
+            environment.setenv(name, "")
+        with slots.persistent_instance(settings) as instance:
+            instance.get_runs_count()
+    return READY
+
+
+@pytest.fixture
+def shell(
+    administration: sa.Engine, with_dagster: str, warehouse: Path, tmp_path: Path
+) -> Iterator[Shell]:
+    """A shell over an empty ledger."""
+    with new_shell(administration, with_dagster, warehouse, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def unharmed(
+    administration: sa.Engine,
+    with_dagster: str,
+    warehouse: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Shell]:
+    """A shell for a whole module, whose commands must all leave the ledger as they found it."""
+    home = tmp_path_factory.mktemp("unharmed")
+    with new_shell(administration, with_dagster, warehouse, home) as opened:
+        yield opened

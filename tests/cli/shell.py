@@ -1,0 +1,125 @@
+"""A person's shell: an environment of their own and the `vibes` command in it.
+
+Called, the command runs in this process, which is quick; `process` and `start` run the installed
+command as others would, for what only a process of its own shows: its exit, its imports, its death.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+from click.testing import CliRunner
+
+from vibes_pipeline.cli.main import cli
+from vibes_pipeline.ledger import database
+from vibes_pipeline.ledger.ledger import Ledger
+
+VIBES = Path(sys.executable).with_name("vibes")
+# What `dagster_home.prepare` leaves in the environment of its process.
+SET_BY_COMMANDS = ("DAGSTER_HOME", "VIBES_DAGSTER_STORAGE_URL")
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error; an assertion if it is not just that."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, f"not one line on standard error, but:\n{self.err}"
+        assert lines[0].startswith("vibes: "), lines[0]
+        return lines[0].removeprefix("vibes: ")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """`environment` holds the `VIBES_*` variables, None for one that is unset."""
+
+    folder: Path
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return Path(self.environment["VIBES_HOME"] or "")
+
+    def with_(self, **changes: str | Path | None) -> Shell:
+        """The same shell with variables set, or unset by None."""
+        given = {name: value if value is None else str(value) for name, value in changes.items()}
+        return Shell(self.folder, {**self.environment, **given})
+
+    def __call__(self, *arguments: str | Path) -> Outcome:
+        """Run the command in this process; what it raises but for its own exit is raised here."""
+        inherited = dict.fromkeys([n for n in os.environ if n.startswith("VIBES_")])
+        result = CliRunner().invoke(
+            cli,
+            [str(argument) for argument in arguments],
+            env={**inherited, **dict.fromkeys(SET_BY_COMMANDS), **self.environment},
+            prog_name="vibes",
+        )
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    def process(self, *arguments: str | Path) -> Outcome:
+        """Run the installed command to its end."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=120)
+        return Outcome(process.returncode, out, err)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """The installed command, running."""
+        return subprocess.Popen(
+            [VIBES, *arguments],
+            env=self.full_environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def full_environment(self) -> dict[str, str]:
+        """What a process of this shell sees: ours, but for the variables that are the shell's."""
+        ours = {n: v for n, v in os.environ.items() if not n.startswith(("VIBES_", "DAGSTER_"))}
+        return ours | {name: value for name, value in self.environment.items() if value is not None}
+
+    def ledger(self) -> Ledger:
+        """Nigeria's ledger as the shell's commands have left it."""
+        url = sa.make_url(self.environment["VIBES_POSTGRES_URL"] or "")
+        return Ledger(database.connect(url), "NG")
+
+
+@contextmanager
+def new_shell(
+    administration: sa.Engine, template: str, warehouse: Path, folder: Path
+) -> Iterator[Shell]:
+    """A shell whose database is cloned from the template and dropped in the end."""
+    name = f"shell_{next(_numbers)}"
+    with administration.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    url = administration.url.set(database=name)
+    yield Shell(
+        folder=folder,
+        environment={
+            "VIBES_HOME": str(folder / "home"),
+            "VIBES_WAREHOUSE": str(warehouse),
+            "VIBES_POSTGRES_URL": url.render_as_string(hide_password=False),
+        },
+    )
+    with administration.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -1,0 +1,169 @@
+"""A slot killed half-way and run again ends as if nothing had happened (Design §3, ledger, outbox).
+
+The process that is killed is the installed command, killed without a chance to clean up at a point
+it has visibly reached; what is run again sees only what that one left in database and files.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cli import troubles
+from cli.shell import Shell, new_shell
+from rules.marketplace import Marketplace
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.ledger.ledger import Ledger
+
+SELLERS = 120  # enough for a kill between the first mail and the last
+ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
+IMPLEMENTATION = ("run", "weekly-implementation", "--at", troubles.IMPLEMENTATION_AT)
+PATIENCE_SECONDS = 120.0
+LOOK_EVERY_SECONDS = 0.002
+
+# What a disturbed ledger must share with an undisturbed one: everything but the attempts to send.
+COMPARED = {
+    "actions": "SELECT action_id, rule, seller_id, amount, evidence::TEXT FROM ledger.actions",
+    "events": "SELECT action_id, state, at, cause, notice_id FROM ledger.action_events",
+    "postings": "SELECT * FROM ledger.postings",
+    "notices": "SELECT * FROM ledger.notices",
+    "what notices list": "SELECT * FROM ledger.notice_actions",
+    "cycles": "SELECT * FROM ledger.cycles",
+    "slots": "SELECT * FROM ledger.slots",
+    "accepted": "SELECT notice_id, at, code FROM ledger.deliveries WHERE status = 'sent'",
+}
+
+
+@pytest.fixture(scope="module")
+def busy_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many sellers, each with a returned item and so with a mail."""
+    market = Marketplace(week=troubles.CYCLE)
+    for number in range(SELLERS):
+        seller = f"S-{number:03}"
+        market.seller(seller_id=seller, email=f"{seller}@shop.example")
+        market.item(
+            {
+                **troubles.OLD,
+                "seller_id": seller,
+                "sku": market.product(seller, sku=f"K-{number:03}"),
+                "order_item_id": f"I-{number:03}",
+                "order_number": f"O-{number:03}",
+                "returned_at": "Tue 10:00",
+                "return_reason": "wrong_item",
+            }
+        )
+    return market.write(tmp_path_factory.mktemp("busy"))
+
+
+@pytest.fixture
+def busy(
+    administration: sa.Engine, with_dagster: str, busy_warehouse: Path, tmp_path: Path
+) -> Iterator[Shell]:
+    with new_shell(administration, with_dagster, busy_warehouse, tmp_path) as shell:
+        yield shell
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    administration: sa.Engine,
+    with_dagster: str,
+    busy_warehouse: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Counter[tuple[object, ...]]]:
+    """The ledger after both slots, neither of them disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with new_shell(administration, with_dagster, busy_warehouse, folder) as shell:
+        for at in (troubles.ALERT_AT, troubles.IMPLEMENTATION_AT):
+            assert shell("replay", "--from", at, "--until", at).status == 0
+        return contents(shell)
+
+
+def lake(shell: Shell, file: str) -> Path:
+    return shell.home / "lake" / "NG" / "weekly-alert" / troubles.CYCLE / file
+
+
+def mails(shell: Shell) -> list[Path]:
+    return sorted((shell.home / "mail" / "new").glob("*"))
+
+
+def is_recorded(slot: str) -> Callable[[Shell, Ledger], bool]:
+    def look(shell: Shell, ledger: Ledger) -> bool:
+        with ledger.reading() as connection:
+            query = sa.text("SELECT 1 FROM ledger.slots WHERE slot = :slot")
+            return connection.execute(query, {"slot": slot}).scalar() is not None
+
+    return look
+
+
+# Which slot is killed, once what can be seen that the kill before has not left. Amid the mails of a
+# slot it is killed but once: a mail whose answer is unknown a second time waits for a person.
+KILLS: list[tuple[tuple[str, ...], Callable[[Shell, Ledger], bool]]] = [
+    (ALERT, lambda shell, ledger: lake(shell, "metrics/seller_week.parquet").exists()),
+    (ALERT, lambda shell, ledger: lake(shell, "decisions/proposal.parquet").exists()),
+    (ALERT, is_recorded("weekly-alert")),
+    (ALERT, lambda shell, ledger: len(mails(shell)) > 0),
+    (IMPLEMENTATION, is_recorded("weekly-implementation")),
+    (IMPLEMENTATION, lambda shell, ledger: len(mails(shell)) > SELLERS),
+]
+
+
+def test_slots_killed_again_and_again_end_as_if_undisturbed(
+    busy: Shell, undisturbed: dict[str, Counter[tuple[object, ...]]]
+) -> None:
+    for slot in (ALERT, IMPLEMENTATION):
+        for is_reached in (look for killed, look in KILLS if killed is slot):
+            kill_once(busy, slot, is_reached)
+            assert not is_finished(busy, slot), "the kill came too late to disturb anything"
+        outcome = busy(*slot)
+        assert (outcome.status, outcome.err) == (0, "")
+
+    after = contents(busy)
+    for what, rows in undisturbed.items():
+        assert after[what] == rows, what
+    assert len(mails(busy)) == 2 * SELLERS
+    assert len({mail.read_bytes() for mail in mails(busy)}) == 2 * SELLERS
+
+
+def kill_once(
+    shell: Shell, command: tuple[str, ...], is_reached: Callable[[Shell, Ledger], bool]
+) -> None:
+    ledger = shell.ledger()
+    process = shell.start(*command)
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    try:
+        while not is_reached(shell, ledger):
+            assert process.poll() is None, f"ended by itself: {process.communicate()[1]}"
+            assert time.monotonic() < give_up_at, "never came so far"
+            time.sleep(LOOK_EVERY_SECONDS)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(timeout=10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.communicate()
+        ledger.close()
+
+
+def is_finished(shell: Shell, slot: tuple[str, ...]) -> bool:
+    ledger = shell.ledger()
+    finished = ledger.is_finished(Slot(slot[1]), date.fromisoformat(troubles.CYCLE))
+    ledger.close()
+    return finished
+
+
+def contents(shell: Shell) -> dict[str, Counter[tuple[object, ...]]]:
+    """The ledger's rows, as often as they occur."""
+    ledger = shell.ledger()
+    with ledger.reading() as connection:
+        rows = {
+            what: Counter(map(tuple, connection.execute(sa.text(query))))
+            for what, query in COMPARED.items()
+        }
+    ledger.close()
+    return rows

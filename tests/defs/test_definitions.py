@@ -1,0 +1,144 @@
+"""What Dagster is told of the pipeline: nothing is added, lost or renamed unseen (Design §3)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from defs import snapshot
+from ledger import made
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.definitions import definitions
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.policy import Rule, load_policy
+
+PROJECT = Path(__file__).resolve().parents[2]
+SPECS = sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key)
+
+
+def name_of(spec: dg.AssetSpec) -> str:
+    return spec.key.to_user_string()
+
+
+def test_the_workspace_loads(tmp_path: Path) -> None:
+    validation = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=PROJECT,
+        env={"PATH": "/usr/bin:/bin", "DAGSTER_HOME": str(tmp_path), "VIBES_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert validation.returncode == 0, validation.stdout + validation.stderr
+    assert "All code locations passed validation" in validation.stdout + validation.stderr
+
+
+def test_assets_checks_jobs_and_what_starts_them_are_those_of_the_snapshot() -> None:
+    now = snapshot.describe(definitions).splitlines()
+    before = snapshot.FILE.read_text(encoding="utf-8").splitlines()
+    assert now == before, (
+        "the definitions are not those of tests/defs/snapshot.txt; if that is meant, renew it with "
+        "`.venv/bin/python tests/defs/snapshot.py` and look at the difference in git"
+    )
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=name_of)
+def test_every_asset_says_what_it_is_whose_it_is_and_where(spec: dg.AssetSpec) -> None:
+    assert len(spec.description or "") > 20
+    assert spec.owners
+    assert all(owner.startswith("team:") for owner in spec.owners)
+    assert spec.group_name not in (None, "default")
+    assert spec.kinds
+
+
+@pytest.mark.parametrize("rule", weekly.WEEKLY_RULES)
+def test_a_decision_quotes_the_words_of_its_rule(rule: str) -> None:
+    (spec,) = (s for s in SPECS if name_of(s) == f"decisions/{rule}s")
+    for reference in load_policy("ng").rules[Rule(rule)].references:
+        assert reference.sentence in (spec.description or "")
+
+
+def test_every_asset_of_a_slot_is_partitioned_by_its_period() -> None:
+    partitioned = [s for s in SPECS if s.partitions_def is not None]
+    assert partitioned
+    for spec in partitioned:
+        partitions = spec.partitions_def
+        assert isinstance(partitions, dg.TimeWindowPartitionsDefinition)
+        assert partitions.timezone == "Africa/Lagos"
+        assert partitions.cron_schedule in ("0 0 * * 1", "0 0 * * *"), name_of(spec)
+
+
+# --- schedules ------------------------------------------------------------------------------------
+
+TICKS = [
+    pytest.param("weekly_alert", "2026-11-18 07:00", "2026-11-09", id="Wednesday's alert"),
+    pytest.param("weekly_implementation", "2026-11-21 09:00", "2026-11-09", id="Saturday"),
+    pytest.param("weekly_alert", "2026-01-07 07:00", "2025-12-29", id="over the turn of the year"),
+    pytest.param("late_alert", "2026-11-18 06:00", "2026-11-18", id="the day's late alert"),
+    pytest.param("late_cancellation", "2026-11-18 23:00", "2026-11-18", id="its cancellations"),
+]
+
+
+def tick(schedule: str, at: str) -> dg.RunRequest | dg.SkipReason:
+    context = dg.build_schedule_context(scheduled_execution_time=made.local(at))
+    outcome = definitions.resolve_schedule_def(schedule)(context)
+    assert isinstance(outcome, dg.RunRequest | dg.SkipReason)
+    return outcome
+
+
+@pytest.fixture
+def ledger_of_environment(
+    ledger: Ledger, ledger_url: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Ledger:
+    """The ledger that code which reads the environment finds."""
+    monkeypatch.setenv("VIBES_HOME", str(tmp_path))
+    monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
+    return ledger
+
+
+def open_as(ledger: Ledger, *, is_simulated: bool) -> None:
+    with ledger.writing(is_simulated=is_simulated, now=datetime(2026, 1, 1, tzinfo=UTC)):
+        pass
+
+
+@pytest.mark.parametrize(("schedule", "at", "period"), TICKS)
+@pytest.mark.parametrize("is_live", [True, False], ids=["live", "not used yet"])
+def test_a_schedule_requests_the_period_that_is_due(
+    ledger_of_environment: Ledger, schedule: str, at: str, period: str, is_live: bool
+) -> None:
+    if is_live:
+        open_as(ledger_of_environment, is_simulated=False)
+    requested = tick(schedule, at)
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.partition_key == period
+
+
+@pytest.mark.parametrize(("schedule", "at", "period"), TICKS[:1])
+def test_over_a_simulated_ledger_a_schedule_skips_and_says_why(
+    ledger_of_environment: Ledger, schedule: str, at: str, period: str
+) -> None:
+    open_as(ledger_of_environment, is_simulated=True)
+    skipped = tick(schedule, at)
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message is not None
+    assert skipped.skip_message.startswith("The ledger of NG is simulated (a demo or a replay)")
+
+
+def test_every_slot_with_a_time_of_its_own_has_a_schedule_that_runs_by_default() -> None:
+    schedules = {
+        s.name: s for s in definitions.schedules or [] if isinstance(s, dg.ScheduleDefinition)
+    }
+    times = load_policy("ng").slot_times(datetime.now(UTC).date())
+    for slot in (Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION):
+        schedule = schedules[slot.value.replace("-", "_")]
+        assert schedule.cron_schedule == times.cron(slot)
+        assert schedule.execution_timezone == "Africa/Lagos"
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING

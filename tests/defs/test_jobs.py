@@ -1,0 +1,254 @@
+"""The jobs themselves, run in this process: their checks block, and they give nobody away.
+
+Each runs as the daemon would, over a real ledger; its event log is then read (Design §3, Dagster).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from cli import troubles
+from ledger import made
+from rules.marketplace import Marketplace
+
+from vibes_pipeline import slots
+from vibes_pipeline.calendar import Slot, parse_local
+from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows, UsageError, VibesError
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.ledger import Ledger
+
+TABLES = ("sellers", "products", "order_items", "dropoff_qc", "counterfeit_cases")
+LOADED = dict.fromkeys((*TABLES, "account_decisions"), "Mon+1 00:00")
+
+
+@dataclass
+class Factory:
+    """A marketplace, a ledger, and the jobs over them with their event log."""
+
+    ledger: Ledger
+    folder: Path
+    instance: dg.DagsterInstance
+    market: Marketplace = field(default_factory=troubles.market)
+
+    def run(self, slot: Slot, at: str, period: date = made.CYCLE) -> None:
+        self.market.write(self.folder / "raw")
+        instant = parse_local(at, self.market.policy.time_zone)
+        slots.run_slot(slot, period, self.instance, at=instant)
+
+    def alert(self, at: str = troubles.ALERT_AT) -> None:
+        self.run(Slot.WEEKLY_ALERT, at)
+
+    def implement(self, at: str = troubles.IMPLEMENTATION_AT) -> None:
+        self.run(Slot.WEEKLY_IMPLEMENTATION, at)
+
+    def log(self) -> list[dg.EventLogEntry]:
+        """The newest run's events."""
+        return list(self.instance.all_logs(self.instance.get_runs(limit=1)[0].run_id))
+
+    def evaluations(self) -> dict[str, dg.AssetCheckEvaluation]:
+        """The newest run's checks by name."""
+        events = [entry.dagster_event for entry in self.log() if entry.dagster_event]
+        found = [
+            event.asset_check_evaluation_data
+            for event in events
+            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+        return {evaluation.check_name: evaluation for evaluation in found}
+
+    def materialized(self) -> set[str]:
+        """The assets that the newest run made."""
+        events = [entry.dagster_event for entry in self.log() if entry.dagster_event]
+        return {
+            event.asset_key.to_user_string()
+            for event in events
+            if event.is_step_materialization and event.asset_key
+        }
+
+    def events_in_ledger(self) -> list[str]:
+        return [state for (state,) in made.rows(self.ledger, schema.action_events.c.state)]
+
+
+@pytest.fixture
+def factory(
+    ledger: Ledger, ledger_url: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Factory]:
+    monkeypatch.setenv("VIBES_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VIBES_WAREHOUSE", str(tmp_path / "raw"))
+    monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Factory(ledger, tmp_path, instance)
+
+
+def is_one_clear_line(error: VibesError, *words: str) -> bool:
+    text = str(error)
+    return "\n" not in text and all(word in text for word in words)
+
+
+# --- all is well ----------------------------------------------------------------------------------
+
+
+def test_a_cycle_s_checks_pass_and_show_what_they_looked_at(factory: Factory) -> None:
+    factory.market.loads = dict(LOADED)
+    factory.alert()
+    checks = factory.evaluations()
+    assert all(check.passed for check in checks.values()), checks
+    assert {name for name, check in checks.items() if check.blocking} >= {
+        "is_complete_through_the_observed_week",
+        "bad_rows_are_few",
+        "every_action_is_decided_once",
+        "no_charge_exceeds_its_rule",
+    }
+    assert checks["bad_rows_are_few"].metadata["bad_rows"].value == 0
+    assert factory.materialized() >= {"ledger/frozen_cycle", "notices/weekly_alerts"}
+    factory.implement()
+    assert factory.evaluations()["proposal_is_unchanged"].passed
+    assert factory.events_in_ledger().count("implemented") == sum(troubles.ACTIONS.values())
+
+
+def test_a_warehouse_that_does_not_say_how_fresh_it_is_is_warned_of(factory: Factory) -> None:
+    factory.alert()
+    check = factory.evaluations()["freshness_is_known"]
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    assert "alerted" in factory.events_in_ledger()
+
+
+def test_a_seller_whom_no_mail_reached_is_warned_of_by_id(factory: Factory) -> None:
+    factory.market.raw["sellers"][0]["email"] = None
+    factory.alert()
+    check = factory.evaluations()["every_notice_is_accepted"]
+    assert not check.passed
+    assert check.metadata["not_accepted"].value == 1
+    assert check.metadata["sellers"].value == {"S-stockless": "undeliverable"}
+
+
+# --- checks that block ----------------------------------------------------------------------------
+
+
+def test_a_slot_that_is_not_due_is_refused(factory: Factory) -> None:
+    with pytest.raises(UsageError) as refused:
+        factory.alert("2026-11-18T06:59")
+    assert str(refused.value) == (
+        "weekly-alert of 2026-11-09 is due 2026-11-18 07:00; it is 2026-11-18 06:59"
+    )
+    assert not any(made.counts(factory.ledger).values())
+
+
+def test_a_stale_warehouse_blocks_before_anything_is_computed(factory: Factory) -> None:
+    factory.market.loads = {**LOADED, "order_items": "Sun 23:59"}
+    with pytest.raises(StaleWarehouse) as stopped:
+        factory.alert()
+    assert is_one_clear_line(stopped.value, "raw.order_items (2026-11-15 23:59)", "load it and run")
+    check = factory.evaluations()["is_complete_through_the_observed_week"]
+    assert (check.passed, check.blocking) == (False, True)
+    assert "raw.order_items (2026-11-15 23:59)" in (check.description or "")
+    assert factory.materialized() <= {"ledger/history"}
+    assert not any(made.counts(factory.ledger).values())
+
+
+def test_too_many_bad_rows_block_every_decision(factory: Factory) -> None:
+    for item in factory.market.raw["order_items"][-2:]:
+        item["commission"] = "-1.00"
+    with pytest.raises(TooManyBadRows) as stopped:
+        factory.alert()
+    assert is_one_clear_line(stopped.value, "2 of the 83 order items", "2026-11-09", "mend the")
+    check = factory.evaluations()["bad_rows_are_few"]
+    assert (check.passed, check.blocking) == (False, True)
+    assert {name: value.value for name, value in check.metadata.items()} >= {
+        "rows": 83,
+        "bad_rows": 2,
+    }
+    made_assets = factory.materialized()
+    assert not [a for a in made_assets if a.startswith(("decisions/", "metrics/", "notices/"))]
+    assert not any(made.counts(factory.ledger).values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("UPDATE ledger.actions SET amount = amount * 10", id="dearer"),
+        pytest.param("UPDATE ledger.actions SET amount = amount - 0.01", id="a kobo cheaper"),
+        pytest.param("UPDATE ledger.actions SET seller_id = 'S-good'", id="another's"),
+        pytest.param("UPDATE ledger.cycles SET proposal_hash = 'none'", id="the hash itself"),
+    ],
+)
+def test_a_proposal_that_was_tampered_with_is_not_implemented(
+    factory: Factory, change: str
+) -> None:
+    factory.alert()
+    with factory.ledger.engine.begin() as connection:
+        # As one would have to who wants to get round the triggers.
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            sa.text(
+                f"{change} WHERE cycle = '2026-11-09'"
+                + " AND rule = 'returns_charge'" * ("actions" in change)
+            )
+        )
+    with pytest.raises(VibesError) as stopped:
+        factory.implement()
+    assert is_one_clear_line(stopped.value, "proposal_is_unchanged")
+    check = factory.evaluations()["proposal_is_unchanged"]
+    assert (check.passed, check.blocking) == (False, True)
+    assert len(str(check.metadata["proposal_hash"].value)) >= 4
+    assert set(factory.events_in_ledger()) == {"proposed", "alerted"}
+    assert made.rows(factory.ledger, schema.postings.c.amount) == []
+
+
+def test_an_older_proposal_that_was_tampered_with_is_not_implemented_either(
+    factory: Factory,
+) -> None:
+    # Its charges, alerted a day late, would be implemented with the next cycle's.
+    factory.alert("2026-11-19T12:00")
+    factory.implement()
+    with factory.ledger.engine.begin() as connection:
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            sa.text("UPDATE ledger.actions SET amount = 9999 WHERE rule = 'returns_charge'")
+        )
+    with pytest.raises(VibesError):
+        factory.run(Slot.WEEKLY_IMPLEMENTATION, "2026-11-28T09:00", made.NEXT_CYCLE)
+    assert made.rows(factory.ledger, schema.postings.c.amount) == []
+
+
+# --- nobody is given away -------------------------------------------------------------------------
+
+MARK = "Zanzibari"
+
+
+def test_no_name_or_address_is_in_any_event_or_log_line(
+    factory: Factory, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    market = factory.market
+    for number, seller in enumerate(market.raw["sellers"]):
+        seller["shop_name"] = f"{MARK} shop {number}"
+        seller["email"] = f"{MARK}{number}@shop.example"
+    market.raw["sellers"][1]["email"] = f"{MARK} at home"  # undeliverable
+    for item in market.raw["order_items"]:
+        item["customer_id"] = f"{MARK} customer {item['customer_id']}"
+    for decision in market.raw["account_decisions"]:
+        decision["decided_by"] = decision["reason"] = f"{MARK} decided"
+    # Rows set aside keep their stored row; that must not show either.
+    market.seller(seller_id="S-bad", shop_name=f"{MARK} bad", email=f"{MARK}@bad.example")
+    market.raw["sellers"].append(dict(market.raw["sellers"][-1]))
+
+    factory.alert()
+    logged = [repr(entry) for entry in factory.log()]
+    factory.implement()
+    logged += [repr(entry) for entry in factory.log()]
+
+    assert factory.events_in_ledger().count("implemented") > 0
+    assert factory.evaluations(), "the log is there to be read"
+    assert any("S-stockless" in line for line in logged), "ids are there"
+    told = capfd.readouterr()
+    assert MARK not in "\n".join((*logged, caplog.text, told.out, told.err))
+    mails = [mail.read_text() for mail in (factory.folder / "home" / "mail" / "new").iterdir()]
+    assert all(MARK in mail for mail in mails), "the marks are in the mails, so they were there"

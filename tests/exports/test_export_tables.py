@@ -1,0 +1,321 @@
+"""What `vibes export` gives: the columns that finance and others rely on, out of a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from ledger import made
+
+from vibes_pipeline.errors import UsageError
+from vibes_pipeline.exports.files import write_table
+from vibes_pipeline.exports.tables import EXPORTS, Source, read_table
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.identity import posting_id
+from vibes_pipeline.ledger.ledger import Ledger
+
+ACTIONS = [
+    *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),
+    *("order_item_id", "amount", "currency", "band", "daily_order_limit"),
+    *("pending_to_shipped_limit", "grounds", "occurrence", "state", "policy_version"),
+    *("proposed_at", "alerted_at", "implemented_at", "reversed_at", "claim_id"),
+]
+CHARGES = [
+    *("posting_id", "action_id", "reference", "kind", "amount", "currency", "posted_at"),
+    *("statement_period", "seller_id", "shop_name", "rule", "order_number", "order_item_id"),
+    *("sku", "cycle", "claim_id"),
+]
+REVERSED_AT = made.IMPLEMENT_AT + timedelta(days=3)
+
+
+@pytest.fixture
+def source(ledger: Ledger, tmp_path: Path) -> Source:
+    return Source(ledger, tmp_path, made.LAGOS)
+
+
+@pytest.fixture
+def after_a_cycle(source: Source) -> Source:
+    """A handful implemented, one charge of it reversed by a claim; the next cycle proposed."""
+    ledger = source.ledger
+    made.freeze_cycle(ledger, made.a_handful())
+    made.accept(ledger)
+    made.implement_cycle(ledger)
+    _reverse(ledger)
+    given = made.terms(made.NEXT_CYCLE)
+    made.freeze_cycle(ledger, [made.order_regulation("S-1", given=given)], cycle=made.NEXT_CYCLE)
+    return source
+
+
+def _reverse(ledger: Ledger) -> None:
+    action = made.charge("S-1", "I1")["action_id"]
+    with ledger.writing(is_simulated=True, now=REVERSED_AT) as connection:
+        connection.execute(
+            schema.action_events.insert().values(
+                action_id=action,
+                state="reversed",
+                at=REVERSED_AT,
+                cause="claim upheld",
+                claim_id="C-1",
+            )
+        )
+        connection.execute(
+            schema.postings.insert().values(
+                posting_id=posting_id(action, "reversal"),
+                action_id=action,
+                kind="reversal",
+                amount=Decimal("-3000.00"),
+                currency="NGN",
+                posted_at=REVERSED_AT,
+                statement_period=date(2026, 11, 23),
+                claim_id="C-1",
+            )
+        )
+
+
+def partition(source: Source, relation: str, frame: pl.DataFrame, cycle: date = made.CYCLE) -> None:
+    """Put a model's rows where the weekly alert of a cycle leaves them."""
+    stage, name = relation.split(".")
+    file = source.lake / "NG" / "weekly-alert" / cycle.isoformat() / stage / f"{name}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(file)
+
+
+def sellers(*names: tuple[str, str | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        names, schema={"seller_id": pl.String, "shop_name": pl.String}, orient="row"
+    )
+
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+def test_the_columns_tried_here_are_those_of_the_design(shared: Path) -> None:
+    design = (shared / "DESIGN.md").read_text(encoding="utf-8")
+    assert f"`{', '.join(ACTIONS)}`" in design
+    assert (
+        ", ".join(CHARGES)
+        .replace("kind", "kind (debit, reversal)")
+        .replace(", amount,", ", amount (signed),")
+        in design
+    )
+
+
+def test_actions_begin_with_exactly_the_columns_of_the_design(after_a_cycle: Source) -> None:
+    assert read_table("actions", after_a_cycle).columns[: len(ACTIONS)] == ACTIONS
+
+
+def test_charges_have_exactly_the_columns_of_the_design(after_a_cycle: Source) -> None:
+    assert read_table("charges", after_a_cycle).columns == CHARGES
+
+
+@pytest.mark.parametrize("table", ["actions", "charges", "notices"])
+def test_a_table_has_the_same_columns_and_types_whether_empty_or_not(
+    source: Source, table: str, request: pytest.FixtureRequest
+) -> None:
+    empty = read_table(table, source)
+    assert empty.is_empty()
+    full = read_table(table, request.getfixturevalue("after_a_cycle"))
+    assert not full.is_empty()
+    assert empty.schema == full.schema
+
+
+def test_every_table_of_the_design_can_be_asked_for() -> None:
+    assert set(EXPORTS) >= {
+        "actions",
+        "charges",
+        "seller_week",
+        "order_regulations",
+        "sales_regulations",
+        "account_reviews",
+        "notices",
+        "quarantine",
+    }
+
+
+def test_a_table_of_no_name_is_answered_with_the_names(source: Source) -> None:
+    with pytest.raises(UsageError) as error:
+        read_table("chargess", source)
+    assert str(error.value) == (
+        f"no table 'chargess' to export; the tables are {', '.join(sorted(EXPORTS))}"
+    )
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def test_an_action_shows_its_state_and_when_it_came_to_be(after_a_cycle: Source) -> None:
+    table = read_table("actions", after_a_cycle)
+    assert table.height == len(made.a_handful()) + 1
+    charge = table.row(by_predicate=pl.col("order_item_id") == "I1", named=True)
+    expected = {
+        "reference": made.charge("S-1", "I1")["reference"],
+        "rule": "returns_charge",
+        "cycle": made.CYCLE,
+        "amount": Decimal("3000.00"),
+        "currency": "NGN",
+        "state": "reversed",
+        "policy_version": "made policy",
+        "proposed_at": made.ALERT_AT,
+        "alerted_at": made.ALERT_AT,
+        "implemented_at": made.IMPLEMENT_AT,
+        "reversed_at": REVERSED_AT,
+        "claim_id": "C-1",
+        "band": None,
+    }
+    assert {name: charge[name] for name in expected} == expected
+
+
+def test_a_regulation_shows_its_limits_and_grounds(after_a_cycle: Source) -> None:
+    table = read_table("actions", after_a_cycle)
+    orders = table.filter(pl.col("rule") == "order_regulation", pl.col("cycle") == made.CYCLE)
+    limits = orders.select("band", "daily_order_limit", "pending_to_shipped_limit", "amount")
+    assert limits.rows() == [(2, 21, 42, None)]
+    sales = table.filter(pl.col("rule") == "sales_regulation")
+    assert sales.select("sku", "grounds", "occurrence").rows() == [
+        ("SKU-A", "rejection_rate,return_rate", 4)
+    ]
+
+
+def test_finance_gets_one_row_per_posting_debits_positive_reversals_negative(
+    after_a_cycle: Source,
+) -> None:
+    table = read_table("charges", after_a_cycle)
+    shown = table.select("kind", "amount", "statement_period", "posted_at", "claim_id").rows()
+    debit = ("debit", date(2026, 11, 16), made.IMPLEMENT_AT, None)
+    assert sorted(shown, key=lambda row: row[1]) == [
+        ("reversal", Decimal("-3000.00"), date(2026, 11, 23), REVERSED_AT, "C-1"),
+        *((debit[0], Decimal(a), *debit[1:]) for a in ("1234.50", "3000.00", "50000.00")),
+    ]
+    assert table["posting_id"].n_unique() == 4
+
+
+@pytest.mark.parametrize(
+    ("partitions", "shop_names"),
+    [
+        ((), {"S-1": None, "S-2": None}),
+        (
+            ((made.CYCLE, sellers(("S-1", "Loom"), ("S-2", "=1+1"))),),
+            {"S-1": "Loom", "S-2": "=1+1"},
+        ),
+        (
+            (
+                (made.CYCLE, sellers(("S-1", "Loom"), ("S-2", "Kettle"))),
+                (made.NEXT_CYCLE, sellers(("S-1", "Lantern & Loom"))),
+                # Of a cycle that was never decided.
+                (made.NEXT_CYCLE + made.WEEK, sellers(("S-1", "Nowhere"))),
+            ),
+            {"S-1": "Lantern & Loom", "S-2": "Kettle"},
+        ),
+    ],
+    ids=["no cycle saw it", "one cycle saw it", "the newest name counts"],
+)
+def test_a_charge_bears_its_shops_name(
+    after_a_cycle: Source,
+    partitions: Sequence[tuple[date, pl.DataFrame]],
+    shop_names: dict[str, str | None],
+) -> None:
+    for cycle, frame in partitions:
+        partition(after_a_cycle, "warehouse.sellers", frame, cycle)
+    table = read_table("charges", after_a_cycle)
+    assert dict(table.select("seller_id", "shop_name").iter_rows()) == shop_names
+    assert table.height == 4
+
+
+def test_notices_show_whom_they_reached_and_no_address(after_a_cycle: Source) -> None:
+    table = read_table("notices", after_a_cycle)
+    states = table.select("kind", "period", "seller_id", "status").rows()
+    assert sorted(states) == [
+        ("weekly_alert", made.CYCLE, "S-1", "sent"),
+        ("weekly_alert", made.CYCLE, "S-2", "sent"),
+        ("weekly_alert", made.CYCLE, "S-3", "sent"),
+        ("weekly_alert", made.NEXT_CYCLE, "S-1", "queued"),
+        ("weekly_implementation", made.CYCLE, "S-1", "queued"),
+        ("weekly_implementation", made.CYCLE, "S-2", "queued"),
+        ("weekly_implementation", made.CYCLE, "S-3", "queued"),
+    ]
+    assert not any("address" in column or "email" in column for column in table.columns)
+
+
+@pytest.mark.parametrize(("table", "rows"), [("actions", 7), ("charges", 4), ("notices", 6)])
+def test_one_cycle_can_be_asked_for(after_a_cycle: Source, table: str, rows: int) -> None:
+    given = after_a_cycle
+    only = Source(given.ledger, given.lake, given.time_zone, cycle=made.CYCLE)
+    assert read_table(table, only).height == rows
+    assert read_table(table, given).height == rows + (0 if table == "charges" else 1)
+
+
+def test_another_countrys_rows_are_not_given(after_a_cycle: Source) -> None:
+    kenya = Ledger(after_a_cycle.ledger.engine, "KE")
+    for table in ("actions", "charges", "notices"):
+        assert read_table(table, Source(kenya, after_a_cycle.lake, made.LAGOS)).is_empty()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
+@pytest.mark.parametrize("table", ["actions", "charges", "notices"])
+def test_every_table_of_the_ledger_can_be_written_in_every_format(
+    after_a_cycle: Source, table: str, ending: str
+) -> None:
+    frame = read_table(table, after_a_cycle)
+    file = after_a_cycle.lake / f"{table}.{ending}"
+    write_table(frame, file, table)
+    if ending == "parquet":
+        assert pl.read_parquet(file).equals(frame)
+    assert file.stat().st_size > 0
+
+
+# --- what the lake holds of each cycle ----------------------------------------------------------
+
+SELLER_WEEK = pl.DataFrame({"seller_id": ["S-2", "S-1"], "shipped_items": [3, 5]})
+
+
+def test_a_models_rows_of_every_decided_cycle_are_given_with_the_cycle_first(
+    after_a_cycle: Source,
+) -> None:
+    for cycle in (made.CYCLE, made.NEXT_CYCLE, made.NEXT_CYCLE + made.WEEK):
+        partition(after_a_cycle, "metrics.seller_week", SELLER_WEEK, cycle)
+    table = read_table("seller_week", after_a_cycle)
+    assert table.columns == ["cycle", "seller_id", "shipped_items"]
+    assert table.rows() == [
+        (cycle, seller, items)
+        for cycle in (made.CYCLE, made.NEXT_CYCLE)
+        for seller, items in (("S-1", 5), ("S-2", 3))
+    ]
+    given = after_a_cycle
+    only = Source(given.ledger, given.lake, given.time_zone, cycle=made.NEXT_CYCLE)
+    assert set(read_table("seller_week", only)["cycle"]) == {made.NEXT_CYCLE}
+
+
+def test_a_model_before_the_first_decided_cycle_is_told_in_one_line(source: Source) -> None:
+    partition(source, "metrics.seller_week", SELLER_WEEK)
+    with pytest.raises(UsageError) as error:
+        read_table("seller_week", source)
+    assert str(error.value) == (
+        "nothing is decided yet of metrics.seller_week; run `vibes run weekly-alert`"
+    )
+
+
+def test_a_bad_row_seen_by_several_cycles_is_given_once_with_the_last(
+    after_a_cycle: Source,
+) -> None:
+    bad = pl.DataFrame(
+        {
+            "table_name": ["order_items", "order_items", "sellers"],
+            "row_id": ["I1", None, "S-1"],
+            "seller_id": ["S-1", None, "S-1"],
+            "faults": ["pending_at is null", "order_item_id is null", "country is null"],
+            "stored_row": ["{}", "{}", "{}"],
+        }
+    )
+    partition(after_a_cycle, "warehouse.quarantine", bad)
+    partition(after_a_cycle, "warehouse.quarantine", bad.head(2), made.NEXT_CYCLE)
+    table = read_table("quarantine", after_a_cycle)
+    assert set(table.select("row_id", "last_seen_cycle").rows()) == {
+        (None, made.NEXT_CYCLE),
+        ("I1", made.NEXT_CYCLE),
+        ("S-1", made.CYCLE),
+    }
+    assert table.height == 3

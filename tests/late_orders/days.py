@@ -1,0 +1,300 @@
+"""Days of late orders for the tests: the two slots, with a ledger or without one.
+
+Here belong the harnesses alone. `found_on` runs the SQL of one day over a tiny marketplace and a
+past that a case tells; `Days` runs whole slots, step by step as the jobs do, over a real ledger.
+Times are the marketplace's words, relative to its observed week: `Tue 06:00`, `Mon+1 23:00`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import sqlalchemy as sa
+from rules.marketplace import NIGERIA, Decided, Item, Marketplace, Row
+
+from vibes_pipeline import late_orders
+from vibes_pipeline.calendar import Slot, monday_of
+from vibes_pipeline.clock import Clock, SimulatedClock
+from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.exports.tables import Source, cancellations
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.late_orders import LATE_RULES, LateDay
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.notices.delivery import deliver_notices
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.settings import Settings
+from vibes_pipeline.slot_run import SlotRun
+
+PENDING, READY = LATE_RULES
+STATES = {PENDING: "pending", READY: "ready_to_ship"}
+LONG_AGO = date(2016, 1, 4)
+
+
+# --- one day's SQL, without a ledger --------------------------------------------------------------
+
+
+class Past(NamedTuple):
+    """A late action that the ledger holds: its item, rule, state and when the item entered it."""
+
+    order_item_id: str
+    rule: str
+    state: str  # open, implemented or withdrawn
+    entered_at: str = "Mon 09:00"
+
+
+def found_on(
+    market: Marketplace,
+    folder: Path,
+    day: date,
+    *,
+    slot: Slot = Slot.LATE_ALERT,
+    past: Sequence[Past] = (),
+    first_late_day: date = LONG_AGO,
+) -> Decided:
+    """Overdue items, decisions of both rules and outcomes of a day, as of the slot's due time."""
+    run = begin(market, folder, slot, day)
+    engine = replace(run.engine, stand_ins={"raw.order_items": late_orders.RECENT})
+    opened = [p for p in past if p.state == "open"]
+    _write(run, late_orders.OPEN_ACTIONS, [_opened(market, p) for p in opened], _OPENED)
+    _write(run, late_orders.ACTIONS, [_known(p) for p in past], _KNOWN)
+    _write(run, "ledger.open_charges", [], {"order_item_id": pl.String()})
+    lookback = market.policy.late_orders.late_lookback_days.on(day)
+    since = min(
+        [
+            run.earliest_entry(day - timedelta(days=lookback)),
+            *(market.at(p.entered_at) for p in opened),
+        ]
+    )
+    week_start = run.day_start(monday_of(day))
+    parameters = {
+        "country": market.policy.country,
+        "now": run.now,
+        "day": day,
+        "week_start": week_start,
+        "week_end": week_start + timedelta(weeks=1),
+        "since": since,
+        "horizon": since,
+        "cancels_at": market.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, day),
+        "first_late_day": first_late_day,
+    }
+    engine.materialize(load_models()[late_orders.RECENT], parameters)
+    for model in closure([*map(decision, LATE_RULES), late_orders.OUTCOMES]):
+        engine.materialize(model, parameters)
+    return Decided(replace(run, engine=engine))
+
+
+def decision(rule: str) -> str:
+    """The relation of a rule's decisions."""
+    return f"late_orders.{rule}s"
+
+
+def begin(
+    market: Marketplace,
+    folder: Path,
+    slot: Slot,
+    day: date,
+    *,
+    now: datetime | None = None,
+    policy: Policy | None = None,
+) -> SlotRun:
+    """A late slot over the marketplace as it now stands, at its due time unless told otherwise."""
+    policy = policy or market.policy
+    return SlotRun.begin(
+        slot,
+        day,
+        policy,
+        _settings(market, folder, {}),
+        now=now or policy.slot_calendar.due_at(slot, day),
+        is_simulated=True,
+    )
+
+
+_OPENED = {
+    "action_id": pl.String(),
+    "rule": pl.String(),
+    "order_item_id": pl.String(),
+    "entered_state": pl.String(),
+    "entered_at": pl.String(),
+}
+_KNOWN = {
+    "action_id": pl.String(),
+    "rule": pl.String(),
+    "order_item_id": pl.String(),
+    "is_open": pl.Boolean(),
+    "is_implemented": pl.Boolean(),
+}
+
+
+def _opened(market: Marketplace, past: Past) -> Row:
+    return {
+        "action_id": _action(past),
+        "rule": past.rule,
+        "order_item_id": past.order_item_id,
+        "entered_state": STATES[past.rule],
+        "entered_at": market.at(past.entered_at).isoformat(),
+    }
+
+
+def _known(past: Past) -> Row:
+    return {
+        "action_id": _action(past),
+        "rule": past.rule,
+        "order_item_id": past.order_item_id,
+        "is_open": past.state == "open",
+        "is_implemented": past.state == "implemented",
+    }
+
+
+def _action(past: Past) -> str:
+    return f"{past.rule} of {past.order_item_id}"
+
+
+def _write(run: SlotRun, relation: str, rows: list[Row], schema_: dict[str, Any]) -> None:
+    file = run.engine.partition(relation)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows, schema=schema_).write_parquet(file)
+
+
+def _settings(market: Marketplace, home: Path, environment: dict[str, str]) -> Settings:
+    warehouse = market.write(home / "raw")
+    return Settings.from_environment(
+        {"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse), **environment}
+    )
+
+
+# --- whole slots over a ledger --------------------------------------------------------------------
+
+
+@dataclass
+class Days:
+    """A marketplace, a simulated ledger, and the late slots run over them.
+
+    A slot's day is the latest one on which it was due. The warehouse is read as `market` stands at
+    that moment.
+    """
+
+    ledger: Ledger
+    home: Path
+    market: Marketplace = field(default_factory=Marketplace)
+    policy: Policy = NIGERIA
+    environment: dict[str, str] = field(default_factory=dict)
+    last_run: SlotRun | None = None
+
+    def seller(self, name: str, **columns: object) -> str:
+        """A seller with an address of their own and one product."""
+        self.market.seller(seller_id=name, **{"email": address(name), **columns})
+        self.market.product(name, sku=f"K-{name}")
+        return name
+
+    def item(self, name: str, columns: Item | None = None, *, seller: str = "S-1") -> Row:
+        """An item, by default pending since Monday 09:00; its row, which later slots read."""
+        given: Item = {**(columns or {}), "order_item_id": name, "seller_id": seller}  # type: ignore[typeddict-item]
+        self.market.item({**given, "sku": f"K-{seller}"})
+        return self.market.raw["order_items"][-1]
+
+    def row(self, table: str, row_id: str) -> Row:
+        """The one row of that id; to change it is to change the warehouse."""
+        (row,) = (r for r in self.market.raw[table] if row_id == next(iter(r.values())))
+        return row
+
+    def alert(self, at: str, *, clock: Clock | None = None) -> LateDay:
+        """The whole `late-alert` slot, as the job's assets run it."""
+        run = self._begin(Slot.LATE_ALERT, at)
+        late_orders.require_fresh(run)
+        late_orders.find_overdue(run, self.ledger)
+        late_orders.decide(run, self.ledger)
+        done = late_orders.propose(run, self.ledger)
+        self._finish(run, clock)
+        return done
+
+    def cancel(self, at: str) -> LateDay:
+        """The whole `late-cancellation` slot."""
+        run = self._begin(Slot.LATE_CANCELLATION, at)
+        late_orders.require_fresh(run)
+        late_orders.settle(run, self.ledger)
+        done = late_orders.cancel(run, self.ledger)
+        self._finish(run, None)
+        return done
+
+    def deliver(self, at: str, clock: Clock | None = None) -> Counter[str]:
+        """What is open goes out, between slots."""
+        now = self.market.at(at)
+        return deliver_notices(
+            self.ledger,
+            self.policy,
+            _settings(self.market, self.home, self.environment),
+            clock or SimulatedClock(now),
+            slot_now=now,
+        )
+
+    def state(self, item: str, rule: str = PENDING) -> tuple[str, str] | None:
+        """The present state of an item's action, and the cause of its last change."""
+        s = schema.action_states.c
+        found = self.rows(
+            sa.select(s.state, s.cause).where(s.order_item_id == item, s.rule == rule)
+        )
+        assert len(found) <= 1
+        return (found[0][0], found[0][1]) if found else None
+
+    def times(self, item: str, rule: str = PENDING) -> dict[str, datetime]:
+        """When an item's action came into each of its states."""
+        a, e = schema.actions.c, schema.action_events.c
+        select = (
+            sa.select(e.state, e.at)
+            .join(schema.actions, a.action_id == e.action_id)
+            .where(a.order_item_id == item, a.rule == rule)
+        )
+        return {state: at.astimezone(self.policy.time_zone) for state, at in self.rows(select)}
+
+    def told(self, day: date, kind: str = "late_alert") -> dict[str, set[str]]:
+        """The items that each seller's notice of a kind and day lists."""
+        a, n, na = schema.actions.c, schema.notices.c, schema.notice_actions.c
+        select = (
+            sa.select(n.seller_id, a.order_item_id)
+            .select_from(schema.notice_actions)
+            .join(schema.notices, n.notice_id == na.notice_id)
+            .join(schema.actions, a.action_id == na.action_id)
+            .where(n.kind == kind, n.period == day)
+        )
+        listed: dict[str, set[str]] = {}
+        for seller, item in self.rows(select):
+            listed.setdefault(seller, set()).add(item)
+        return listed
+
+    def feed(self, day: date | None = None) -> list[Row]:
+        """What the order system reads."""
+        source = Source(self.ledger, self.home / "lake", self.policy.time_zone, day)
+        return cancellations(source).rows(named=True)
+
+    def mails(self) -> int:
+        """How many mails lie in the Maildir."""
+        return len(list((self.home / "mail" / "new").glob("*")))
+
+    def day(self, words: str) -> date:
+        """The date of `Tue+1`."""
+        return self.market.at(f"{words} 00:00").date()
+
+    def rows(self, select: sa.Select[Any]) -> list[tuple[Any, ...]]:
+        with self.ledger.reading() as connection:
+            return [tuple(row) for row in connection.execute(select)]
+
+    def _begin(self, slot: Slot, at: str) -> SlotRun:
+        self.ledger.require_mode(is_simulated=True)
+        now = self.market.at(at)
+        day = self.policy.slot_calendar.period_of(slot, now)
+        self.last_run = begin(self.market, self.home, slot, day, now=now, policy=self.policy)
+        return self.last_run
+
+    def _finish(self, run: SlotRun, clock: Clock | None) -> None:
+        self.deliver(run.now.replace(tzinfo=None).isoformat(), clock)
+        self.ledger.record_finished(run.slot, run.period, run.now)
+
+
+def address(seller: str) -> str:
+    return f"{seller.lower()}@shop.example"

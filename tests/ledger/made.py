@@ -1,0 +1,254 @@
+"""Made ledger content: actions of any rule for any seller, and the steps of a cycle in one call.
+
+Actions come out of decision frames, as the pipeline's own do; steps go through its own functions.
+Cycle, alert and implementation are those of the example in Rulebook §2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.ledger import history, notices, schema
+from vibes_pipeline.ledger.implementation import Implementation, implement
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.ledger.proposals import Action, FrozenCycle, Terms, actions_of, freeze
+
+LAGOS = ZoneInfo("Africa/Lagos")
+WEEK = timedelta(weeks=1)
+CYCLE = date(2026, 11, 9)
+NEXT_CYCLE = CYCLE + WEEK
+ALERT_AT = datetime(2026, 11, 18, 7, tzinfo=LAGOS)
+IMPLEMENT_AT = datetime(2026, 11, 21, 9, tzinfo=LAGOS)
+NO_REVIEWS = pl.DataFrame()
+
+
+def local(text: str) -> datetime:
+    """`2026-11-18 07:00`, local."""
+    return datetime.fromisoformat(text).replace(tzinfo=LAGOS)
+
+
+def terms(cycle: date = CYCLE, **changes: Any) -> Terms:
+    given: dict[str, Any] = {
+        "country": "NG",
+        "cycle": cycle,
+        "currency": "NGN",
+        "policy_version": "made policy",
+        "notice_hours": 72,
+    }
+    return Terms(**{**given, **changes})
+
+
+def decided(rule: str, row: Mapping[str, Any], given: Terms) -> Action:
+    """The action of a decision of one row."""
+    frame = pl.DataFrame([row], schema_overrides={"amount": pl.Decimal(14, 2)}, orient="row")
+    (action,) = actions_of(rule, frame, given)
+    return action
+
+
+def charge(
+    seller_id: str,
+    order_item_id: str,
+    *,
+    rule: str = "returns_charge",
+    amount: str = "3000.00",
+    given: Terms | None = None,
+    **changes: Any,
+) -> Action:
+    row = {
+        "seller_id": seller_id,
+        "sku": f"SKU-{order_item_id}",
+        "order_number": f"36{order_item_id.removeprefix('I'):0>7}",
+        "order_item_id": order_item_id,
+        "amount": Decimal(amount),
+        "event_at": local("2026-11-11 10:30"),
+        "reason": "defective_item",
+        **changes,
+    }
+    return decided(rule, row, given or terms())
+
+
+def order_regulation(seller_id: str, *, given: Terms | None = None, **changes: Any) -> Action:
+    row = {
+        "seller_id": seller_id,
+        "band": 2,
+        "daily_order_limit": 21,
+        "pending_to_shipped_limit": 42,
+        "cancelled_items": 23,
+        "shipped_items": 301,
+        "shipped_orders": 257,
+        "fulfilment_days": 6,
+        **changes,
+    }
+    return decided("order_regulation", row, given or terms())
+
+
+def sales_regulation(
+    seller_id: str, sku: str, *, given: Terms | None = None, **changes: Any
+) -> Action:
+    row = {
+        "seller_id": seller_id,
+        "sku": sku,
+        "grounds": "rejection_rate,return_rate",
+        "occurrence": 4,
+        "product_type": "Fashion",
+        "rejected_items": 9,
+        "rejection_base_items": 104,
+        "rejecting_customers": 8,
+        "rejection_over_pct": Decimal("6.0000"),
+        "returned_items": 3,
+        "return_base_items": 41,
+        "returning_customers": 3,
+        "return_over_pct": Decimal("4.0000"),
+        **changes,
+    }
+    return decided("sales_regulation", row, given or terms())
+
+
+def product_delisting(seller_id: str, sku: str, *, given: Terms | None = None) -> Action:
+    row = {"seller_id": seller_id, "sku": sku, "occurrences": 4, "delisted_from_occurrence": 4}
+    return decided("product_delisting", row, given or terms())
+
+
+def account_delisting(seller_id: str, *, given: Terms | None = None) -> Action:
+    row = {
+        "seller_id": seller_id,
+        "decision_id": f"AD-{seller_id}",
+        "decided_at": local("2026-11-16 10:30"),
+        "quality_returns": 4,
+        "dropoff_failures": 0,
+        "counterfeits": 1,
+    }
+    return decided("account_delisting", row, given or terms())
+
+
+def a_handful(given: Terms | None = None) -> list[Action]:
+    """One action of most rules, over three sellers."""
+    return [
+        charge("S-1", "I1", given=given),
+        charge("S-1", "I2", rule="out_of_stock_charge", amount="1234.50", given=given),
+        order_regulation("S-1", given=given),
+        charge("S-2", "I3", rule="counterfeit_charge", amount="50000.00", given=given),
+        sales_regulation("S-2", "SKU-A", given=given),
+        product_delisting("S-2", "SKU-A", given=given),
+        account_delisting("S-3", given=given),
+    ]
+
+
+# The steps of a cycle -----------------------------------------------------------------------------
+
+
+def freeze_cycle(
+    ledger: Ledger,
+    actions: Iterable[Action],
+    *,
+    cycle: date = CYCLE,
+    now: datetime | None = None,
+    is_simulated: bool = True,
+    seen_event: int | None = None,
+    reviews: pl.DataFrame = NO_REVIEWS,
+    **changes: Any,
+) -> FrozenCycle:
+    """Freeze as the weekly alert does, by default at its slot's time and knowing every event."""
+    at = now or ALERT_AT + (cycle - CYCLE)
+    return freeze(
+        ledger,
+        list(actions),
+        reviews,
+        terms(cycle, country=ledger.country, **changes),
+        policy_content="the text of the made policy",
+        seen_event=history.take(ledger).last_event if seen_event is None else seen_event,
+        due_at=ALERT_AT + (cycle - CYCLE),
+        now=at,
+        is_simulated=is_simulated,
+    )
+
+
+def accept(
+    ledger: Ledger, at: datetime = ALERT_AT, *, sellers: Collection[str] | None = None
+) -> None:
+    """Record that a mail server accepted every open notice, or those to some sellers."""
+    for notice in open_notices(ledger):
+        if sellers is None or notice.seller_id in sellers:
+            attempt = notice.attempts + 1
+            assert record(ledger, notice, attempt, "sending", at)
+            assert record(ledger, notice, attempt, "sent", at, code=250)
+
+
+def open_notices(ledger: Ledger, now: datetime = ALERT_AT) -> list[OpenNotice]:
+    """What the outbox would find open at that instant."""
+    return notices.open_notices(ledger, now)
+
+
+def record(
+    ledger: Ledger, notice: OpenNotice, attempt: int, status: str, at: datetime, **more: Any
+) -> bool:
+    """Record one row of an attempt, over a connection of its own."""
+    with ledger.engine.connect() as connection:
+        return notices.record_attempt(ledger, connection, notice, attempt, status, at, **more)
+
+
+def implement_cycle(
+    ledger: Ledger,
+    cycle: date = CYCLE,
+    *,
+    now: datetime | None = None,
+    evidence_gone: Collection[UUID] = (),
+    is_simulated: bool = True,
+) -> Implementation:
+    """Implement as the weekly implementation does, by default at its slot's time."""
+    due_at = IMPLEMENT_AT + (cycle - CYCLE)
+    return implement(
+        ledger,
+        cycle,
+        evidence_gone,
+        time_zone=LAGOS,
+        due_at=due_at,
+        now=now or due_at,
+        is_simulated=is_simulated,
+    )
+
+
+# What the ledger then holds -----------------------------------------------------------------------
+
+
+def states(ledger: Ledger) -> dict[tuple[str, str], str]:
+    """The present state by rule and what was struck: item, else SKU, else seller."""
+    s = schema.action_states.c
+    struck = sa.func.coalesce(s.order_item_id, s.sku, s.seller_id)
+    return {
+        (rule, subject): state for rule, subject, state in rows(ledger, s.rule, struck, s.state)
+    }
+
+
+def effected_at(ledger: Ledger, slot: Slot, cycle: date = CYCLE) -> datetime | None:
+    """When a slot took its effects, None if it has not."""
+    with ledger.reading() as connection:
+        return ledger.slot_effected_at(connection, slot, cycle)
+
+
+def rows(ledger: Ledger, *columns: sa.ColumnElement[Any]) -> list[Any]:
+    """The columns of whatever tables they are of."""
+    with ledger.reading() as connection:
+        return [tuple(row) for row in connection.execute(sa.select(*columns))]
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
+    """How many rows every table holds."""
+    tables = [schema.metadata.tables[name] for name in schema.TABLES]
+    with ledger.reading() as connection:
+        return {
+            table.name: connection.execute(
+                sa.select(sa.func.count()).select_from(table)
+            ).scalar_one()
+            for table in tables
+        }

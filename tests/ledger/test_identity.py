@@ -1,0 +1,94 @@
+"""Ids and references, worked out here from Rulebook §12 and RFCs 4122 and 4648 alone."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vibes_pipeline.ledger import identity
+
+CYCLE = date(2026, 11, 9)
+NAMESPACE_URL = bytes.fromhex("6ba7b8119dad11d180b400c04fd430c8")
+
+# One name for each rule, as Rulebook §12 builds it of country, rule, cycle and subject.
+NAMES = {
+    "out_of_stock_charge": "NG|out_of_stock_charge|X-1",
+    "late_fulfilment_charge": "NG|late_fulfilment_charge|X-1",
+    "returns_charge": "NG|returns_charge|X-1",
+    "dropoff_qc_charge": "NG|dropoff_qc_charge|X-1",
+    "counterfeit_charge": "NG|counterfeit_charge|X-1",
+    "late_pending_cancellation": "NG|late_pending_cancellation|X-1",
+    "late_ready_to_ship_cancellation": "NG|late_ready_to_ship_cancellation|X-1",
+    "order_regulation": "NG|order_regulation|2026-11-09|X-1",
+    "sales_regulation": "NG|sales_regulation|2026-11-09|X-1",
+    "product_delisting": "NG|product_delisting|2026-11-09|X-1",
+    "account_delisting": "NG|account_delisting|2026-11-09|X-1",
+}
+SUBJECTS = {
+    "order_regulation": "seller_id",
+    "account_delisting": "seller_id",
+    "sales_regulation": "sku",
+    "product_delisting": "sku",
+}
+
+
+def uuid5(namespace: bytes, name: str) -> bytes:
+    digest = bytearray(hashlib.sha1(namespace + name.encode()).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
+
+
+def base32(data: bytes, characters: int) -> str:
+    bits = "".join(f"{byte:08b}" for byte in data)
+    groups = (int(bits[5 * n : 5 * n + 5], 2) for n in range(characters))
+    return "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[group] for group in groups)
+
+
+@pytest.mark.parametrize(("rule", "name"), NAMES.items())
+def test_an_action_is_named_as_the_rulebook_says(rule: str, name: str) -> None:
+    expected = uuid5(uuid5(NAMESPACE_URL, "vibes"), name)
+    action = identity.action_id("NG", rule, CYCLE, "X-1")
+    assert action == UUID(bytes=expected)
+    assert identity.reference("NG", action) == f"NG-{base32(expected, 8)}"
+
+
+def test_an_action_and_its_reference_never_change() -> None:
+    # Mails and claims quote them for years; a change here is a break with all of them.
+    action = identity.action_id("NG", "returns_charge", CYCLE, "90112437")
+    assert str(action) == "4263b6f1-dc46-5a34-9082-0a538f0d834a"
+    assert identity.reference("NG", action) == "NG-IJR3N4O4"
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_what_a_rule_strikes_is_an_item_a_product_or_a_seller(rule: str) -> None:
+    assert identity.subject_column(rule) == SUBJECTS.get(rule, "order_item_id")
+
+
+@given(st.sampled_from(sorted(NAMES)), st.dates(), st.dates(), st.text())
+def test_a_rule_strikes_an_item_once_and_any_other_subject_once_a_cycle(
+    rule: str, one: date, other: date, subject: str
+) -> None:
+    is_one_action = identity.action_id("NG", rule, one, subject) == identity.action_id(
+        "NG", rule, other, subject
+    )
+    assert is_one_action == (one == other or rule not in SUBJECTS)
+
+
+def test_notices_and_postings_of_different_things_have_different_ids() -> None:
+    action = identity.action_id("NG", "returns_charge", CYCLE, "X-1")
+    ids = {
+        identity.notice_id("NG", "weekly_alert", CYCLE, "S-1"),
+        identity.notice_id("NG", "weekly_alert", CYCLE, "S-2"),
+        identity.notice_id("NG", "weekly_implementation", CYCLE, "S-1"),
+        identity.notice_id("NG", "weekly_alert", date(2026, 11, 16), "S-1"),
+        identity.notice_id("KE", "weekly_alert", CYCLE, "S-1"),
+        identity.posting_id(action, "debit"),
+        identity.posting_id(action, "reversal"),
+    }
+    assert len(ids) == 7

@@ -1,0 +1,45 @@
+"""The tables as SQLAlchemy names them are those that the migrations make."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from vibes_pipeline.ledger import schema
+
+
+@pytest.fixture(scope="module")
+def inspector(module_ledger_url: sa.URL) -> sa.Inspector:
+    engine = sa.create_engine(module_ledger_url, poolclass=sa.NullPool)
+    inspector: sa.Inspector = sa.inspect(engine)
+    return inspector
+
+
+def _type(column_type: sa.types.TypeEngine[object]) -> str:
+    return column_type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def test_the_same_tables_and_views_are_there(inspector: sa.Inspector) -> None:
+    tables, views = inspector.get_table_names("ledger"), inspector.get_view_names("ledger")
+    assert {t.name for t in schema.metadata.tables.values()} == {*tables, *views}
+    assert set(schema.TABLES) == {f"ledger.{name}" for name in tables}
+
+
+@pytest.mark.parametrize("table", schema.metadata.tables.values(), ids=lambda t: t.name)
+def test_columns_have_the_same_names_order_and_types(
+    inspector: sa.Inspector, table: sa.Table
+) -> None:
+    made = [(c["name"], _type(c["type"])) for c in inspector.get_columns(table.name, "ledger")]
+    assert [(c.name, _type(c.type)) for c in table.columns] == made
+
+
+@pytest.mark.parametrize("name", sorted(schema.TABLES))
+def test_keys_and_nulls_are_the_same(inspector: sa.Inspector, name: str) -> None:
+    table = schema.metadata.tables[name]
+    made = inspector.get_columns(table.name, "ledger")
+    assert {c.name: c.nullable for c in table.columns} == {c["name"]: c["nullable"] for c in made}
+    key = inspector.get_pk_constraint(table.name, "ledger")["constrained_columns"]
+    assert [c.name for c in table.primary_key] == key
+    given = {c["name"] for c in made if c.get("identity") or c["default"]}
+    assert {c.name for c in table.columns if c.identity or c.server_default} == given

@@ -1,0 +1,123 @@
+"""An outbox over a test's ledger and server; run as a script it is a sender that dies midway."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from vibes_pipeline.ledger import database
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.notices.outbox import Outbox, Told
+from vibes_pipeline.notices.transports import Connection, SmtpTransport, Transport
+
+DIED = 9
+
+
+@dataclass
+class SetClock:
+    """A clock that stands where a test has set it."""
+
+    at: datetime
+    is_simulated: bool = True
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class Addresses(dict[str, str | None]):
+    """Every seller has an address unless one was set."""
+
+    def get(self, seller_id: str, default: object = None) -> str | None:
+        return self[seller_id] if seller_id in self else address(seller_id)
+
+
+def address(seller_id: str) -> str:
+    return f"{seller_id.lower()}@shop.example"
+
+
+def smtp(url: str) -> SmtpTransport:
+    host, _, port = url.removeprefix("smtp://").partition(":")
+    return SmtpTransport(host, int(port), command_timeout_seconds=5, answer_timeout_seconds=5)
+
+
+def outbox(
+    ledger: Ledger,
+    transport: Transport,
+    clock: SetClock,
+    addresses: Mapping[str, str | None] | None = None,
+    connections: int = 4,
+) -> Outbox:
+    known = Addresses() if addresses is None else addresses
+
+    return Outbox(ledger, transport, PlainLetters(known), known, clock, clock.at, connections)
+
+
+@dataclass(frozen=True)
+class PlainLetters:
+    """Every action can be told of, by its reference alone."""
+
+    known: Mapping[str, str | None]
+
+    def tellable(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
+        return told
+
+    def word(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = "vibes@mail.example"
+        message["To"] = self.known.get(notice.seller_id)
+        message["Message-ID"] = f"<{notice.notice_id}@mail.example>"
+        message["Date"] = at
+        message.set_content(" ".join(action["reference"] for action in told))
+        return message
+
+
+# --- a sender that dies -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """Sends `mails` mails, then ends the process at once, before or after the next one."""
+
+    transport: Transport
+    mails: int
+    is_after: bool
+
+    def connect(self) -> Connection:
+        return _DeadlyConnection(self.transport.connect(), self.mails, self.is_after)
+
+
+@dataclass
+class _DeadlyConnection:
+    inner: Connection
+    mails: int
+    is_after: bool
+
+    def send(self, message: EmailMessage, to: str) -> str:
+        if self.mails == 0 and not self.is_after:
+            os._exit(DIED)
+        reply = self.inner.send(message, to)
+        if self.mails == 0:
+            os._exit(DIED)
+        self.mails -= 1
+        return reply
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+if __name__ == "__main__":
+    death, ledger_file, smtp_url, connections, at = sys.argv[1:]
+    way: Transport = smtp(smtp_url)
+    if death != "while the server thinks":
+        way = Deadly(way, mails=2, is_after=death == "just after the server's 250")
+    opened = Ledger(database.connect(make_url(Path(ledger_file).read_text())), "NG")
+    clock = SetClock(datetime.fromisoformat(at))
+    outbox(opened, way, clock, connections=int(connections)).deliver()

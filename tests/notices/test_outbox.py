@@ -1,0 +1,500 @@
+"""Every notice goes out once, whatever servers and senders do (Rulebook §2)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import outbox_sender
+import pytest
+import sqlalchemy as sa
+from ledger import made
+from mail_server import Post, serving
+from outbox_sender import DIED, Addresses, SetClock, address, outbox, smtp
+
+from vibes_pipeline.errors import MailError
+from vibes_pipeline.ledger import database, schema
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.notices.outbox import retry_at
+from vibes_pipeline.notices.transports import MaildirTransport
+
+MINUTE = timedelta(minutes=1)
+D = schema.deliveries.c
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(made.ALERT_AT)
+
+
+def freeze_for(ledger: Ledger, sellers: int, *, is_simulated: bool = True) -> list[str]:
+    """A cycle with one charge for each of so many sellers."""
+    names = [f"S-{n}" for n in range(sellers)]
+    charges = [made.charge(name, f"I{n}") for n, name in enumerate(names)]
+    made.freeze_cycle(
+        ledger, charges, now=None if is_simulated else LONG_AGO, is_simulated=is_simulated
+    )
+    return names
+
+
+LONG_AGO = datetime(2024, 11, 20, 7, tzinfo=made.LAGOS)
+
+
+def statuses(ledger: Ledger) -> dict[str, str]:
+    """The outcome of each seller's last attempt."""
+    n = schema.notice_states.c
+    return dict(made.rows(ledger, n.seller_id, n.status))
+
+
+def attempts(ledger: Ledger) -> list[tuple[int, str]]:
+    """Every row of the deliveries of a ledger with one notice."""
+    found = made.rows(ledger, D.attempt, D.status)
+    return sorted(found, key=lambda row: (row[0], row[1] != "sending"))
+
+
+def charged(ledger: Ledger) -> dict[str, str]:
+    """The state of each seller's one charge."""
+    s = schema.action_states.c
+    return dict(made.rows(ledger, s.seller_id, s.state))
+
+
+# --- sent ---------------------------------------------------------------------------------------
+
+
+def test_each_notice_is_sent_once_to_its_sellers_address(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    sellers = freeze_for(ledger, 12)
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter(sent=12)
+    assert post.copies() == Counter(map(address, sellers))
+    for notice_id, seller in made.rows(
+        ledger, schema.notices.c.notice_id, schema.notices.c.seller_id
+    ):
+        (mail,) = post.mails_to(address(seller))
+        assert mail["Message-ID"] == f"<{notice_id}@mail.example>"
+    assert set(charged(ledger).values()) == {"alerted"}
+    assert made.open_notices(ledger) == []
+
+
+def test_an_outbox_run_again_sends_nothing(ledger: Ledger, post: Post, clock: SetClock) -> None:
+    freeze_for(ledger, 5)
+    outbox(ledger, smtp(post.url), clock).deliver()
+    before = made.counts(ledger)
+    clock.at += timedelta(days=2)
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter()
+    assert len(post.received) == 5
+    assert made.counts(ledger) == before
+
+
+def test_an_outbox_with_nothing_to_send_does_not_ask_for_a_server(
+    ledger: Ledger, clock: SetClock
+) -> None:
+    assert outbox(ledger, smtp("smtp://127.0.0.1:1"), clock).deliver() == Counter()
+
+
+def test_progress_is_told_of_every_notice_attempted(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 7)
+    told: list[None] = []
+    outbox(ledger, smtp(post.url), clock, {"S-1": None} | _all_but(7, "S-1")).deliver(
+        lambda: told.append(None)
+    )
+    assert len(told) == 7
+
+
+def _all_but(sellers: int, seller: str) -> dict[str, str | None]:
+    return {f"S-{n}": address(f"S-{n}") for n in range(sellers) if f"S-{n}" != seller}
+
+
+def test_an_attempt_is_worded_as_of_its_own_moment_and_its_events_bear_the_slots(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 1)
+    sender = outbox(ledger, smtp(post.url), clock)
+    clock.at = made.ALERT_AT + timedelta(hours=30)
+    sender.deliver()
+    (mail,) = post.mails_to(address("S-0"))
+    assert mail["Date"].datetime == clock.at
+    assert {at for (at,) in made.rows(ledger, D.at)} == {clock.at}
+    assert made.rows(ledger, schema.action_states.c.alerted_at) == [(made.ALERT_AT,)]
+
+
+def test_an_alert_whose_actions_are_all_withdrawn_is_not_sent(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 2)
+    _withdraw(ledger, "S-0")
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter(sent=1)
+    assert post.copies() == Counter([address("S-1")])
+
+
+def _withdraw(ledger: Ledger, seller_id: str) -> None:
+    s = schema.action_states.c
+    (action_id,) = (a for a, of in made.rows(ledger, s.action_id, s.seller_id) if of == seller_id)
+    with ledger.writing(is_simulated=True, now=made.ALERT_AT) as connection:
+        connection.execute(
+            schema.action_events.insert().values(
+                action_id=action_id, state="withdrawn", at=made.ALERT_AT, cause="tried"
+            )
+        )
+
+
+# --- not sent -----------------------------------------------------------------------------------
+
+
+def test_a_mail_put_off_is_tried_again_after_a_pause_that_doubles(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 2)
+    post.answers[address("S-0")] = ["451 later"] * 3
+    sender = outbox(ledger, smtp(post.url), clock)
+    assert sender.deliver() == Counter(sent=1, deferred=1)
+    for pause in (MINUTE, 2 * MINUTE):
+        clock.at += pause - timedelta(seconds=1)
+        assert sender.deliver() == Counter()
+        clock.at += timedelta(seconds=1)
+        assert sender.deliver() == Counter(deferred=1)
+    clock.at += 4 * MINUTE
+    assert sender.deliver() == Counter(sent=1)
+    assert post.copies() == {address("S-0"): 4, address("S-1"): 1}
+    assert statuses(ledger) == {"S-0": "sent", "S-1": "sent"}
+
+
+@pytest.mark.parametrize(
+    ("attempts_so_far", "minutes"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (500, 60)]
+)
+def test_the_pause_after_an_attempt_is_never_longer_than_an_hour(
+    attempts_so_far: int, minutes: int
+) -> None:
+    deferred = OpenNotice(
+        notice_id=UUID(int=0),
+        kind="weekly_alert",
+        is_alert=True,
+        period=made.CYCLE,
+        seller_id="S-0",
+        planned_at=made.ALERT_AT,
+        status="deferred",
+        attempts=attempts_so_far,
+        last_at=made.ALERT_AT,
+        address_hash=None,
+        unknowns=0,
+        notice_hours=72,
+        actions=(),
+    )
+    assert retry_at(deferred) == made.ALERT_AT + minutes * MINUTE
+
+
+def test_a_mail_put_off_is_given_up_once_it_has_become_pointless(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 1)
+    post.answers[address("S-0")] = ["451 later"]
+    outbox(ledger, smtp(post.url), clock).deliver()
+    _withdraw(ledger, "S-0")
+    clock.at += timedelta(days=1)
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter()
+    assert len(post.received) == 1
+
+
+def test_a_mail_refused_for_good_waits_for_another_address(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 2)
+    post.answers[address("S-0")] = ["550 5.1.1 no such user"]
+    addresses = Addresses()
+    sender = outbox(ledger, smtp(post.url), clock, addresses)
+    assert sender.deliver() == Counter(sent=1, failed=1)
+    clock.at += timedelta(days=30)
+    assert sender.deliver() == Counter()
+    assert charged(ledger) == {"S-0": "proposed", "S-1": "alerted"}
+    assert (550, "5.1.1 no such user") in made.rows(ledger, D.code, D.detail)
+
+    addresses["S-0"] = "mended@shop.example"
+    assert sender.deliver() == Counter(sent=1)
+    assert post.copies()["mended@shop.example"] == 1
+    assert charged(ledger) == {"S-0": "alerted", "S-1": "alerted"}
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        None,
+        "",
+        "no address at all",
+        "s-0@shop.example\r\nBcc: all@shop.example",
+        "s-0@shop.example, s-1@shop.example",
+    ],
+)
+def test_a_seller_without_a_usable_address_is_written_to_once_it_is_mended(
+    ledger: Ledger, post: Post, clock: SetClock, unusable: str | None
+) -> None:
+    freeze_for(ledger, 2)
+    addresses = Addresses({"S-0": unusable})
+    sender = outbox(ledger, smtp(post.url), clock, addresses)
+    assert sender.deliver() == Counter(sent=1, undeliverable=1)
+    clock.at += timedelta(days=1)
+    assert sender.deliver() == Counter()
+    assert statuses(ledger) == {"S-0": "undeliverable", "S-1": "sent"}
+    assert post.copies() == Counter([address("S-1")])
+
+    addresses["S-0"] = address("S-0")
+    assert sender.deliver() == Counter(sent=1)
+    assert charged(ledger) == {"S-0": "alerted", "S-1": "alerted"}
+
+
+def test_no_address_is_kept_in_the_ledger(ledger: Ledger, post: Post, clock: SetClock) -> None:
+    freeze_for(ledger, 3)
+    post.answers = {
+        address("S-0"): [f"550 <{address('S-0')}> is unknown"],
+        address("S-1"): [f"451 {address('S-1')} is busy"],
+    }
+    outbox(ledger, smtp(post.url), clock).deliver()
+    kept = "".join(map(str, made.rows(ledger, *D)))
+    assert "unknown" in kept
+    assert "shop.example" not in kept
+
+
+def test_a_server_that_cannot_be_reached_loses_nothing(ledger: Ledger, clock: SetClock) -> None:
+    freeze_for(ledger, 6)
+    with serving() as gone:
+        pass
+    with pytest.raises(MailError, match=f"127.0.0.1:{gone.port}"):
+        outbox(ledger, smtp(gone.url), clock).deliver()
+    assert set(statuses(ledger).values()) == {"queued"}
+    with serving() as back:
+        assert outbox(ledger, smtp(back.url), clock).deliver() == Counter(sent=6)
+    assert set(back.copies().values()) == {1}
+
+
+# --- nobody knows -------------------------------------------------------------------------------
+
+
+def test_a_mail_cut_off_before_the_answer_is_sent_once_more(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 1)
+    post.answers[address("S-0")] = ["cut"]
+    sender = outbox(ledger, smtp(post.url), clock)
+    assert sender.deliver() == Counter(unknown=1)
+    assert charged(ledger) == {"S-0": "proposed"}
+    assert sender.deliver() == Counter(sent=1)
+    one, other = post.mails_to(address("S-0"))
+    # So that a mail program shows one.
+    assert one["Message-ID"] == other["Message-ID"]
+    assert attempts(ledger) == [(1, "sending"), (1, "unknown"), (2, "sending"), (2, "sent")]
+
+
+@pytest.mark.parametrize("answers", [["cut", "cut"], ["cut", "451 later", "cut"]])
+def test_after_a_second_one_that_nobody_knows_of_a_notice_waits_for_a_person(
+    ledger: Ledger, post: Post, clock: SetClock, answers: list[str]
+) -> None:
+    freeze_for(ledger, 1)
+    post.answers[address("S-0")] = list(answers)
+    for _ in range(5):
+        outbox(ledger, smtp(post.url), clock).deliver()
+        clock.at += timedelta(days=1)
+    assert len(post.received) == len(answers)
+    assert statuses(ledger) == {"S-0": "unknown"}
+    made.implement_cycle(ledger, now=clock.at)
+    assert charged(ledger) == {"S-0": "proposed"}
+
+
+def test_an_attempt_without_an_outcome_was_broken_off_and_is_repeated_once(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 1)
+    (notice,) = made.open_notices(ledger)
+    made.record(ledger, notice, 1, "sending", clock.at)
+    post.answers[address("S-0")] = ["451 later"]
+    sender = outbox(ledger, smtp(post.url), clock)
+    assert sender.deliver() == Counter(deferred=1)
+    (notice,) = made.open_notices(ledger)
+    made.record(ledger, notice, 3, "sending", clock.at)
+    assert sender.deliver() == Counter()
+    assert attempts(ledger) == [
+        (1, "sending"),
+        (1, "unknown"),
+        (2, "sending"),
+        (2, "deferred"),
+        (3, "sending"),
+        (3, "unknown"),
+    ]
+
+
+# --- senders that die, senders at once ----------------------------------------------------------
+
+DEATHS = ("while the server thinks", "just after the server's 250", "just before handing over")
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_sender_killed_midway_is_taken_over_without_loss(
+    ledger: Ledger,
+    ledger_url: sa.URL,
+    post: Post,
+    clock: SetClock,
+    tmp_path: Path,
+    death: str,
+    connections: int,
+) -> None:
+    sellers = freeze_for(ledger, 20)
+    if death == "while the server thinks":
+        post.answers = {address(seller): ["block"] for seller in sellers[::3]}
+    sender = _start_sender(ledger_url, post, clock, tmp_path, death, connections)
+    if death == "while the server thinks":
+        for _ in range(connections):
+            assert post.blocked.acquire(timeout=20)
+        os.kill(sender.pid, signal.SIGKILL)
+        assert sender.wait(20) == -signal.SIGKILL
+        post.release()
+    else:
+        assert sender.wait(20) == DIED
+
+    left = statuses(ledger)
+    broken_off = {seller for seller, status in left.items() if status == "sending"}
+    known_sent = {seller for seller, status in left.items() if status == "sent"}
+    assert 1 <= len(broken_off) <= connections
+    assert set(left.values()) <= {"sent", "sending", "queued"}
+    assert {s for s, state in charged(ledger).items() if state == "alerted"} == known_sent
+
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter(sent=20 - len(known_sent))
+    assert set(statuses(ledger).values()) == {"sent"}
+    assert set(charged(ledger).values()) == {"alerted"}
+    copies = {seller: post.copies()[address(seller)] for seller in sellers}
+    assert {seller for seller, mails in copies.items() if mails > 1} <= broken_off
+    assert max(copies.values()) <= 2
+    if death != "just before handing over":
+        assert max(copies.values()) == 2
+    n = schema.notice_states.c
+    assert {
+        s for s, unknowns in made.rows(ledger, n.seller_id, n.unknowns) if unknowns
+    } == broken_off
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter()
+
+
+def _start_sender(
+    url: sa.URL, post: Post, clock: SetClock, folder: Path, death: str, connections: int
+) -> subprocess.Popen[bytes]:
+    ledger_file = folder / "ledger"
+    ledger_file.write_text(url.render_as_string(hide_password=False))
+    script = Path(outbox_sender.__file__)
+    root = script.parents[2]
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(script),
+            death,
+            str(ledger_file),
+            post.url,
+            str(connections),
+            clock.at.isoformat(),
+        ],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+
+
+def test_two_senders_at_once_send_each_notice_once(
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock
+) -> None:
+    sellers = freeze_for(ledger, 24)
+    post.delay_seconds = 0.01
+    other = Ledger(database.connect(ledger_url), "NG")
+    together = threading.Barrier(2)
+
+    def deliver(over: Ledger) -> Counter[str]:
+        together.wait(timeout=10)
+        return outbox(over, smtp(post.url), clock).deliver()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(deliver, (ledger, other))
+    other.close()
+    assert one + two == Counter(sent=24)
+    assert post.copies() == Counter(map(address, sellers))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_a_server_answers_a_notice_ends_as_the_rulebook_has_it(
+    ledger: Ledger, post: Post, clock: SetClock, seed: int
+) -> None:
+    chance = random.Random(seed)
+    sellers = freeze_for(ledger, 60)
+    scripts = {
+        seller: chance.choices(["250 OK", "451 later", "550 no", "cut"], (3, 4, 1, 3), k=4)
+        for seller in sellers
+    }
+    post.answers = {address(seller): list(script) for seller, script in scripts.items()}
+    for _ in range(7):
+        outbox(ledger, smtp(post.url), clock).deliver()
+        clock.at += timedelta(hours=2)
+
+    expected = {seller: _fate(script) for seller, script in scripts.items()}
+    assert statuses(ledger) == {seller: status for seller, (status, _) in expected.items()}
+    assert post.copies() == {address(seller): copies for seller, (_, copies) in expected.items()}
+    assert charged(ledger) == {
+        seller: "alerted" if status == "sent" else "proposed"
+        for seller, (status, _) in expected.items()
+    }
+
+
+def _fate(answers: list[str]) -> tuple[str, int]:
+    """How a notice ends that gets these answers, then only acceptance, and after how many mails."""
+    cuts = 0
+    for mails, answer in enumerate([*answers, "250 OK"], start=1):
+        cuts += answer == "cut"
+        if answer[:3] == "250":
+            return "sent", mails
+        if answer[:3] == "550":
+            return "failed", mails
+        if cuts == 2:
+            return "unknown", mails
+    raise AssertionError
+
+
+# --- the Maildir --------------------------------------------------------------------------------
+
+
+def test_a_simulated_ledgers_maildir_counts_as_accepted(
+    ledger: Ledger, clock: SetClock, tmp_path: Path
+) -> None:
+    freeze_for(ledger, 3)
+    assert outbox(ledger, MaildirTransport(tmp_path), clock).deliver() == Counter(sent=3)
+    assert set(charged(ledger).values()) == {"alerted"}
+    made.implement_cycle(ledger)
+    assert set(charged(ledger).values()) == {"implemented"}
+    assert len(list((tmp_path / "new").iterdir())) == 3
+
+
+def test_a_live_ledgers_maildir_is_no_notice_to_anyone(
+    ledger: Ledger, post: Post, tmp_path: Path
+) -> None:
+    freeze_for(ledger, 3, is_simulated=False)
+    clock = SetClock(datetime.now(UTC), is_simulated=False)
+    kept = outbox(ledger, MaildirTransport(tmp_path), clock)
+    assert kept.deliver() == Counter(stored=3)
+    assert len(list((tmp_path / "new").iterdir())) == 3
+    assert kept.deliver() == Counter()
+    made.implement_cycle(ledger, now=datetime.now(UTC), is_simulated=False)
+    assert set(charged(ledger).values()) == {"proposed"}
+
+    # A mail server was set since: now they go out.
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter(sent=3)
+    assert set(charged(ledger).values()) == {"alerted"}
