@@ -42,7 +42,13 @@ def weekly_models() -> tuple[Model, ...]:
     """Every model of the weekly alert, each after those it reads."""
     targets = [decision(rule).relation for rule in WEEKLY_RULES]
     return closure(
-        [*targets, "decisions.account_reviews", "warehouse.quarantine", "warehouse.bad_row_share"]
+        [
+            *targets,
+            "decisions.account_reviews",
+            "warehouse.quarantine",
+            "warehouse.bad_row_share",
+            "warehouse.older_open_items",
+        ]
     )
 
 

@@ -15,6 +15,10 @@ judged AS (
         CONCAT_WS(
             '; ',
             CASE WHEN i.order_item_id IS NULL THEN 'order_item_id is null' END,
+            CASE
+                WHEN CONTAINS(CONCAT(i.order_item_id, i.order_number, i.seller_id, i.sku), CHR(0))
+                    THEN 'an id holds a NUL character'
+            END,
             CASE WHEN r.order_item_id IS NOT NULL THEN 'order_item_id occurs more than once' END,
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
             CASE WHEN p.sku IS NULL THEN 'SKU is unknown or set aside' END,

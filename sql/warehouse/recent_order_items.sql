@@ -1,7 +1,8 @@
 -- The stored rows that a day's late orders are looked for in, one row per stored copy (Rulebook §9).
 -- Read are only times since $since, so the cost does not grow with the warehouse's history; kept are
 -- items that were open at the slot's instant or that bear an open late action, with every copy of
--- them, for a repeated id makes all of them bad.
+-- them in that time, for a repeated id makes all of them bad. (A copy from before $since is the weekly
+-- alert's to find: looking for it here would read the whole history.)
 WITH recent AS (
     SELECT *
     FROM raw.order_items

@@ -384,7 +384,7 @@ def test_a_bad_row_is_kept_as_it_was_stored(judged: Decided) -> None:
     assert (row["seller_id"], stored["sku"], stored["item_price"]) == (
         "good seller",
         "good sku",
-        -0.01,
+        "-0.01",
     )
 
 
@@ -520,7 +520,8 @@ def test_more_than_the_limit_of_bad_rows_stops_the_alert(
     for model in closure([SHARE]):
         run.engine.materialize(model, run.parameters())
     if not is_stopped:
-        assert weekly.require_few_bad_rows(run) == (good + bad, bad), reason
+        weekly.require_few_bad_rows(run)
+        assert weekly.bad_row_share(run) == (good + bad, bad), reason
     else:
         with pytest.raises(
             TooManyBadRows, match="1 of the 99 order items of the week of 2026-11-09"

@@ -39,6 +39,7 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
         ["decisions", "proposal"],
         ["decisions", "account_reviews"],
         ["warehouse", "quarantine"],
+        ["warehouse", "older_open_items"],
     ],
     group_name="ledger",
     kinds={"postgres"},
