@@ -18,6 +18,12 @@ STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
 
 CONFIGURATION = {
     "storage": {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}},
+    # Capturing each step's output starts processes of its own; what we log goes to the event log.
+    "compute_logs": {
+        "module": "dagster.core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    },
+    "python_logs": {"managed_python_loggers": ["vibes_pipeline"]},
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
     "run_monitoring": {"enabled": True},

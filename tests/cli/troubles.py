@@ -29,9 +29,9 @@ IN_TIME = Item(pending_at="Mon 09:00", ready_to_ship_at="Mon 10:00", shipped_at=
 OLD = Item(pending_at="Mon-3 09:00", ready_to_ship_at="Mon-3 10:00", shipped_at="Mon-3 11:00")
 
 
-def market() -> Marketplace:
-    """Its rows; `write` makes a folder of Parquet of them."""
-    made = Marketplace(week=CYCLE)
+def market(week: str = CYCLE) -> Marketplace:
+    """Its rows, around the week; `write` makes a folder of Parquet of them."""
+    made = Marketplace(week=week)
     _stockless(made)
     _slow(made)
     _returned(made)

@@ -24,8 +24,9 @@ from vibes_pipeline.clock import Clock, SimulatedClock
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.late_orders import LATE_RULES, LateDay
+from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.rules import LATE_RULES
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -72,7 +73,7 @@ def found_on(
         ]
     )
     week_start = run.day_start(monday_of(day))
-    parameters = {
+    parameters: dict[str, date | datetime | str] = {
         "country": market.policy.country,
         "now": run.now,
         "day": day,
@@ -194,7 +195,7 @@ class Days:
 
     def item(self, name: str, columns: Item | None = None, *, seller: str = "S-1") -> Row:
         """An item, by default pending since Monday 09:00; its row, which later slots read."""
-        given: Item = {**(columns or {}), "order_item_id": name, "seller_id": seller}  # type: ignore[typeddict-item]
+        given: Item = {**(columns or {}), "order_item_id": name, "seller_id": seller}
         self.market.item({**given, "sku": f"K-{seller}"})
         return self.market.raw["order_items"][-1]
 
@@ -280,7 +281,7 @@ class Days:
         """The date of `Tue+1`."""
         return self.market.at(f"{words} 00:00").date()
 
-    def rows(self, select: sa.Select[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, select: sa.Executable) -> list[tuple[Any, ...]]:
         with self.ledger.reading() as connection:
             return [tuple(row) for row in connection.execute(select)]
 

@@ -398,6 +398,17 @@ def test_a_night_slot_run_after_midnight_sees_the_warehouse_as_it_is_then(days: 
     assert days.state("I-2") == ("withdrawn", "updated")
 
 
+@pytest.mark.xfail(strict=True, reason="a night is run however long ago it was due")
+def test_a_night_missed_until_the_next_day_is_skipped_and_not_replayed(days: Days) -> None:
+    """Sellers were told of 23:00; the next day they are told again."""
+    days.item("I-1", DUE)
+    days.alert("Thu 06:00")
+    days.cancel("Fri 10:00")
+    assert days.state("I-1") == ALERTED
+    days.alert("Fri 10:30")
+    assert days.told(days.day("Fri")) == {"S-1": {"I-1"}}
+
+
 def test_back_at_noon_the_day_s_alert_keeps_the_items_for_the_next_morning(days: Days) -> None:
     """Too late to be cancelled tonight, so nobody is told that they will be."""
     days.item("I-1", DUE)
@@ -595,20 +606,28 @@ def test_an_item_whose_deadline_moved_is_neither_updated_nor_cancelled(
     assert days.state("I-1") == CANCELLED
 
 
-@pytest.mark.xfail(strict=True, reason="a kept action's alert goes to the item's present seller")
-def test_an_item_that_turns_out_another_seller_s_is_not_held_against_the_first(
-    days: Days,
-) -> None:
-    """The first seller was never told of anything; nor does the second read of the first."""
+@pytest.mark.xfail(strict=True, reason="a kept action is listed to the item's present seller")
+def test_an_item_that_turns_out_another_seller_s_stops_nobody_s_alert(days: Days) -> None:
+    """Its action is the first seller's, and no notice to the second may list it."""
     days.seller("S-2")
     days.row("sellers", "S-1")["email"] = None
     days.item("I-1", DUE)
     days.alert("Thu 06:00")
     days.row("order_items", "I-1").update(seller_id="S-2", sku="K-S-2")
+    days.item("I-2", DUE, seller="S-2")
     days.alert("Fri 06:00")
-    days.cancel("Fri 23:00")
-    cancelled = [(row["order_item_id"], row["seller_id"]) for row in days.feed()]
-    assert ("I-1", "S-1") not in cancelled
+    assert days.state("I-2") == ALERTED
+
+
+@pytest.mark.xfail(strict=True, reason="whose an item is by now is not looked at")
+def test_an_item_that_turns_out_another_seller_s_is_not_cancelled(days: Days) -> None:
+    """The second seller was not told of anything."""
+    days.seller("S-2")
+    days.item("I-1", DUE)
+    days.alert("Thu 06:00")
+    days.row("order_items", "I-1").update(seller_id="S-2", sku="K-S-2")
+    days.cancel("Thu 23:00")
+    assert days.state("I-1") == ("withdrawn", "evidence_gone")
 
 
 @pytest.mark.xfail(strict=True, reason="the row is looked for since the time it had before")

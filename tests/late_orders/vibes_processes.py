@@ -84,9 +84,15 @@ def serve() -> None:
             for stream in (0, 1):
                 os.dup2(quiet, stream)
             cli.main(json.loads(arguments), prog_name="vibes")
-        print(pid, flush=True)
+        tell(pid)
         assert sys.stdin.readline() == "wait\n"
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        tell(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def tell(number: int) -> None:
+    """One line to whoever asked."""
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

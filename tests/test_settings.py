@@ -1,0 +1,84 @@
+"""The environment as the pipeline reads it: defaults, paths, and secrets that stay secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vibes_pipeline.settings import DEFAULT_SENDER, Settings
+
+EVERYTHING = {
+    "VIBES_HOME": "/srv/vibes",
+    "VIBES_WAREHOUSE": "/data/orders",
+    "VIBES_POSTGRES_URL": "postgresql://vibes:s3cret@db/vibes",
+    "VIBES_SMTP_URL": "smtps://vibes:s3cret@mail:465",
+    "VIBES_MAIL_CATCHER_URL": "smtp://127.0.0.1:1025",
+    "VIBES_MAIL_FROM": "VIBES <vibes@shop.example>",
+    "VIBES_COUNTRY": "NG",
+    "VIBES_POLICY": "/srv/ng.yaml",
+}
+
+
+def test_every_variable_is_read() -> None:
+    assert Settings.from_environment(EVERYTHING) == Settings(
+        home=Path("/srv/vibes"),
+        warehouse=Path("/data/orders"),
+        postgres_url="postgresql://vibes:s3cret@db/vibes",
+        smtp_url="smtps://vibes:s3cret@mail:465",
+        mail_catcher_url="smtp://127.0.0.1:1025",
+        sender="VIBES <vibes@shop.example>",
+        country="ng",
+        policy=Path("/srv/ng.yaml"),
+    )
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [pytest.param({}, id="unset"), pytest.param(dict.fromkeys(EVERYTHING, ""), id="empty")],
+)
+def test_without_variables_state_lies_in_var_and_nothing_is_reached(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.from_environment(environment) == Settings(
+        home=tmp_path / "var",
+        warehouse=tmp_path / "var" / "warehouse.duckdb",
+        postgres_url=None,
+        smtp_url=None,
+        mail_catcher_url=None,
+        sender=DEFAULT_SENDER,
+        country="ng",
+        policy=None,
+    )
+
+
+def test_the_process_s_own_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIBES_HOME", "/somewhere/else")
+    assert Settings.from_environment().home == Path("/somewhere/else")
+
+
+def test_state_lies_under_the_home_and_the_warehouse_follows_it() -> None:
+    settings = Settings.from_environment({"VIBES_HOME": "/srv/vibes"})
+    assert settings.warehouse == Path("/srv/vibes/warehouse.duckdb")
+    assert settings.lake == Path("/srv/vibes/lake")
+    assert settings.maildir == Path("/srv/vibes/mail")
+    assert settings.dagster_home == Path("/srv/vibes/dagster")
+
+
+def test_relative_paths_do_not_follow_a_process_that_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environment(
+        {"VIBES_HOME": "state", "VIBES_WAREHOUSE": "../raw", "VIBES_POLICY": "ng.yaml"}
+    )
+    monkeypatch.chdir("/")
+    assert settings.home == tmp_path / "state"
+    assert settings.warehouse == tmp_path.parent / "raw"
+    assert settings.policy == tmp_path / "ng.yaml"
+
+
+def test_no_representation_shows_a_password() -> None:
+    settings = Settings.from_environment(EVERYTHING)
+    assert "s3cret" not in f"{settings!r}{settings}{settings!a}"
