@@ -35,7 +35,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SlotRun:
 
 
 def frame_of(actions: Sequence[Action]) -> pl.DataFrame:
-    return proposal_frame(actions, made.LAGOS)
+    frame: pl.DataFrame = proposal_frame(actions, made.LAGOS)
+    return frame
 
 
 def at_fault(actions: Sequence[Action], run: SlotRun) -> dict[str, list[str]]:

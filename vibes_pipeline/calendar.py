@@ -243,6 +243,15 @@ class SlotCalendar:
         order = list(Slot)
         return sorted(due, key=lambda d: (in_utc(d.due_at), order.index(d.slot)))
 
+    def late_slot_is_over_at(self, slot: Slot, period: date) -> datetime:
+        """When it is too late for a late slot of a day: missed days are not replayed (Rulebook §2).
+
+        The late alert is over at the day's late cancellation, that at the next late alert.
+        """
+        if slot is Slot.LATE_ALERT:
+            return self.due_at(Slot.LATE_CANCELLATION, period)
+        return self.due_at(Slot.LATE_ALERT, period + DAY)
+
     def takes_effect_at(self, sent_at: datetime, notice_hours: int) -> datetime:
         """The first weekly implementation that leaves the notice its hours (Rulebook §2)."""
         slot = Slot.WEEKLY_IMPLEMENTATION

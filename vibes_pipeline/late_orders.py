@@ -14,6 +14,7 @@ import polars as pl
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import late_orders as book
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
@@ -27,6 +28,16 @@ OUTCOMES = "late_orders.late_outcomes"
 RECENT = "warehouse.recent_order_items"
 OPEN_ACTIONS = "ledger.open_late_cancellations"
 ACTIONS = "ledger.late_cancellations"
+
+
+def require_current(run: SlotRun) -> None:
+    """`UsageError` for a late slot whose time is over: missed days are skipped (Rulebook §2)."""
+    over_at = run.policy.slot_calendar.late_slot_is_over_at(run.slot, run.period)
+    if run.now >= over_at:
+        raise UsageError(
+            f"the {run.slot} of {run.period} is over since {over_at:%Y-%m-%d %H:%M}: a missed day "
+            "is skipped, not replayed; what is overdue still is in the next late alert"
+        )
 
 
 def require_fresh(run: SlotRun) -> bool:
@@ -121,7 +132,10 @@ def _engine(run: SlotRun) -> DuckDBEngine:
 def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:
     day = run.period
     monday = monday_of(day)
-    since = min([_looks_back_to(run), *map(_instant, opened["entered_at"])])
+    # A day more: an item whose time was put right a little is still found.
+    since = min(
+        [_looks_back_to(run), *(_instant(at) - timedelta(days=1) for at in opened["entered_at"])]
+    )
     return {
         "country": run.policy.country,
         "now": run.now,

@@ -111,6 +111,9 @@ class SlotRun:
         start = first = (day - days[0].day).days
         while start > 0 and days[first].clock_before - days[start].clock_before < clock_seconds:
             start -= 1
+        # On the days before it on which the clock stood still items waited for it to run.
+        while start > 0 and not days[start - 1].is_fulfilment_day:
+            start -= 1
         return days[start].starts_at
 
     @cached_property

@@ -1,13 +1,18 @@
 -- What has become of each open late action by the day's late cancellation, one row per action
--- (Rulebook §9): overdue still, updated, cancelled by anyone, or gone from the warehouse.
+-- (Rulebook §9). Overdue is what is cancelled now. Not due is an item whose deadline has moved, by a
+-- holiday declared or a time put right: it waits. All else is withdrawn for that reason; an item that
+-- turns out another seller's is gone, for that seller was not told.
 SELECT
     c.action_id,        -- the action
     CASE
-        WHEN i.order_item_id IS NULL THEN 'evidence_gone'
+        WHEN i.order_item_id IS NULL OR i.seller_id <> c.seller_id THEN 'evidence_gone'
         WHEN i.cancelled_at IS NOT NULL THEN 'cancelled'
-        WHEN o.order_item_id IS NULL THEN 'updated'
-        ELSE 'overdue'
-    END AS outcome      -- overdue is what is cancelled now; all else is withdrawn for that reason
+        WHEN o.order_item_id IS NOT NULL THEN 'overdue'
+        WHEN i.shipped_from IS NOT NULL THEN 'updated'
+        WHEN c.entered_state <> CASE WHEN i.ready_from IS NULL THEN 'pending' ELSE 'ready_to_ship' END
+            THEN 'updated'
+        ELSE 'not_due'
+    END AS outcome      -- overdue, not_due, updated, cancelled or evidence_gone
 FROM ledger.open_late_cancellations AS c
 LEFT JOIN warehouse.order_items AS i ON c.order_item_id = i.order_item_id
 LEFT JOIN late_orders.overdue_items AS o

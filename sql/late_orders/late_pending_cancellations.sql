@@ -20,4 +20,7 @@ LEFT JOIN ledger.late_cancellations AS cancelled
 WHERE
     o.entered_state = 'pending'
     AND cancelled.order_item_id IS NULL
-    AND (already.is_open OR (already.order_item_id IS NULL AND o.is_looked_back_to))
+    AND (
+        (already.is_open AND already.seller_id = o.seller_id)
+        OR (already.order_item_id IS NULL AND o.is_looked_back_to)
+    )

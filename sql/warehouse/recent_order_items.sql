@@ -11,13 +11,19 @@ WITH recent AS (
     SELECT *
     FROM raw.order_items
     WHERE pending_at < $since AND ready_to_ship_at >= $since AND ready_to_ship_at <= $now
+    UNION ALL
+    -- No item, but a copy of one that makes it bad.
+    SELECT *
+    FROM raw.order_items
+    WHERE pending_at IS NULL OR pending_at > $now
 ),
 
 wanted AS (
     SELECT order_item_id
     FROM recent
     WHERE
-        COALESCE(cancelled_at > $now, TRUE)
+        pending_at <= $now
+        AND COALESCE(cancelled_at > $now, TRUE)
         AND COALESCE(LEAST(shipped_at, delivered_at, rejected_at) > $now, TRUE)
     UNION
     SELECT order_item_id

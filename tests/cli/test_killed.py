@@ -22,7 +22,7 @@ from rules.marketplace import Marketplace
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger.ledger import Ledger
 
-SELLERS = 120  # enough for a kill between the first mail and the last
+SELLERS = 80  # enough for a kill between the first mail and the last
 ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
 IMPLEMENTATION = ("run", "weekly-implementation", "--at", troubles.IMPLEMENTATION_AT)
 PATIENCE_SECONDS = 120.0
@@ -105,7 +105,6 @@ def is_recorded(slot: str) -> Callable[[Shell, Ledger], bool]:
 # Which slot is killed, once what can be seen that the kill before has not left. Amid the mails of a
 # slot it is killed but once: a mail whose answer is unknown a second time waits for a person.
 KILLS: list[tuple[tuple[str, ...], Callable[[Shell, Ledger], bool]]] = [
-    (ALERT, lambda shell, ledger: lake(shell, "metrics/seller_week.parquet").exists()),
     (ALERT, lambda shell, ledger: lake(shell, "decisions/proposal.parquet").exists()),
     (ALERT, is_recorded("weekly-alert")),
     (ALERT, lambda shell, ledger: len(mails(shell)) > 0),
@@ -152,7 +151,7 @@ def kill_once(
 
 def is_finished(shell: Shell, slot: tuple[str, ...]) -> bool:
     ledger = shell.ledger()
-    finished = ledger.is_finished(Slot(slot[1]), date.fromisoformat(troubles.CYCLE))
+    finished: bool = ledger.is_finished(Slot(slot[1]), date.fromisoformat(troubles.CYCLE))
     ledger.close()
     return finished
 

@@ -71,10 +71,10 @@ def _slow(made: Marketplace) -> None:
 def _returned(made: Marketplace) -> None:
     of = {"seller_id": _seller(made, "S-returned"), "sku": "K-returned"}
     back = {"returned_at": "Tue 10:00", "return_reason": "wrong_item"}
-    made.item({**OLD, **of, **back, "order_item_id": "I-back"})  # type: ignore[typeddict-item]
+    made.item({**OLD, **of, **back, "order_item_id": "I-back"})
     for item in ("I-back-before-1", "I-back-before-2"):
         before = {**back, "order_item_id": item, "returned_at": "Tue-1 10:00"}
-        made.item({**OLD, **of, **before})  # type: ignore[typeddict-item]
+        made.item({**OLD, **of, **before})
 
 
 def _checked(made: Marketplace) -> None:

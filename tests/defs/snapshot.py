@@ -65,7 +65,7 @@ def _jobs(definitions: dg.Definitions) -> Iterator[str]:
         resolved = definitions.resolve_job_def(job.name)
         yield f"{job.name}  ({resolved.executor_def.name})"
         yield f"    {_first_line(job.description)}"
-        keys = resolved.asset_layer.executable_asset_keys & set(
+        keys = set(resolved.asset_layer.executable_asset_keys) & set(
             resolved.asset_layer.selected_asset_keys
         )
         for key in sorted(keys):

@@ -63,7 +63,7 @@ def found_on(
     engine = replace(run.engine, stand_ins={"raw.order_items": late_orders.RECENT})
     opened = [p for p in past if p.state == "open"]
     _write(run, late_orders.OPEN_ACTIONS, [_opened(market, p) for p in opened], _OPENED)
-    _write(run, late_orders.ACTIONS, [_known(p) for p in past], _KNOWN)
+    _write(run, late_orders.ACTIONS, [_known(market, p) for p in past], _KNOWN)
     _write(run, "ledger.open_charges", [], {"order_item_id": pl.String()})
     lookback = market.policy.late_orders.late_lookback_days.on(day)
     since = min(
@@ -119,6 +119,7 @@ def begin(
 _OPENED = {
     "action_id": pl.String(),
     "rule": pl.String(),
+    "seller_id": pl.String(),
     "order_item_id": pl.String(),
     "entered_state": pl.String(),
     "entered_at": pl.String(),
@@ -126,6 +127,7 @@ _OPENED = {
 _KNOWN = {
     "action_id": pl.String(),
     "rule": pl.String(),
+    "seller_id": pl.String(),
     "order_item_id": pl.String(),
     "is_open": pl.Boolean(),
     "is_implemented": pl.Boolean(),
@@ -136,20 +138,28 @@ def _opened(market: Marketplace, past: Past) -> Row:
     return {
         "action_id": _action(past),
         "rule": past.rule,
+        "seller_id": _seller(market, past),
         "order_item_id": past.order_item_id,
         "entered_state": STATES[past.rule],
         "entered_at": market.at(past.entered_at).isoformat(),
     }
 
 
-def _known(past: Past) -> Row:
+def _known(market: Marketplace, past: Past) -> Row:
     return {
         "action_id": _action(past),
         "rule": past.rule,
+        "seller_id": _seller(market, past),
         "order_item_id": past.order_item_id,
         "is_open": past.state == "open",
         "is_implemented": past.state == "implemented",
     }
+
+
+def _seller(market: Marketplace, past: Past) -> str | None:
+    """Whose the item is in the warehouse, if it is there."""
+    rows = market.raw["order_items"]
+    return next((r["seller_id"] for r in rows if r["order_item_id"] == past.order_item_id), None)
 
 
 def _action(past: Past) -> str:
@@ -217,6 +227,7 @@ class Days:
     def cancel(self, at: str) -> LateDay:
         """The whole `late-cancellation` slot."""
         run = self._begin(Slot.LATE_CANCELLATION, at)
+        late_orders.require_current(run)
         late_orders.require_fresh(run)
         late_orders.settle(run, self.ledger)
         done = late_orders.cancel(run, self.ledger)

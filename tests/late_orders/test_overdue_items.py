@@ -284,11 +284,6 @@ def test_no_deadline_before_the_ledger_s_first_late_day_counts(
     assert rule_of(found, "ready") == (READY if is_found else None)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what is read begins with the running day before, not with the Sunday whose items "
-    "are due at its end",
-)
 def test_an_item_of_a_sunday_is_looked_back_to_as_far_as_its_deadline(tmp_path: Path) -> None:
     """Sunday's items are full on Tuesday 00:00: that Tuesday is 14 days before the day."""
     market = Marketplace()
@@ -298,18 +293,16 @@ def test_an_item_of_a_sunday_is_looked_back_to_as_far_as_its_deadline(tmp_path: 
     assert [rule_of(found, item) for item in ("of Monday", "of Sunday")] == [PENDING, PENDING]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what entered its state before what is read cannot be counted",
-)
-def test_items_too_old_to_be_cancelled_are_counted(tmp_path: Path) -> None:
+def test_items_too_old_to_be_cancelled_are_counted_weekly(tmp_path: Path) -> None:
     market = Marketplace()
-    market.item(Item(order_item_id="of summer", pending_at="2026-08-10T09:00"))
-    overdue = found_on(market, tmp_path, THURSDAY).row(
-        late_orders.OVERDUE, order_item_id="of summer"
-    )
-    assert overdue is not None
-    assert not overdue["is_looked_back_to"]
+    item = Item(order_item_id="of summer", pending_at="2026-08-10T09:00")
+    market.item(item)
+    seller_id = market.raw["order_items"][0]["seller_id"]
+    market.item(item | Item(order_item_id="shipped", shipped_at="2026-08-11T09:00"))
+    older = market.decide(tmp_path, "warehouse.older_open_items")
+    row = older.row("warehouse.older_open_items", seller_id=seller_id)
+    assert row is not None
+    assert row["open_items"] == 1
 
 
 # --- what the ledger knows of an item -------------------------------------------------------------
@@ -513,9 +506,6 @@ def test_every_copy_that_is_read_of_a_repeated_item_is_bad(
     assert rule_of(with_bad_rows, sentence) == expected
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only copies pending by now are read, though rows are judged as stored"
-)
 @each(UNREAD_COPIES)
 def test_a_copy_without_a_time_to_be_read_by_makes_its_item_bad_too(
     with_bad_rows: Decided, sentence: str, expected: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vibes_pipeline.calendar import parse_local
+from vibes_pipeline.calendar import parse_local, parse_slot
 from vibes_pipeline.cli.common import console, replay_shown, settings_and_policy
 from vibes_pipeline.errors import UsageError
 
@@ -15,7 +15,10 @@ from vibes_pipeline.errors import UsageError
 @click.option(
     "--into-ui", is_flag=True, help="Keep the runs in Dagster's storage, so that the UI shows them."
 )
-def command(start: str, end: str, into_ui: bool) -> None:
+@click.option(
+    "--slot", "only", multiple=True, metavar="SLOT", help="Only this slot; may be given repeatedly."
+)
+def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     """Run every slot due in a span, both ends included, in order of time.
 
     The ledger is a simulated one: its mail goes to a Maildir or the mail catcher.
@@ -27,7 +30,10 @@ def command(start: str, end: str, into_ui: bool) -> None:
 
     from vibes_pipeline import slots
 
-    due = slots.due_slots(policy, first, last)
+    wanted = [parse_slot(name) for name in only]
+    for slot in wanted:
+        slots.require_runnable(slot)
+    due = [d for d in slots.due_slots(policy, first, last) if not wanted or d.slot in wanted]
     instances = slots.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
     with instances as instance:
         replay_shown(due, instance)

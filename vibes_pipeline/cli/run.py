@@ -17,10 +17,10 @@ from vibes_pipeline.clock import WallClock
     help="Run as of this local time, such as 2026-11-18T07:00; the ledger is then a simulated one.",
 )
 def command(slot: str, at: str | None) -> None:
-    """Run SLOT once: weekly-alert or weekly-implementation.
+    """Run SLOT once: weekly-alert, weekly-implementation, late-alert or late-cancellation.
 
-    The cycle is the latest one whose slot is due by then. A slot run before changes nothing and
-    sends only what has not been sent. The run shows in the UI.
+    The cycle, or the day, is the latest one whose slot is due by then. A slot run before changes
+    nothing and sends only what has not been sent. The run shows in the UI.
     """
     settings, policy = settings_and_policy()
     wanted = parse_slot(slot)

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.partitions import POLICY
 from vibes_pipeline.ledger.ledger import shared_ledger
@@ -27,6 +28,12 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
                 "refused on it. Use another VIBES_HOME or database for a live one."
             )
         period = POLICY.slot_calendar.period_of(slot, context.scheduled_execution_time)
+        if not slot.is_weekly and WallClock().now() >= POLICY.slot_calendar.late_slot_is_over_at(
+            slot, period
+        ):
+            return dg.SkipReason(
+                f"The {slot} of {period} is over: a missed day is skipped, not replayed."
+            )
         return dg.RunRequest(partition_key=period.isoformat())
 
     return tick

@@ -21,6 +21,9 @@ from vibes_pipeline.ledger.notices import plan_notices
 from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
 from vibes_pipeline.ledger.rules import LATE_RULES
 
+# What an open action is not withdrawn for: it is cancelled now, or waits for its deadline.
+STAYING = frozenset({"overdue", "not_due"})
+
 
 @dataclass(frozen=True)
 class LateDay:
@@ -49,6 +52,7 @@ def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
         {
             "action_id": pl.String(),
             "rule": pl.String(),
+            "seller_id": pl.String(),
             "order_item_id": pl.String(),
             "entered_state": pl.String(),
             "entered_at": pl.String(),
@@ -56,6 +60,7 @@ def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
         sa.select(
             sa.cast(s.action_id, sa.Text),
             s.rule,
+            s.seller_id,
             s.order_item_id,
             s.evidence["entered_state"].astext,
             s.evidence["entered_at"].astext,
@@ -72,6 +77,7 @@ def late_cancellations(ledger: Ledger, order_item_ids: Collection[str]) -> pl.Da
         {
             "action_id": pl.String(),
             "rule": pl.String(),
+            "seller_id": pl.String(),
             "order_item_id": pl.String(),
             "is_open": pl.Boolean(),
             "is_implemented": pl.Boolean(),
@@ -79,6 +85,7 @@ def late_cancellations(ledger: Ledger, order_item_ids: Collection[str]) -> pl.Da
         sa.select(
             sa.cast(s.action_id, sa.Text),
             s.rule,
+            s.seller_id,
             s.order_item_id,
             s.state.in_(OPEN),
             s.implemented_at.is_not(None),
@@ -149,13 +156,14 @@ def alerted_on(ledger: Ledger, day: date) -> LateDay:
 def cancel(ledger: Ledger, outcomes: Mapping[str, Sequence[UUID]], at: SlotTime) -> LateDay:
     """Cancel what is overdue still and was told of in time; withdraw all that is not overdue; once.
 
-    `outcomes` gives the open actions by what became of them; `overdue` is what is cancelled.
+    `outcomes` gives the open actions by what became of them; `overdue` is what is cancelled,
+    `not_due` stays as it is.
     """
     slot = Slot.LATE_CANCELLATION
     with ledger.writing(is_simulated=at.is_simulated, now=at.now) as connection:
         if ledger.slot_effected_at(connection, slot, at.day) is None:
             for outcome, actions in outcomes.items():
-                if outcome != "overdue":
+                if outcome not in STAYING:
                     record_withdrawn(connection, actions, at.now, cause=outcome)
             cancelled = _due(connection, outcomes.get("overdue", ()), at.now)
             record_implemented(connection, cancelled, at.now, cause="cancelled")

@@ -36,7 +36,8 @@ def _fresh_check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
-    """Yield the gate's result; raise the `StaleWarehouse` that closes it."""
+    """Yield the gate's result; raise what closes it: a day that is over, a stale warehouse."""
+    late_orders.require_current(run)
     try:
         is_known = late_orders.require_fresh(run)
     except StaleWarehouse as stale:

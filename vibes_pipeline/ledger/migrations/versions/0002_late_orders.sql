@@ -31,7 +31,11 @@ COMMENT ON VIEW ledger.notice_states IS 'Every notice with the outcome of its la
 CREATE VIEW ledger.cancellations AS
 SELECT
     a.country,
-    a.cycle AS day,
+    (
+        SELECT s.period FROM ledger.slots s
+        WHERE s.country = a.country AND s.slot = 'late-cancellation'
+            AND s.effected_at = a.implemented_at
+    ) AS day,
     a.order_item_id,
     a.order_number,
     a.seller_id,
@@ -46,5 +50,5 @@ FROM ledger.action_states a
 WHERE a.rule IN ('late_pending_cancellation', 'late_ready_to_ship_cancellation')
     AND a.implemented_at IS NOT NULL;
 COMMENT ON VIEW ledger.cancellations IS
-    'The order system''s feed: every item we cancelled for lateness, with the cancel reason to record. '
+    'The order system''s feed: every item we cancelled for lateness, by the day of its night, with the cancel reason to record. '
     'reversed_at: cancelled in error (Rulebook §9, §11).';
