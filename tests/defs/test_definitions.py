@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +14,7 @@ from defs import snapshot
 from ledger import made
 
 from vibes_pipeline import weekly
-from vibes_pipeline.calendar import Slot
+from vibes_pipeline.calendar import TIMED_SLOTS
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Rule, load_policy
@@ -82,8 +82,6 @@ TICKS = [
     pytest.param("weekly_alert", "2026-11-18 07:00", "2026-11-09", id="Wednesday's alert"),
     pytest.param("weekly_implementation", "2026-11-21 09:00", "2026-11-09", id="Saturday"),
     pytest.param("weekly_alert", "2026-01-07 07:00", "2025-12-29", id="over the turn of the year"),
-    pytest.param("late_alert", "2026-11-18 06:00", "2026-11-18", id="the day's late alert"),
-    pytest.param("late_cancellation", "2026-11-18 23:00", "2026-11-18", id="its cancellations"),
 ]
 
 
@@ -121,6 +119,31 @@ def test_a_schedule_requests_the_period_that_is_due(
     assert requested.partition_key == period
 
 
+@pytest.mark.parametrize(
+    ("schedule", "at"),
+    [("late_alert", "2024-11-18 06:00"), ("late_cancellation", "2024-11-18 23:00")],
+)
+def test_a_day_that_is_over_is_not_made_up_for(
+    ledger_of_environment: Ledger, schedule: str, at: str
+) -> None:
+    skipped = tick(schedule, at)
+    assert isinstance(skipped, dg.SkipReason)
+    assert (skipped.skip_message or "").endswith(
+        "of 2024-11-18 is over: a missed day is skipped, not replayed."
+    )
+
+
+@pytest.mark.parametrize("schedule", ["late_alert", "late_cancellation"])
+def test_a_late_schedule_requests_the_day_of_its_tick(
+    ledger_of_environment: Ledger, schedule: str
+) -> None:
+    # A tick that is not over yet, whenever this runs.
+    at = f"{datetime.now(made.LAGOS).date() + timedelta(days=1)} 23:30"
+    requested = tick(schedule, at)
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.partition_key == at[:10]
+
+
 @pytest.mark.parametrize(("schedule", "at", "period"), TICKS[:1])
 def test_over_a_simulated_ledger_a_schedule_skips_and_says_why(
     ledger_of_environment: Ledger, schedule: str, at: str, period: str
@@ -137,7 +160,7 @@ def test_every_slot_with_a_time_of_its_own_has_a_schedule_that_runs_by_default()
         s.name: s for s in definitions.schedules or [] if isinstance(s, dg.ScheduleDefinition)
     }
     times = load_policy("ng").slot_times(datetime.now(UTC).date())
-    for slot in (Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION):
+    for slot in TIMED_SLOTS:
         schedule = schedules[slot.value.replace("-", "_")]
         assert schedule.cron_schedule == times.cron(slot)
         assert schedule.execution_timezone == "Africa/Lagos"

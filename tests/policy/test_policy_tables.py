@@ -186,7 +186,7 @@ def test_a_value_that_ends_leaves_no_row_after_its_end(tmp_path: Path) -> None:
 def test_a_join_on_one_date_yields_each_subject_once(name: str) -> None:
     subjects = [
         column
-        for column in ("rule", "reason", "product_type", "sku", "band")
+        for column in ("rule", "reason", "product_type", "sku", "band", "event")
         if column in ng_tables()[name].columns
     ]
     held = ng_tables()[name].filter(
