@@ -1,0 +1,367 @@
+"""How long the weekly alert computes, beside the same SQL in DuckDB alone.
+
+Here belongs the weekly alert's compute: every model of the last cycle of a made marketplace, run by
+the pipeline's engine and, in turn, by one bare DuckDB connection. The ledger is empty and no mail
+is written; neither is measured. Whether both computed the same is checked, not assumed.
+
+This module imports little by itself: each contender runs in a process of its own and imports there
+what it needs, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from measure import Stopwatch, Taken, in_fresh_process
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from vibes_pipeline.engine.duckdb import Parameters
+    from vibes_pipeline.settings import Settings
+    from vibes_pipeline.slot_run import SlotRun
+
+LAST_CYCLE = date(2026, 11, 9)
+WEEKS = 12
+SELLERS = 3_000
+MODELS_SHOWN = 8
+
+BARE = "DuckDB alone"
+ENGINE = "the pipeline's engine"
+READ_BACK = "the same, each result read back"
+
+
+# --- what both are given --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Query:
+    """One model's SELECT, the relation that it makes and the parameters that it takes."""
+
+    relation: str
+    sql: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The order warehouse, and beside it, as Parquet, the policy's tables and an empty history."""
+
+    warehouse: Path
+    policy: Path
+    ledger: Path
+    time_zone: str
+    queries: tuple[Query, ...]
+
+
+def make_warehouse(file: Path, items: int) -> None:
+    """Make the marketplace, unless an earlier run has."""
+    from vibes_pipeline.generate import generate_marketplace
+
+    if file.exists():
+        return
+    generate_marketplace(
+        file,
+        sellers=SELLERS,
+        weeks=WEEKS,
+        first_week=LAST_CYCLE - timedelta(weeks=WEEKS - 1),
+        items=items,
+        progress=lambda done, total: tell(f"made {done:,} of {total:,} items"),
+    )
+
+
+def prepare(warehouse: Path, home: Path) -> Inputs:
+    """Write the policy's tables and what a ledger without a past gives as history."""
+    from vibes_pipeline import weekly
+    from vibes_pipeline.ledger.ledger import Ledger
+
+    run = begin(warehouse, home)
+    ledger = Ledger.open(settings(warehouse, home), run.policy.country)
+    weekly.take_history(run, ledger)
+    ledger.close()
+    policy = home / "policy"
+    policy.mkdir()
+    for name, frame in run.engine.policy.items():
+        frame.write_parquet(policy / f"{name}.parquet")
+    parameters = run.parameters()
+    return Inputs(
+        warehouse=warehouse,
+        policy=policy,
+        ledger=run.engine.partition(weekly.FACTS).parent,
+        time_zone=run.policy.time_zone.key,
+        queries=tuple(
+            Query(m.relation, m.sql, {name: parameters[name] for name in m.parameters})
+            for m in weekly.weekly_models()
+        ),
+    )
+
+
+def begin(warehouse: Path, home: Path) -> SlotRun:
+    """The last cycle's weekly alert, at the minute it is due."""
+    from vibes_pipeline.calendar import Slot
+    from vibes_pipeline.policy import load_policy
+    from vibes_pipeline.slot_run import SlotRun
+
+    policy = load_policy("ng")
+    return SlotRun.begin(
+        Slot.WEEKLY_ALERT,
+        LAST_CYCLE,
+        policy,
+        settings(warehouse, home),
+        now=policy.slot_calendar.due_at(Slot.WEEKLY_ALERT, LAST_CYCLE),
+        is_simulated=True,
+    )
+
+
+def settings(warehouse: Path, home: Path) -> Settings:
+    """A home of the benchmark's own, whatever the environment says."""
+    from vibes_pipeline.settings import Settings
+
+    return Settings.from_environment({"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse)})
+
+
+# --- the contenders -------------------------------------------------------------------------------
+
+
+class Content(NamedTuple):
+    """What a relation holds: rows, naira if it has an `amount`, and a sum of its rows' hashes."""
+
+    rows: int
+    amount: Decimal | None
+    checksum: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run took, its imports aside, and what came of it, by relation."""
+
+    taken: Taken
+    contents: Mapping[str, Content]
+
+
+def run_engine(inputs: Inputs, *, read_back: bool) -> Outcome:
+    """The weekly alert's models as the pipeline runs them, into Parquet partitions."""
+    import duckdb
+
+    from vibes_pipeline import weekly
+
+    with tempfile.TemporaryDirectory(prefix="vibes-") as home:
+        watch = Stopwatch()
+        run = begin(inputs.warehouse, Path(home))
+        shutil.copytree(inputs.ledger, run.engine.partition(weekly.FACTS).parent)
+        parameters = run.parameters()
+        for model in weekly.weekly_models():
+            with watch.part(model.relation):
+                run.engine.materialize(model, parameters)
+                if read_back:
+                    run.engine.read(model.relation)
+        taken = watch.stop()
+        contents = {
+            relation: content(duckdb.read_parquet(str(run.engine.partition(relation))))
+            for relation in taken.seconds_of
+        }
+    return Outcome(taken, contents)
+
+
+def run_bare(inputs: Inputs) -> Outcome:
+    """The same SQL as tables of one in-memory DuckDB, its session set like the engine's."""
+    import duckdb
+
+    watch = Stopwatch()
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = $zone", {"zone": inputs.time_zone})
+    connection.execute("SET preserve_insertion_order = false")
+    mount(connection, inputs)
+    for query in inputs.queries:
+        with watch.part(query.relation):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {query.relation.split('.')[0]}")
+            connection.execute(f"CREATE TABLE {query.relation} AS {query.sql}", query.parameters)
+    taken = watch.stop()
+    contents = {relation: content(connection.table(relation)) for relation in taken.seconds_of}
+    return Outcome(taken, contents)
+
+
+def mount(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
+    """Give a connection the schemas `raw`, `policy` and `ledger`."""
+    file = str(inputs.warehouse).replace("'", "''")
+    connection.execute(f"ATTACH '{file}' AS order_warehouse (READ_ONLY)")
+    connection.execute("CREATE SCHEMA raw")
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'order_warehouse'"
+    ).fetchall()
+    for (name,) in tables:
+        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM order_warehouse.raw.{name}")
+    for schema, folder in (("policy", inputs.policy), ("ledger", inputs.ledger)):
+        connection.execute(f"CREATE SCHEMA {schema}")
+        for table in folder.glob("*.parquet"):
+            connection.read_parquet(str(table)).create(f"{schema}.{table.stem}")
+
+
+def content(relation: duckdb.DuckDBPyRelation) -> Content:
+    """What a relation holds, in whatever order."""
+    amount = "sum(amount)" if "amount" in relation.columns else "NULL"
+    sums = relation.set_alias("row").aggregate(f"count(*), {amount}, sum(hash(row))")
+    return Content(*sums.fetchall()[0])
+
+
+CONTENDERS: Mapping[str, Callable[[Inputs], Outcome]] = {
+    BARE: run_bare,
+    ENGINE: partial(run_engine, read_back=False),
+    READ_BACK: partial(run_engine, read_back=True),
+}
+
+
+# --- the rounds and their report ------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--items", type=click.IntRange(min=1), default=5_000_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the made warehouse, used again by later runs.  [default: a temporary one]",
+)
+def main(items: int, rounds: int, keep: Path | None) -> None:
+    """Measure the weekly alert's compute and print a Markdown table."""
+    with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
+        folder = (keep or Path(scratch)).resolve()
+        warehouse = folder / f"{SELLERS}-sellers-{WEEKS}-weeks-{items}-items.duckdb"
+        in_fresh_process(make_warehouse, warehouse, items)
+        inputs = in_fresh_process(prepare, warehouse, Path(scratch) / "home")
+        turns = take_turns(inputs, rounds)
+        click.echo(report(inputs, items, turns))
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What every contender took, round by round, and what all of them made."""
+
+    taken: Mapping[str, Sequence[Taken]]
+    contents: Mapping[str, Content]
+
+
+def take_turns(inputs: Inputs, rounds: int) -> Turns:
+    """Run the contenders round by round, each round in the opposite order of the last.
+
+    Fails, naming the relations at fault, unless all of them make the same.
+    """
+    taken: dict[str, list[Taken]] = {name: [] for name in CONTENDERS}
+    expected: Mapping[str, Content] = {}
+    for number in range(rounds):
+        for name in list(CONTENDERS)[:: -1 if number % 2 else 1]:
+            outcome = in_fresh_process(CONTENDERS[name], inputs)
+            taken[name].append(outcome.taken)
+            tell(f"round {number + 1}, {name}: {outcome.taken.seconds:.2f} s")
+            expected = expected or outcome.contents
+            require_equal(expected, outcome.contents)
+    return Turns(taken, expected)
+
+
+def require_equal(expected: Mapping[str, Content], made: Mapping[str, Content]) -> None:
+    """`ClickException` that names the relations in which two contenders differ."""
+    relations = expected.keys() | made.keys()
+    if differing := sorted(r for r in relations if expected.get(r) != made.get(r)):
+        raise click.ClickException(f"the contenders differ in {', '.join(differing)}")
+
+
+def report(inputs: Inputs, items: int, turns: Turns) -> str:
+    """The Markdown that README.md carries."""
+    rows = sum(c.rows for c in turns.contents.values())
+    charged = sum(c.amount or 0 for c in turns.contents.values())
+    return "\n".join(
+        [
+            f"{items:,} order items of {SELLERS:,} sellers in {WEEKS} weeks and a running one, a "
+            f"DuckDB file of {gib(inputs.warehouse.stat().st_size)}; weekly alert of {LAST_CYCLE}; "
+            f"{machine()}.",
+            "",
+            *contenders_table(turns),
+            "",
+            *models_table(turns),
+            "",
+            f"All made the same: {len(turns.contents)} relations, {rows:,} rows, ₦{charged:,.2f} "
+            "of charges.",
+        ]
+    )
+
+
+def contenders_table(turns: Turns) -> list[str]:
+    """Per contender medians, their ratios to DuckDB's, every round's seconds, the highest peak."""
+    lines = [
+        "| | seconds | each round | ratio | processor seconds | ratio | peak memory |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
+    ]
+    bare = turns.taken[BARE]
+    for name, runs in turns.taken.items():
+        seconds, cpu_seconds = median_seconds(runs), median_cpu_seconds(runs)
+        cells = (
+            name,
+            f"{seconds:.2f}",
+            " · ".join(f"{run.seconds:.2f}" for run in runs),
+            f"{seconds / median_seconds(bare):.2f}",
+            f"{cpu_seconds:.2f}",
+            f"{cpu_seconds / median_cpu_seconds(bare):.2f}",
+            gib(max(run.peak_bytes for run in runs)),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def models_table(turns: Turns) -> list[str]:
+    """The models that take the engine longest, with their median seconds in each contender."""
+    slowest = sorted(turns.contents, key=lambda r: -median_seconds(turns.taken[ENGINE], r))
+    lines = [
+        f"| model, seconds | rows | {' | '.join(turns.taken)} |",
+        f"| --- | ---: |{' ---: |' * len(turns.taken)}",
+    ]
+    for relation in slowest[:MODELS_SHOWN]:
+        seconds = " | ".join(f"{median_seconds(t, relation):.2f}" for t in turns.taken.values())
+        lines.append(f"| `{relation}` | {turns.contents[relation].rows:,} | {seconds} |")
+    return lines
+
+
+def median_seconds(runs: Sequence[Taken], relation: str | None = None) -> float:
+    """Of whole runs, or of one relation's part in them."""
+    return median(run.seconds_of[relation] if relation else run.seconds for run in runs)
+
+
+def median_cpu_seconds(runs: Sequence[Taken]) -> float:
+    """Of whole runs, all cores together."""
+    return median(run.cpu_seconds for run in runs)
+
+
+def gib(size: int) -> str:
+    """Bytes, to be read."""
+    return f"{size / 2**30:.2f} GiB"
+
+
+def machine() -> str:
+    """Processors, memory and versions that the numbers depend on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "polars"))
+    return (
+        f"{os.cpu_count()} cores, {gib(memory)}, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, {libraries}"
+    )
+
+
+def tell(line: str) -> None:
+    """Progress, on standard error so that the table can be piped."""
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()
