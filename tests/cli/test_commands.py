@@ -208,6 +208,13 @@ def test_the_three_formats_hold_the_same(after_a_cycle: Shell, tmp_path: Path) -
     assert set(from_csv["posting_id"]) == {row[at] for row in rows} == ids
 
 
+def test_where_a_table_went_is_told_in_one_piece(after_a_cycle: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / ("long " * 20)
+    folder.mkdir()
+    out = after_a_cycle("export", "notices", "--out", folder / "notices.csv").out
+    assert f"{folder}/notices.csv" in out
+
+
 def test_only_one_cycle_is_exported_if_one_is_named(after_a_cycle: Shell, tmp_path: Path) -> None:
     for cycle, rows in (("2026-11-09", ROWS["actions"]), ("2026-11-02", 0)):
         outcome = after_a_cycle("export", "actions", "--out", tmp_path / "a.csv", "--cycle", cycle)

@@ -130,6 +130,17 @@ def test_slots_killed_again_and_again_end_as_if_undisturbed(
     assert len({mail.read_bytes() for mail in mails(busy)}) == 2 * SELLERS
 
 
+def test_a_slot_that_is_interrupted_ends_without_a_traceback(busy: Shell) -> None:
+    process = busy.start(*ALERT)
+    while not lake(busy, "warehouse/sellers.parquet").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(LOOK_EVERY_SECONDS)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+
+
 def kill_once(
     shell: Shell, command: tuple[str, ...], is_reached: Callable[[Shell, Ledger], bool]
 ) -> None:

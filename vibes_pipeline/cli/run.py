@@ -32,6 +32,8 @@ def command(slot: str, at: str | None) -> None:
     from vibes_pipeline.ledger.ledger import shared_ledger
 
     slots.require_runnable(wanted)
+    policy.calendar.require(policy.local_date(instant or WallClock().now()))
+    shared_ledger(settings, policy.country)
     period = policy.slot_calendar.period_of(wanted, instant or WallClock().now())
     with slots.persistent_instance(settings) as instance:
         slots.run_slot(wanted, period, instance, at=instant)

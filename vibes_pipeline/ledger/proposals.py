@@ -239,6 +239,35 @@ def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
         return proposal_hash([dict(row) for row in rows]) == frozen.proposal_hash
 
 
+def changed_cycles(ledger: Ledger, until: date) -> list[date]:
+    """The cycles up to one whose open actions are not those that were frozen."""
+    s, c = schema.action_states.c, schema.cycles.c
+    with ledger.reading() as connection:
+        waiting = (
+            connection.execute(
+                sa.select(c.cycle)
+                .where(
+                    c.country == ledger.country,
+                    c.cycle <= until,
+                    sa.select(1)
+                    .where(
+                        s.country == c.country,
+                        s.cycle == c.cycle,
+                        s.rule.not_in(LATE_RULES),
+                        s.state.in_(OPEN),
+                    )
+                    .exists()
+                    | (c.cycle == until),
+                )
+                .order_by(c.cycle)
+            )
+            .scalars()
+            .all()
+        )
+    frozen = [frozen_cycle(ledger, cycle) for cycle in waiting]
+    return [f.cycle for f in frozen if f is not None and not is_unchanged(ledger, f)]
+
+
 def _frozen(connection: sa.Connection, country: str, cycle: date) -> FrozenCycle | None:
     c = schema.cycles.c
     row = connection.execute(

@@ -7,7 +7,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata
-from vibes_pipeline.ledger.proposals import frozen_cycle, is_unchanged
+from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 
 EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
 
@@ -33,7 +33,7 @@ def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materia
 @dg.asset_check(
     asset=EVIDENCE_GONE,
     blocking=True,
-    description="The ledger's actions of the cycle still make the hash they were frozen with.",
+    description="The actions to be implemented still make the hash they were frozen with.",
 )
 def proposal_is_unchanged(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
@@ -41,14 +41,17 @@ def proposal_is_unchanged(
     """Blocks the implementation: it must be exactly what was alerted."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     frozen = frozen_cycle(vibes.ledger, run.period)
-    unchanged = frozen is None or is_unchanged(vibes.ledger, frozen)
+    changed = [str(cycle) for cycle in changed_cycles(vibes.ledger, run.period)]
     return dg.AssetCheckResult(
-        passed=unchanged,
-        description=None
-        if unchanged
-        else f"the actions of cycle {run.period} in the ledger are not those that were frozen; "
-        "nothing is implemented until ledger.actions is restored from a backup",
-        metadata={"proposal_hash": frozen.proposal_hash if frozen else "not frozen"},
+        passed=not changed,
+        description=f"the actions of cycle {', '.join(changed)} in the ledger are not those that "
+        "were frozen; nothing is implemented until ledger.actions is restored from a backup"
+        if changed
+        else None,
+        metadata={
+            "proposal_hash": frozen.proposal_hash if frozen else "not frozen",
+            "changed_cycles": changed,
+        },
     )
 
 
