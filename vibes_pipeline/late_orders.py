@@ -16,6 +16,7 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import late_orders as book
+from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import Terms, actions_of
@@ -58,9 +59,10 @@ def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What will be overdue at the day's cancellation unless it is updated, one row per item."""
     engine = _engine(run)
     opened = book.open_late_cancellations(ledger)
-    _write(engine, OPEN_ACTIONS, opened)
+    engine.write(OPEN_ACTIONS, opened)
+    engine.write("ledger.excuses", read_frame(ledger, EXCUSES, select_excuses(ledger.country)))
     # No relation of a weekly cycle is open here: the working set needs none of its items.
-    _write(engine, "ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
+    engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
     parameters = _parameters(run, ledger, opened)
     engine.materialize(load_models()[RECENT], parameters)
     for model in closure([OVERDUE]):
@@ -73,7 +75,7 @@ def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     engine = _engine(run)
     items = engine.read(OVERDUE)["order_item_id"].unique().to_list()
     known = book.late_cancellations(ledger, items)
-    _write(engine, ACTIONS, known)
+    engine.write(ACTIONS, known)
     decisions = []
     for rule in LATE_RULES:
         engine.materialize(load_models()[_relation(rule)], {})
@@ -176,12 +178,6 @@ def _terms(run: SlotRun) -> Terms:
 
 def _relation(rule: str) -> str:
     return f"late_orders.{rule}s"
-
-
-def _write(engine: DuckDBEngine, relation: str, frame: pl.DataFrame) -> None:
-    file = engine.partition(relation)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(file)
 
 
 def _instant(text: str) -> datetime:

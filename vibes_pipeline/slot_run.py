@@ -31,6 +31,7 @@ class SlotRun:
     now: datetime
     is_simulated: bool
     policy: Policy
+    settings: Settings = field(repr=False)
     engine: DuckDBEngine = field(repr=False)
 
     @classmethod
@@ -46,17 +47,19 @@ class SlotRun:
     ) -> SlotRun:
         """The slot of a period at its one instant; `UsageError` when it is not due yet."""
         now = now.astimezone(policy.time_zone)
-        due_at = policy.slot_calendar.due_at(slot, period)
-        if now < due_at:
-            raise UsageError(
-                f"{slot} of {period} is due {due_at:%Y-%m-%d %H:%M}; it is {now:%Y-%m-%d %H:%M}"
-            )
+        if slot is not Slot.CLAIMS:
+            due_at = policy.slot_calendar.due_at(slot, period)
+            if now < due_at:
+                raise UsageError(
+                    f"{slot} of {period} is due {due_at:%Y-%m-%d %H:%M}; it is {now:%Y-%m-%d %H:%M}"
+                )
         return cls(
             slot=slot,
             period=period,
             now=now,
             is_simulated=is_simulated,
             policy=policy,
+            settings=settings,
             engine=DuckDBEngine(
                 warehouse=Warehouse(settings.warehouse),
                 folder=settings.lake / policy.country / slot / period.isoformat(),

@@ -45,6 +45,7 @@ def weekly_models() -> tuple[Model, ...]:
         [
             *targets,
             "decisions.account_reviews",
+            "claims.held_counterfeit_cases",
             "warehouse.quarantine",
             "warehouse.bad_row_share",
             "warehouse.older_open_items",
@@ -65,14 +66,13 @@ def take_history(run: SlotRun, ledger: Ledger) -> history.History:
     taken = history.take(ledger)
     if run.slot is Slot.WEEKLY_ALERT and frozen_cycle(ledger, run.period):
         return taken
-    run.engine.partition(FACTS).parent.mkdir(parents=True, exist_ok=True)
     for name, frame in taken.frames.items():
-        frame.write_parquet(run.engine.partition(f"ledger.{name}"))
+        run.engine.write(f"ledger.{name}", frame)
     facts = pl.DataFrame(
         {"last_event": [taken.last_event], "first_cycle": [taken.first_cycle]},
         schema={"last_event": pl.Int64, "first_cycle": pl.Date},
     )
-    facts.write_parquet(run.engine.partition(FACTS))
+    run.engine.write(FACTS, facts)
     return taken
 
 
@@ -117,7 +117,7 @@ def write_proposal(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
         for action in actions_of(rule, run.engine.read(decision(rule).relation), terms)
     ]
     proposal = proposal_frame(actions, run.policy.time_zone)
-    proposal.write_parquet(run.engine.partition(PROPOSAL))
+    run.engine.write(PROPOSAL, proposal)
     return proposal
 
 

@@ -1,5 +1,5 @@
--- Items proven counterfeit, one row per item, with the end of the seller's evidence window
--- (Rulebook §6): the end of the second working day after the day of the notification. Where an item
+-- Items proven counterfeit, unless a claim excuses it, one row per item, with the end of the seller's
+-- evidence window (Rulebook §6, §11): the end of the second working day after the day of the notification. Where an item
 -- has several cases, the first proven among those its seller was notified of counts.
 WITH ranked AS (
     SELECT
@@ -40,4 +40,5 @@ SELECT
 FROM ranked AS c
 INNER JOIN warehouse.order_items AS i ON c.order_item_id = i.order_item_id
 LEFT JOIN evidence_windows AS e ON c.case_id = e.case_id
-WHERE c.nth = 1
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'counterfeit'
+WHERE c.nth = 1 AND x.order_item_id IS NULL

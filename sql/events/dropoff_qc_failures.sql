@@ -1,4 +1,5 @@
--- The first failed quality check of each item at drop-off, one row per item (Rulebook §6).
+-- The first failed quality check of each item at drop-off, unless a claim excuses the item's, one row
+-- per item (Rulebook §6, §11).
 WITH ranked AS (
     SELECT
         q.*,
@@ -19,4 +20,5 @@ SELECT
     q.qc_id                                                         -- the check
 FROM ranked AS q
 INNER JOIN warehouse.order_items AS i ON q.order_item_id = i.order_item_id
-WHERE q.nth = 1
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'dropoff_qc'
+WHERE q.nth = 1 AND x.order_item_id IS NULL

@@ -1,4 +1,5 @@
--- Items not ready to ship by their deadline, one row per item (Rulebook §6).
+-- Items not ready to ship by their deadline, unless a claim excuses it, one row per item
+-- (Rulebook §6, §11).
 -- Ready exactly at the deadline is in time. Cancelled before the deadline is not late; cancelled at
 -- or after it, by anyone, is. The event falls at the deadline, not when the item became ready.
 SELECT
@@ -15,7 +16,9 @@ SELECT
     i.ready_from                                                        -- when it became ready; null: not at all
 FROM warehouse.order_items AS i
 INNER JOIN warehouse.fulfilment_deadlines AS d ON i.order_item_id = d.order_item_id AND d.entered_state = 'pending'
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'lateness'
 WHERE
-    d.deadline_at <= $now
+    x.order_item_id IS NULL
+    AND d.deadline_at <= $now
     AND (i.ready_from IS NULL OR i.ready_from > d.deadline_at)
     AND (i.cancelled_at IS NULL OR i.cancelled_at >= d.deadline_at)

@@ -1,4 +1,5 @@
--- Items cancelled because they were out of stock, one row per item (Rulebook §6).
+-- Items cancelled because they were out of stock, unless a claim excuses it, one row per item
+-- (Rulebook §6, §11).
 SELECT
     i.order_item_id,                                                -- the item
     i.order_number,                                                 -- its order
@@ -16,3 +17,5 @@ INNER JOIN policy.cancel_reasons AS r
         AND r.is_out_of_stock
         AND CAST(i.cancelled_at AS DATE) >= r.valid_from
         AND CAST(i.cancelled_at AS DATE) < r.valid_until
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'stock'
+WHERE x.order_item_id IS NULL

@@ -1,4 +1,4 @@
--- Items returned for quality, one row per item (Rulebook §6).
+-- Items returned for quality, unless a claim excuses it, one row per item (Rulebook §6, §11).
 SELECT
     i.order_item_id,                                                -- the item
     i.order_number,                                                 -- its order
@@ -16,3 +16,5 @@ INNER JOIN policy.return_reasons AS r
         AND r.is_quality
         AND CAST(i.returned_at AS DATE) >= r.valid_from
         AND CAST(i.returned_at AS DATE) < r.valid_until
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'return'
+WHERE x.order_item_id IS NULL

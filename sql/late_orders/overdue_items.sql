@@ -1,6 +1,7 @@
 -- Items that will be overdue at the day's late cancellation unless they are updated, one row per item
 -- (Rulebook §9): neither cancelled nor shipped, and in their present state past its deadline by
--- $cancels_at. Overdue from the deadline on, so a deadline exactly then counts.
+-- $cancels_at. Overdue from the deadline on, so a deadline exactly then counts. Excused lateness does
+-- not (Rulebook §11).
 SELECT
     i.order_item_id,                                        -- the item
     i.order_number,                                         -- its order
@@ -20,7 +21,9 @@ INNER JOIN warehouse.fulfilment_deadlines AS d
         AND d.entered_state = CASE WHEN i.ready_from IS NULL THEN 'pending' ELSE 'ready_to_ship' END
 INNER JOIN policy.late_orders AS p
     ON CAST($day AS DATE) >= p.valid_from AND CAST($day AS DATE) < p.valid_until
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'lateness'
 WHERE
-    i.cancelled_at IS NULL
+    x.order_item_id IS NULL
+    AND i.cancelled_at IS NULL
     AND i.shipped_from IS NULL
     AND d.deadline_at <= $cancels_at

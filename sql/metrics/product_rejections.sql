@@ -1,5 +1,5 @@
 -- How often each product was refused by customers in the days that end with the observed week, one
--- row per product with a rejection (Rulebook §7, rejection ground).
+-- row per product with a rejection that no claim excuses (Rulebook §7, rejection ground; §11).
 WITH terms AS (
     SELECT w.starts_at AS window_start
     FROM policy.sales_regulation AS p
@@ -18,8 +18,9 @@ SELECT
         AS rejected_in_observed_week                                                    -- what is new
 FROM warehouse.order_items AS i
 CROSS JOIN terms AS t
+LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'rejection'
 WHERE
-    (i.rejected_at >= t.window_start AND i.rejected_at < $week_end)
+    (i.rejected_at >= t.window_start AND i.rejected_at < $week_end AND x.order_item_id IS NULL)
     OR (i.delivered_at >= t.window_start AND i.delivered_at < $week_end)
 GROUP BY i.sku, i.seller_id
 HAVING COUNT(CASE WHEN i.rejected_at IS NOT NULL THEN 1 END) > 0

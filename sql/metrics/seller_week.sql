@@ -1,6 +1,6 @@
 -- Each active seller's fulfilment record over the window that ends with the observed week, one row
 -- per seller (Rulebook §4). Cancellations count by item and only for an accountable reason: not the
--- customer's own. Exempt sellers are shown, marked exempt.
+-- customer's own, nor one that a claim excuses. Exempt sellers are shown, marked exempt.
 WITH terms AS (
     SELECT
         p.exempts_jumia_express,
@@ -24,7 +24,9 @@ items AS (
         i.order_number,
         COALESCE(i.shipped_from >= t.window_start AND i.shipped_from < $week_end, FALSE) AS is_shipped,
         COALESCE(
-            r.is_accountable AND i.cancelled_at >= t.window_start AND i.cancelled_at < $week_end, FALSE
+            r.is_accountable AND x.order_item_id IS NULL
+            AND i.cancelled_at >= t.window_start AND i.cancelled_at < $week_end,
+            FALSE
         ) AS is_cancelled
     FROM warehouse.order_items AS i
     CROSS JOIN terms AS t
@@ -33,6 +35,10 @@ items AS (
             i.cancel_reason = r.reason
             AND CAST(i.cancelled_at AS DATE) >= r.valid_from
             AND CAST(i.cancelled_at AS DATE) < r.valid_until
+    LEFT JOIN warehouse.excused_events AS x
+        ON
+            i.order_item_id = x.order_item_id
+            AND x.event = CASE WHEN r.is_out_of_stock THEN 'stock' WHEN r.is_late THEN 'lateness' END
     WHERE
         (i.pending_at >= t.window_start AND i.pending_at < $week_end)
         OR (i.ready_from >= t.window_start AND i.ready_from < $week_end)

@@ -53,6 +53,7 @@ def after_a_cycle(source: Source) -> Source:
 def _reverse(ledger: Ledger) -> None:
     action = made.charge("S-1", "I1")["action_id"]
     with ledger.writing(is_simulated=True, now=REVERSED_AT) as connection:
+        made.upheld_claim(connection, "C-1", "S-1", REVERSED_AT)
         connection.execute(
             schema.action_events.insert().values(
                 action_id=action,

@@ -24,6 +24,7 @@ from vibes_pipeline.clock import Clock, SimulatedClock
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.history import EXCUSES, Schema
 from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.rules import LATE_RULES
@@ -65,6 +66,7 @@ def found_on(
     _write(run, late_orders.OPEN_ACTIONS, [_opened(market, p) for p in opened], _OPENED)
     _write(run, late_orders.ACTIONS, [_known(market, p) for p in past], _KNOWN)
     _write(run, "ledger.open_charges", [], {"order_item_id": pl.String()})
+    _write(run, "ledger.excuses", [], EXCUSES)
     lookback = market.policy.late_orders.late_lookback_days.on(day)
     since = min(
         [
@@ -166,10 +168,10 @@ def _action(past: Past) -> str:
     return f"{past.rule} of {past.order_item_id}"
 
 
-def _write(run: SlotRun, relation: str, rows: list[Row], schema_: dict[str, Any]) -> None:
+def _write(run: SlotRun, relation: str, rows: list[Row], schema_: Schema) -> None:
     file = run.engine.partition(relation)
     file.parent.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame(rows, schema=schema_).write_parquet(file)
+    pl.DataFrame(rows, schema=dict(schema_)).write_parquet(file)
 
 
 def _settings(market: Marketplace, home: Path, environment: dict[str, str]) -> Settings:

@@ -17,7 +17,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import history, notices, schema
+from vibes_pipeline.ledger import claims, history, notices, schema
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -252,3 +252,21 @@ def counts(ledger: Ledger) -> dict[str, int]:
             ).scalar_one()
             for table in tables
         }
+
+
+def upheld_claim(connection: sa.Connection, claim_id: str, seller_id: str, at: datetime) -> None:
+    """A claim of a seller taken in and upheld, its effects left to the test."""
+    stated = {
+        "claim_id": claim_id,
+        "state": "accepted",
+        "category": "vibes_action",
+        "seller_id": seller_id,
+        "order_number": None,
+        "sku": None,
+        "action_reference": None,
+        "raised_at": at,
+        "faults": {},
+        "content_hash": claim_id,
+    }
+    claims.record_intake(connection, "NG", stated, at)
+    claims.record_decision(connection, "NG", claim_id, "upheld", at, at, is_matched=True)

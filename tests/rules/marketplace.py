@@ -27,6 +27,7 @@ import yaml
 from vibes_pipeline.calendar import Slot, local_instant
 from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.ledger.history import EXCUSES, Schema
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
@@ -44,7 +45,7 @@ TYPES: Mapping[str, pl.DataType] = {
     INSTANT: pl.Datetime("us", "UTC"),
     "VARCHAR[]": pl.List(pl.String()),
 }
-HISTORY: Mapping[str, Mapping[str, pl.DataType]] = {
+HISTORY: Mapping[str, Schema] = {
     "charges": {
         "rule": pl.String(),
         "order_item_id": pl.String(),
@@ -74,6 +75,14 @@ HISTORY: Mapping[str, Mapping[str, pl.DataType]] = {
         "quality_returns": pl.Int32(),
         "dropoff_failures": pl.Int32(),
         "counterfeits": pl.Int32(),
+    },
+    "excuses": EXCUSES,
+    "undecided_counterfeit_claims": {
+        "claim_id": pl.String(),
+        "seller_id": pl.String(),
+        "order_number": pl.String(),
+        "sku": pl.String(),
+        "raised_at": pl.Datetime("us", "UTC"),
     },
 }
 

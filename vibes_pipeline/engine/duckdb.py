@@ -30,7 +30,8 @@ class DuckDBEngine:
     """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
 
     What others put there, the ledger's history say, models read by the same names. `stand_ins`
-    names, for a raw table, the model whose rows all other models read in its place.
+    names, for a raw table, the model whose rows all other models read in its place. What is not in
+    `folder` is read from `below`, which is never written to.
     """
 
     warehouse: Warehouse
@@ -38,24 +39,28 @@ class DuckDBEngine:
     time_zone: ZoneInfo
     policy: Mapping[str, pl.DataFrame] = field(repr=False)
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    below: Path | None = None
 
     def partition(self, relation: str) -> Path:
-        """Where a relation's rows lie."""
-        stage, name = relation.split(".")
-        return self.folder / stage / f"{name}.parquet"
+        """Where a relation's rows lie, or will."""
+        file = self.folder / _file(relation)
+        if self.below is None or file.exists():
+            return file
+        return self.below / _file(relation)
+
+    def write(self, relation: str, rows: pl.DataFrame) -> None:
+        """Put rows that no model makes where models read them: the ledger's history, say."""
+        with self._replaced(relation) as temporary:
+            rows.write_parquet(temporary)
 
     def materialize(self, model: Model, parameters: Parameters) -> Path:
         """Run one model and write its partition; an existing one is replaced in one step."""
-        target = self.partition(model.relation)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            with self._query(model, parameters) as relation:
-                relation.write_parquet(str(temporary), compression="zstd")
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return target
+        with (
+            self._replaced(model.relation) as temporary,
+            self._query(model, parameters) as relation,
+        ):
+            relation.write_parquet(str(temporary), compression="zstd")
+        return self.partition(model.relation)
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
         """Run one model and give its rows without keeping them."""
@@ -66,6 +71,18 @@ class DuckDBEngine:
     def read(self, relation: str) -> pl.DataFrame:
         """The rows of a partition made before."""
         return pl.read_parquet(self.partition(relation))
+
+    @contextmanager
+    def _replaced(self, relation: str) -> Iterator[Path]:
+        """A file to write a relation to, renamed into place once the block ends well."""
+        target = self.folder / _file(relation)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            yield temporary
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @contextmanager
     def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
@@ -108,3 +125,8 @@ class DuckDBEngine:
         connection.execute(f"SET TimeZone = '{self.time_zone.key}'")
         connection.execute("SET preserve_insertion_order = false")
         return connection
+
+
+def _file(relation: str) -> Path:
+    stage, name = relation.split(".")
+    return Path(stage) / f"{name}.parquet"

@@ -155,6 +155,36 @@ def cancellations(source: Source) -> pl.DataFrame:
     return _from_ledger(source, columns, c.country, c.day, order=(c.cancelled_at, c.order_item_id))
 
 
+def claims(source: Source) -> pl.DataFrame:
+    """One row per claim with its one state, and how many actions it undid (Rulebook §11)."""
+    c, e = schema.claim_states.c, schema.action_events.c
+    undone = (
+        sa.select(sa.func.count())
+        .where(e.claim_id == c.claim_id, e.state.in_(("withdrawn", "reversed")))
+        .scalar_subquery()
+    )
+    columns: dict[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]] = {
+        "claim_id": (c.claim_id, pl.String),
+        "category": (c.category, pl.String),
+        "seller_id": (c.seller_id, pl.String),
+        "order_number": (c.order_number, pl.String),
+        "sku": (c.sku, pl.String),
+        "action_reference": (c.action_reference, pl.String),
+        "raised_at": (c.raised_at, source.instant),
+        "state": (c.state, pl.String),
+        "intake_state": (c.intake_state, pl.String),
+        "faults": (sa.cast(c.faults, sa.Text), pl.String),
+        "taken_in_at": (c.taken_in_at, source.instant),
+        "decision": (c.decision, pl.String),
+        "decided_at": (c.decided_at, source.instant),
+        "applied_at": (c.applied_at, source.instant),
+        "is_matched": (c.is_matched, pl.Boolean),
+        "actions_undone": (undone, pl.Int32),
+    }
+    day = sa.cast(sa.func.timezone(source.time_zone.key, c.raised_at), sa.Date)
+    return _from_ledger(source, columns, c.country, day, order=(c.raised_at, c.claim_id))
+
+
 def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     """A model's rows of every decided cycle, with the cycle first."""
 
@@ -250,6 +280,7 @@ EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "actions": actions,
     "charges": charges,
     "cancellations": cancellations,
+    "claims": claims,
     "notices": notices,
     "seller_week": _of_each_cycle("metrics.seller_week"),
     "order_regulations": _of_each_cycle("decisions.order_regulations"),

@@ -21,7 +21,11 @@ from vibes_pipeline.ledger.schema import (
     action_events,
     action_states,
     actions,
+    claim_decisions,
+    claim_intakes,
+    claim_states,
     cycles,
+    excuses,
 )
 
 OPEN = ("proposed", "alerted")
@@ -29,8 +33,15 @@ STANDING = (*OPEN, "implemented")
 
 MONEY = pl.Decimal(14, 2)
 
-
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
+
+EXCUSES: Schema = {
+    "seller_id": pl.String,
+    "order_number": pl.String,
+    "sku": pl.String,
+    "order_item_id": pl.String,
+    "event": pl.String,
+}
 
 
 @dataclass(frozen=True)
@@ -130,10 +141,45 @@ def take(ledger: Ledger) -> History:
                     account_reviews.c.counterfeits,
                 ).where(account_reviews.c.country == ledger.country),
             ),
+            "excuses": read(EXCUSES, select_excuses(ledger.country)),
+            "undecided_counterfeit_claims": read(
+                {
+                    "claim_id": pl.String,
+                    "seller_id": pl.String,
+                    "order_number": pl.String,
+                    "sku": pl.String,
+                    "raised_at": pl.Datetime("us", "UTC"),
+                },
+                sa.select(
+                    claim_states.c.claim_id,
+                    claim_states.c.seller_id,
+                    claim_states.c.order_number,
+                    claim_states.c.sku,
+                    claim_states.c.raised_at,
+                ).where(claim_states.c.country == ledger.country, holds_counterfeit_charge()),
+            ),
         }
         return History(
             frames, last_event(connection, ledger.country), _first_cycle(connection, ledger)
         )
+
+
+def select_excuses(country: str) -> sa.Select[Any]:
+    """What upheld claims excuse (columns `EXCUSES`)."""
+    e = excuses.c
+    return sa.select(e.seller_id, e.order_number, e.sku, e.order_item_id, e.event).where(
+        e.country == country
+    )
+
+
+def holds_counterfeit_charge() -> sa.ColumnElement[bool]:
+    """Whether a claim of `claim_states` is a complete, undecided counterfeit claim (§6)."""
+    c = claim_states.c
+    return sa.and_(
+        c.category == "counterfeit",
+        c.intake_state != "incomplete",
+        c.decision.is_(None),
+    )
 
 
 def read_frame(ledger: Ledger, schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
@@ -144,13 +190,18 @@ def read_frame(ledger: Ledger, schema: Schema, select: sa.Select[Any]) -> pl.Dat
 
 
 def last_event(connection: sa.Connection, country: str) -> int:
-    """The id of the country's newest event, 0 if there is none."""
-    newest = (
+    """The id of the country's newest event, of an action or a claim; 0 if there is none."""
+    of_actions = (
         sa.select(sa.func.max(action_events.c.event_id))
         .join(actions, actions.c.action_id == action_events.c.action_id)
         .where(actions.c.country == country)
     )
-    return connection.execute(newest).scalar() or 0
+    of_claims = [
+        sa.select(sa.func.max(table.c.event_id)).where(table.c.country == country)
+        for table in (claim_intakes, claim_decisions, excuses)
+    ]
+    newest = sa.func.greatest(*(s.scalar_subquery() for s in (of_actions, *of_claims)))
+    return connection.execute(sa.select(newest)).scalar() or 0
 
 
 def _first_cycle(connection: sa.Connection, ledger: Ledger) -> date | None:

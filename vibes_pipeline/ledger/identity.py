@@ -38,6 +38,11 @@ def notice_id(country: str, kind: str, period: date, seller_id: str) -> UUID:
     return uuid5(VIBES_NAMESPACE, "|".join((country, kind, period.isoformat(), seller_id)))
 
 
+def claim_notice_id(country: str, kind: str, claim_id: str, occasion: str) -> UUID:
+    """One notice of a kind about a claim; `occasion` tells several of one claim apart."""
+    return uuid5(VIBES_NAMESPACE, "|".join((country, kind, claim_id, occasion)))
+
+
 def posting_id(action: UUID, kind: str) -> UUID:
     """One debit and at most one reversal of an action."""
     return uuid5(VIBES_NAMESPACE, f"{action}|{kind}")

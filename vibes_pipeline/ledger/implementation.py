@@ -1,4 +1,4 @@
-"""Implementing what was alerted: events, postings, notices in one transaction (Rulebook §2)."""
+"""Implementing what was alerted, and undoing it: events, postings, notices (Rulebook §2, §11)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.history import OPEN
+from vibes_pipeline.ledger.history import OPEN, holds_counterfeit_charge
 from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
@@ -55,7 +55,7 @@ def implement(
             record_withdrawn(connection, evidence_gone, now, cause="evidence_gone")
             actions = _due_actions(connection, ledger.country, cycle, now)
             record_implemented(connection, actions, now, cause="implemented")
-            _record_debits(connection, actions, now, time_zone)
+            record_postings(connection, "debit", actions, now, time_zone)
             plan_notices(
                 connection,
                 country=ledger.country,
@@ -118,18 +118,60 @@ def _an_earlier_slot_did(ledger: Ledger, cycle: date, instant: datetime) -> sa.C
 
 
 def record_withdrawn(
-    connection: sa.Connection, actions: Collection[UUID], now: datetime, *, cause: str
+    connection: sa.Connection,
+    actions: Collection[UUID],
+    now: datetime,
+    *,
+    cause: str,
+    claim_id: str | None = None,
 ) -> None:
     """Withdraw those of the actions that are not implemented yet."""
+    _record_undone(connection, "withdrawn", actions, OPEN, now, cause, claim_id)
+
+
+def record_reversed(
+    connection: sa.Connection,
+    actions: Collection[UUID],
+    now: datetime,
+    time_zone: ZoneInfo,
+    *,
+    cause: str,
+    claim_id: str | None = None,
+) -> None:
+    """Reverse those of the actions that are implemented, charges by an equal credit (§11)."""
     s = schema.action_states.c
-    withdrawn = sa.select(
+    rows = connection.execute(
+        sa.select(s.action_id, s.amount, s.currency)
+        .where(s.action_id.in_(actions), s.state == "implemented")
+        .order_by(s.action_id)
+    ).mappings()
+    implemented = [dict(row) for row in rows]
+    undone = [row["action_id"] for row in implemented]
+    _record_undone(connection, "reversed", undone, ["implemented"], now, cause, claim_id)
+    record_postings(connection, "reversal", implemented, now, time_zone, claim_id=claim_id)
+
+
+def _record_undone(
+    connection: sa.Connection,
+    state: str,
+    actions: Collection[UUID],
+    of_states: Collection[str],
+    now: datetime,
+    cause: str,
+    claim_id: str | None,
+) -> None:
+    s = schema.action_states.c
+    undone = sa.select(
         s.action_id,
-        sa.literal("withdrawn"),
+        sa.literal(state),
         sa.literal(now, schema.INSTANT),
         sa.literal(cause),
-    ).where(s.action_id.in_(actions), s.state.in_(OPEN))
+        sa.literal(claim_id, sa.Text),
+    ).where(s.action_id.in_(actions), s.state.in_(of_states))
     connection.execute(
-        insert(schema.action_events).from_select(["action_id", "state", "at", "cause"], withdrawn)
+        insert(schema.action_events).from_select(
+            ["action_id", "state", "at", "cause", "claim_id"], undone
+        )
     )
 
 
@@ -148,6 +190,25 @@ def told_in_time(now: datetime) -> sa.ColumnElement[bool]:
             d.at <= sa.literal(now, schema.INSTANT) - notice,
         )
         .exists()
+    )
+
+
+def is_held() -> sa.ColumnElement[bool]:
+    """Whether a counterfeit charge waits for the decision on a claim raised in its window (§6)."""
+    s, c = schema.action_states.c, schema.claim_states.c
+    closes_at = sa.cast(s.evidence["evidence_closes_at"].astext, schema.INSTANT)
+    return sa.and_(
+        s.rule == "counterfeit_charge",
+        sa.select(1)
+        .where(
+            c.country == s.country,
+            c.seller_id == s.seller_id,
+            c.order_number == s.order_number,
+            c.sku == s.sku,
+            holds_counterfeit_charge(),
+            c.raised_at < closes_at,
+        )
+        .exists(),
     )
 
 
@@ -177,6 +238,7 @@ def _due_actions(
             s.state == "alerted",
             told_in_time(now),
             sa.or_(s.rule != "product_delisting", its_regulation),
+            sa.not_(is_held()),
         )
         .order_by(s.action_id)
     ).mappings()
@@ -201,25 +263,29 @@ def record_implemented(
         )
 
 
-def _record_debits(
+def record_postings(
     connection: sa.Connection,
+    kind: str,
     actions: Sequence[Mapping[str, Any]],
     now: datetime,
     time_zone: ZoneInfo,
+    *,
+    claim_id: str | None = None,
 ) -> None:
-    """Post each charge, in the week in which it is posted."""
-    debits = [
+    """Post each charge among the actions, as `debit` or `reversal`, in the week it is posted in."""
+    postings = [
         {
-            "posting_id": posting_id(a["action_id"], "debit"),
+            "posting_id": posting_id(a["action_id"], kind),
             "action_id": a["action_id"],
-            "kind": "debit",
-            "amount": a["amount"],
+            "kind": kind,
+            "amount": a["amount"] if kind == "debit" else -a["amount"],
             "currency": a["currency"],
             "posted_at": now,
             "statement_period": monday_of(now.astimezone(time_zone).date()),
+            "claim_id": claim_id,
         }
         for a in actions
         if a["amount"] is not None
     ]
-    if debits:
-        connection.execute(insert(schema.postings), debits)
+    if postings:
+        connection.execute(insert(schema.postings), postings)

@@ -42,8 +42,14 @@ class OpenNotice:
     last_at: datetime | None
     address_hash: str | None
     unknowns: int
-    notice_hours: int
+    claim_event_id: int | None
+    notice_hours: int | None
     actions: Sequence[UUID]
+
+    @property
+    def is_about_a_claim(self) -> bool:
+        """Such a notice has something to say even if it lists no action."""
+        return self.claim_event_id is not None
 
 
 def plan_notices(
@@ -90,11 +96,13 @@ def plan_notices(
 def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
     """Notices not accepted yet, oldest first, each with the actions it still has to tell of.
 
-    An alert tells of actions that are open, any other notice of implemented ones; a notice with
-    none left, or past its time, has become pointless and is not among them.
+    An alert tells of actions that are open, a notice about a claim of all that it lists, any other
+    of implemented ones; a notice with none left, or past its time, has become pointless and is not
+    among them.
     """
     n, na, s = schema.notice_states.c, schema.notice_actions.c, schema.action_states.c
     to_tell = sa.or_(
+        n.claim_event_id.is_not(None),
         sa.and_(n.is_alert, s.state.in_(OPEN)),
         sa.and_(sa.not_(n.is_alert), s.state == "implemented"),
     )
@@ -111,11 +119,12 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
             n.last_at,
             n.address_hash,
             n.unknowns,
+            n.claim_event_id,
             sa.func.max(s.notice_hours).label("notice_hours"),
-            sa.func.array_agg(s.action_id).label("actions"),
+            sa.func.array_remove(sa.func.array_agg(s.action_id), None).label("actions"),
         )
-        .join(schema.notice_actions, na.notice_id == n.notice_id)
-        .join(schema.action_states, s.action_id == na.action_id)
+        .join(schema.notice_actions, na.notice_id == n.notice_id, isouter=True)
+        .join(schema.action_states, s.action_id == na.action_id, isouter=True)
         .where(
             n.country == ledger.country,
             n.status != "sent",
@@ -133,7 +142,10 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
 def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
     """The actions a notice has to tell of by now, as rows of `action_states`."""
     s = schema.action_states.c
-    to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == "implemented"
+    if notice.is_about_a_claim:
+        to_tell: sa.ColumnElement[bool] = sa.true()
+    else:
+        to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == "implemented"
     rows = connection.execute(
         sa.select(schema.action_states)
         .where(s.action_id.in_(notice.actions), to_tell)
@@ -142,6 +154,32 @@ def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str
     told = [dict(row) for row in rows]
     connection.commit()
     return told
+
+
+def claim_told(ledger: Ledger, claim_event_id: int) -> dict[str, Any]:
+    """The claim as it was taken in or decided by the event that a notice tells of.
+
+    Columns of `claim_states`, but `state` is the event's.
+    """
+    i, d = schema.claim_intakes.c, schema.claim_decisions.c
+    with ledger.reading() as connection:
+        event = connection.execute(
+            sa.union_all(
+                sa.select(i.claim_id, i.state).where(i.event_id == claim_event_id),
+                sa.select(d.claim_id, d.decision).where(d.event_id == claim_event_id),
+            )
+        ).one()
+        c = schema.claim_states.c
+        row = (
+            connection.execute(
+                sa.select(schema.claim_states).where(
+                    c.country == ledger.country, c.claim_id == event.claim_id
+                )
+            )
+            .mappings()
+            .one()
+        )
+    return {**row, "state": event.state}
 
 
 def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str]]:

@@ -118,6 +118,7 @@ def _notice_columns() -> list[sa.Column[object]]:
         sa.Column("seller_id", sa.Text, nullable=False),
         sa.Column("planned_at", INSTANT, nullable=False),
         sa.Column("pointless_at", INSTANT),
+        sa.Column("claim_event_id", sa.BigInteger),
     ]
 
 
@@ -151,6 +152,52 @@ account_reviews = sa.Table(
     sa.Column("quality_returns", sa.Integer, nullable=False),
     sa.Column("dropoff_failures", sa.Integer, nullable=False),
     sa.Column("counterfeits", sa.Integer, nullable=False),
+)
+
+# Drawn from the sequence of the actions' events: one order for all that changes the ledger.
+_EVENT_ID = sa.text("nextval(pg_get_serial_sequence('ledger.action_events', 'event_id'))")
+
+claim_intakes = sa.Table(
+    "claim_intakes",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, primary_key=True, server_default=_EVENT_ID),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("claim_id", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.Column("category", sa.Text),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("action_reference", sa.Text),
+    sa.Column("raised_at", INSTANT),
+    sa.Column("faults", JSONB, nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),
+)
+
+claim_decisions = sa.Table(
+    "claim_decisions",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, primary_key=True, server_default=_EVENT_ID),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("claim_id", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("decided_at", INSTANT, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.Column("is_matched", sa.Boolean, nullable=False),
+)
+
+excuses = sa.Table(
+    "excuses",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, primary_key=True, server_default=_EVENT_ID),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("claim_id", sa.Text, nullable=False),
+    sa.Column("seller_id", sa.Text, nullable=False),
+    sa.Column("order_number", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("order_item_id", sa.Text),
+    sa.Column("event", sa.Text, nullable=False),
 )
 
 TABLES = frozenset(metadata.tables)
@@ -200,4 +247,26 @@ cancellations = sa.Table(
     sa.Column("action_id", UUID),
     sa.Column("reversed_at", INSTANT),
     sa.Column("claim_id", sa.Text),
+)
+
+claim_states = sa.Table(
+    "claim_states",
+    metadata,
+    sa.Column("country", sa.Text),
+    sa.Column("claim_id", sa.Text),
+    sa.Column("category", sa.Text),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("action_reference", sa.Text),
+    sa.Column("raised_at", INSTANT),
+    sa.Column("state", sa.Text),
+    sa.Column("intake_state", sa.Text),
+    sa.Column("faults", JSONB),
+    sa.Column("taken_in_at", INSTANT),
+    sa.Column("content_hash", sa.Text),
+    sa.Column("decision", sa.Text),
+    sa.Column("decided_at", INSTANT),
+    sa.Column("applied_at", INSTANT),
+    sa.Column("is_matched", sa.Boolean),
 )

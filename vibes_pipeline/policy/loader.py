@@ -48,6 +48,11 @@ def load_policy(country: str | None = None, path: Path | None = None) -> Policy:
         ) from None
     except OSError as error:
         raise PolicyError(f"{source}: cannot be read: {error.strerror}") from None
+    return parse_policy(source, text)
+
+
+def parse_policy(source: Path, text: str) -> Policy:
+    """The policy that a text holds; errors name `source` as where it stands."""
     document = _parse(source, text)
     try:
         content = PolicyContent.model_validate(document.content)

@@ -1,0 +1,26 @@
+-- What the warehouse holds of the orders that unsettled claims name, one row per claim whose order is
+-- there (Rulebook §11). Stored rows are counted, bad ones too: an order is known even if a row of it is
+-- set aside.
+SELECT
+    c.claim_id,                                                                     -- the claim
+    MIN(i.pending_at) AS order_created_at,                                          -- of the order's first item
+    COUNT(CASE WHEN i.seller_id = c.seller_id THEN 1 END) AS seller_items,          -- of who claims
+    COUNT(CASE WHEN i.seller_id = c.seller_id AND (c.sku IS NULL OR i.sku = c.sku) THEN 1 END)
+        AS claimed_items,                                                           -- of the SKU stated, if any
+    MAX(closing.ends_at) AS evidence_closes_at                                      -- end of their evidence window
+FROM claims.unsettled_claims AS c
+INNER JOIN raw.order_items AS i ON c.order_number = i.order_number AND i.pending_at <= $now
+LEFT JOIN raw.counterfeit_cases AS k
+    ON
+        i.order_item_id = k.order_item_id
+        AND i.seller_id = c.seller_id
+        AND (c.sku IS NULL OR i.sku = c.sku)
+        AND k.notified_at <= $now
+LEFT JOIN policy.counterfeit_charge AS p
+    ON CAST(k.notified_at AS DATE) >= p.valid_from AND CAST(k.notified_at AS DATE) < p.valid_until
+LEFT JOIN policy.calendar AS notified ON CAST(k.notified_at AS DATE) = notified.day
+LEFT JOIN policy.calendar AS closing
+    ON
+        closing.is_working_day
+        AND closing.working_days = notified.working_days + p.evidence_working_days
+GROUP BY c.claim_id

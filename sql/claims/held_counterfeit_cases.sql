@@ -1,0 +1,17 @@
+-- Counterfeit cases on hold, one row per case and claim: proven, but a complete claim raised within the
+-- evidence window is undecided (Rulebook §6, §11). No charge is proposed or implemented until it is.
+SELECT
+    e.case_id,                  -- the case
+    e.order_item_id,            -- the item
+    e.seller_id,                -- its seller
+    e.event_at,                 -- when it was proven
+    e.evidence_closes_at,       -- end of the evidence window
+    c.claim_id,                 -- the claim to decide
+    c.raised_at                 -- when it was raised
+FROM events.counterfeit_findings AS e
+INNER JOIN ledger.undecided_counterfeit_claims AS c
+    ON
+        e.seller_id = c.seller_id
+        AND e.order_number = c.order_number
+        AND e.sku = c.sku
+        AND c.raised_at < e.evidence_closes_at

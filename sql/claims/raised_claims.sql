@@ -1,0 +1,31 @@
+-- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13).
+WITH ranked AS (
+    SELECT
+        c.*,
+        ROW_NUMBER() OVER (PARTITION BY c.claim_id ORDER BY c.raised_at DESC NULLS LAST, c.content_hash) AS nth
+    FROM claims.stated_claims AS c
+)
+
+SELECT
+    r.claim_id,                                     -- id of the claim
+    r.category,                                     -- as stated
+    r.reason,                                       -- as stated
+    r.country,                                      -- as stated
+    r.shop_name,                                    -- as stated: hostile text
+    r.seller_id,                                    -- who claims
+    s.seller_id IS NOT NULL AS is_known_seller,     -- whether the warehouse knows who claims
+    r.order_number,                                 -- as stated
+    r.sku,                                          -- as stated
+    r.tracking_number,                              -- as stated
+    r.api_endpoint,                                 -- as stated
+    r.statement_period,                             -- as stated
+    r.transaction_type,                             -- as stated
+    r.amount,                                       -- naira, as stated
+    r.action_reference,                             -- as stated
+    r.comment,                                      -- as stated: hostile text
+    r.attachments,                                  -- names of what was attached
+    r.raised_at,                                    -- when it was raised
+    r.content_hash                                  -- tells a claim stated anew from the same one
+FROM ranked AS r
+LEFT JOIN warehouse.sellers AS s ON r.seller_id = s.seller_id
+WHERE r.nth = 1

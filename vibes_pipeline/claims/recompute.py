@@ -1,0 +1,72 @@
+"""A seller's regulations of a decided cycle, calculated again without what is excused (§11).
+
+They are calculated as of their alert: from the partitions that the cycle was decided on, under the
+policy it was decided under, with the same SQL. Only what rests on excused events is made anew, and
+of the order items only the seller's are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from vibes_pipeline.engine.duckdb import DuckDBEngine
+from vibes_pipeline.engine.models import Model, closure
+from vibes_pipeline.errors import VibesError
+from vibes_pipeline.slot_run import SlotRun
+
+EXCUSED = "warehouse.excused_events"
+ITEMS = "warehouse.order_items"
+REGULATIONS = {
+    "order_regulation": "decisions.order_regulations",
+    "sales_regulation": "decisions.sales_regulations",
+}
+
+
+@dataclass(frozen=True)
+class DecidedCycle:
+    """A cycle to calculate from; `run` is its alert as it was: its instant, its policy."""
+
+    run: SlotRun
+
+    def regulations(self, rule: str, seller_id: str, excuses: pl.DataFrame) -> pl.DataFrame:
+        """The seller's decisions of a rule, as its SQL makes them with these excuses."""
+        relation = REGULATIONS[rule]
+        with self._overlaid(seller_id, excuses) as engine:
+            for model in _resting_on_excuses(relation):
+                engine.materialize(model, self.run.parameters())
+            return engine.read(relation).filter(pl.col("seller_id") == seller_id)
+
+    @contextmanager
+    def _overlaid(self, seller_id: str, excuses: pl.DataFrame) -> Iterator[DuckDBEngine]:
+        """An engine that reads the cycle's partitions and writes beside them."""
+        decided = self.run.engine
+        if not decided.partition(ITEMS).exists():
+            raise VibesError(
+                f"{decided.folder} lacks the partitions that cycle {self.run.period} was decided "
+                "on; restore the lake's backup and run the slot again"
+            )
+        with TemporaryDirectory() as folder:
+            engine = replace(decided, folder=Path(folder), below=decided.folder)
+            items = pl.scan_parquet(decided.partition(ITEMS)).filter(
+                pl.col("seller_id") == seller_id
+            )
+            engine.write(ITEMS, items.collect())
+            engine.write("ledger.excuses", excuses)
+            yield engine
+
+
+def _resting_on_excuses(target: str) -> list[Model]:
+    """Of the target's models those that the excused events reach, in order."""
+    reached = {EXCUSED}
+    models = []
+    for model in closure([target]):
+        if model.relation in reached or reached & set(model.upstream):
+            reached.add(model.relation)
+            models.append(model)
+    return models

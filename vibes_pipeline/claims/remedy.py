@@ -1,0 +1,248 @@
+"""What an upheld claim is about, and what it cancels: at once, and of its own seller's only (§11).
+
+Here belongs the way from a claim to the actions that fall: events excused, charges and
+cancellations that rest on them, regulations that come out milder without them, delistings that lose
+their ground. All of it reads and writes through the one transaction it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any, get_args
+from uuid import UUID
+
+import polars as pl
+import sqlalchemy as sa
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.claims.intake import Claim, category_of
+from vibes_pipeline.claims.recompute import REGULATIONS, DecidedCycle
+from vibes_pipeline.ledger import claims as book
+from vibes_pipeline.ledger.claims import Excuse
+from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, select_excuses
+from vibes_pipeline.ledger.rules import ITEM_RULES
+from vibes_pipeline.policy.loader import parse_policy
+from vibes_pipeline.policy.model import Event
+from vibes_pipeline.slot_run import SlotRun
+
+ALL_EVENTS: tuple[str, ...] = get_args(Event)
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a claim is about: events to excuse, or actions themselves to cancel."""
+
+    excuses: Sequence[Excuse] = ()
+    actions: Sequence[UUID] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A claim before the ledger: the transaction, the slot, and what has come of it so far."""
+
+    connection: sa.Connection
+    run: SlotRun
+    claim: Claim
+    cancelled: list[UUID] = field(default_factory=list)
+    staying: list[UUID] = field(default_factory=list)
+
+    @property
+    def country(self) -> str:
+        return self.run.policy.country
+
+    @cached_property
+    def rule_events(self) -> Mapping[str, Sequence[str]]:
+        """The events that each rule rests on, as the policy has it for this claim."""
+        day = self.claim.day(self.run.policy.time_zone, self.run.now)
+        return {
+            rule.value: events
+            for rule, events in self.run.policy.claims.rule_events.on(day).items()
+        }
+
+
+# What it is about -------------------------------------------------------------------------------
+
+
+def remedy_for(case: Case) -> Remedy | None:
+    """What an upheld claim excuses or cancels; None when it is about nothing of its seller's."""
+    claim = case.claim
+    if claim.seller_id is None:
+        return None
+    if claim.action_reference is not None:
+        return _of_one(_referenced(case), case.rule_events)
+    category = category_of(claim, case.run.policy, case.run.now)
+    if category is None:
+        return None
+    match category.excuses.those_of:
+        case "charge":
+            if claim.transaction_type not in category.excuses.transaction_types:
+                return Remedy()
+            return _of_one(_billed(case), case.rule_events)
+        case "rule":
+            return _of_order(claim, case.rule_events.get(claim.reason or "", ALL_EVENTS))
+        case _:
+            return _of_order(claim, category.excuses.events)
+
+
+def _of_one(
+    actions: Sequence[Mapping[str, Any]], rule_events: Mapping[str, Sequence[str]]
+) -> Remedy | None:
+    """The one action's event if it is an item's, else the regulation or delisting itself."""
+    if len(actions) != 1:
+        return None
+    (action,) = actions
+    if action["order_item_id"] is None:
+        return Remedy(actions=[action["action_id"]])
+    excuse = Excuse(
+        action["seller_id"],
+        rule_events[action["rule"]],
+        order_item_id=action["order_item_id"],
+    )
+    return Remedy(excuses=[excuse])
+
+
+def _of_order(claim: Claim, events: Sequence[str]) -> Remedy | None:
+    if claim.seller_id is None or claim.order_number is None or claim.claimed_items == 0:
+        return None
+    return Remedy(excuses=[Excuse(claim.seller_id, events, claim.order_number, claim.sku)])
+
+
+def _referenced(case: Case) -> list[dict[str, Any]]:
+    """The seller's actions of the claim's reference."""
+    claim = case.claim
+    return book.actions_by_reference(
+        case.connection, case.country, claim.seller_id or "", claim.action_reference or ""
+    )
+
+
+def _billed(case: Case) -> list[dict[str, Any]]:
+    """The seller's standing charges of the claim's amount and statement period."""
+    claim = case.claim
+    try:
+        period = date.fromisoformat(claim.statement_period or "")
+    except ValueError:
+        return []
+    return book.charges_on_statement(
+        case.connection, case.country, claim.seller_id or "", claim.amount, period
+    )
+
+
+# What that cancels ------------------------------------------------------------------------------
+
+
+def carry_out(case: Case, remedy: Remedy) -> None:
+    """Record the excuses and undo everything that rests on them."""
+    book.record_excuses(case.connection, case.country, case.claim.claim_id, remedy.excuses)
+    _undo(case, remedy.actions)
+    for excuse in remedy.excuses:
+        _undo(case, _resting_on(case, excuse))
+        _recompute(case, excuse)
+
+
+def about(case: Case) -> list[UUID]:
+    """The standing actions a claim speaks of, whatever its outcome: its order's, or the one."""
+    claim = case.claim
+    if claim.seller_id is None:
+        return []
+    if claim.action_reference is not None:
+        return _ids(a for a in _referenced(case) if a["state"] in STANDING)
+    if claim.order_number is None:
+        return []
+    order = Excuse(claim.seller_id, ALL_EVENTS, claim.order_number, claim.sku)
+    return _ids(book.standing_on(case.connection, case.country, order, ITEM_RULES))
+
+
+def _resting_on(case: Case, excuse: Excuse) -> list[UUID]:
+    """Standing charges and late cancellations that rest on an excused event."""
+    rules = [rule for rule in ITEM_RULES if set(case.rule_events[rule]) & set(excuse.events)]
+    return _ids(book.standing_on(case.connection, case.country, excuse, rules))
+
+
+def _undo(case: Case, actions: Iterable[UUID]) -> None:
+    """Withdraw or reverse actions, and product delistings that so lose their ground."""
+    undone = [row for row in book.by_ids(case.connection, actions) if row["state"] in STANDING]
+    if not undone:
+        return
+    book.undo(
+        case.connection,
+        _ids(undone),
+        case.run.now,
+        case.run.policy.time_zone,
+        cause="claim upheld",
+        claim_id=case.claim.claim_id,
+    )
+    case.cancelled.extend(_ids(undone))
+    skus = {row["sku"] for row in undone if row["rule"] == "sales_regulation"}
+    if skus:
+        _undo(case, book.delistings_without_ground(case.connection, case.country, skus))
+
+
+def _recompute(case: Case, excuse: Excuse) -> None:
+    """Calculate the seller's regulations again; cancel those that come out milder or not at all."""
+    rows = [tuple(row) for row in case.connection.execute(select_excuses(case.country))]
+    excuses = pl.DataFrame(rows, schema=EXCUSES, orient="row")
+    for rule in REGULATIONS:
+        if not set(case.rule_events[rule]) & set(excuse.events):
+            continue
+        for action in _to_recompute(case, rule):
+            made = _decided_cycle(case, action).regulations(rule, action["seller_id"], excuses)
+            if _comes_out_milder(action, made):
+                _undo(case, [action["action_id"]])
+            else:
+                case.staying.append(action["action_id"])
+
+
+def _to_recompute(case: Case, rule: str) -> list[dict[str, Any]]:
+    """The seller's standing regulations; order regulations only while to come or in force."""
+    connection, country, seller_id = case.connection, case.country, case.claim.seller_id or ""
+    standing = book.standing_of_seller(connection, country, seller_id, rule)
+    if rule != "order_regulation":
+        return standing
+    newest = book.newest_implemented_cycle(connection, country, seller_id, rule)
+    days = case.run.policy.order_regulation.in_force_days
+    return [
+        action
+        for action in standing
+        if action["state"] in OPEN
+        or (
+            action["cycle"] == newest
+            and case.run.now < action["implemented_at"] + timedelta(days=days.on(action["cycle"]))
+        )
+    ]
+
+
+def _decided_cycle(case: Case, action: Mapping[str, Any]) -> DecidedCycle:
+    """The cycle of an action as it was decided: at its alert's instant, under its policy."""
+    run, policy = case.run, case.run.policy
+    if action["policy_version"] != policy.version:
+        text = book.policy_content(case.connection, action["policy_version"])
+        policy = parse_policy(policy.source, text)
+    return DecidedCycle(
+        SlotRun.begin(
+            Slot.WEEKLY_ALERT,
+            action["cycle"],
+            policy,
+            run.settings,
+            now=action["proposed_at"],
+            is_simulated=run.is_simulated,
+        )
+    )
+
+
+def _comes_out_milder(action: Mapping[str, Any], made: pl.DataFrame) -> bool:
+    """Whether a regulation is gone, in a lighter band, without one of its grounds, or no strike."""
+    if action["rule"] == "order_regulation":
+        return made.is_empty() or made["band"][0] < action["band"]
+    of_sku = made.filter(pl.col("sku") == action["sku"])
+    if of_sku.is_empty():
+        return True
+    lost = set(action["grounds"].split(",")) - set(of_sku["grounds"][0].split(","))
+    counted, counts = action["occurrence"] is not None, of_sku["occurrence"][0] is not None
+    return bool(lost) or (counted and not counts)
+
+
+def _ids(actions: Iterable[Mapping[str, Any]]) -> list[UUID]:
+    return [action["action_id"] for action in actions]

@@ -1,0 +1,246 @@
+"""The step that every slot begins with: claims and account decisions, applied at once (§2, §11).
+
+Each claim, and each decision on one, is one transaction: a crash leaves it untouched or done. What
+is done already is known by the ledger, so nothing is lost by a failed run and nothing done twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from vibes_pipeline.claims.intake import Claim, judge
+from vibes_pipeline.claims.remedy import Case, about, carry_out, remedy_for
+from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.ledger import claims as book
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.slot_run import SlotRun
+
+UNSETTLED = "claims.unsettled_claims"
+ORDERS = "claims.claimed_orders"
+KEPT = "claims.keep_decisions"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the step did: claims by their new state, actions undone, accounts kept.
+
+    `waited` names the claims whose decision had waited too long when it was applied.
+    """
+
+    states: Counter[str] = field(default_factory=Counter)
+    actions_undone: int = 0
+    accounts_kept: int = 0
+    waited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """A claim that waits: to be taken in, or for a decision to take effect, each at its time."""
+
+    claim: Claim
+    needs_intake: bool
+    rejected_at: datetime | None
+    upheld_at: datetime | None
+
+    @property
+    def decisions(self) -> list[tuple[datetime, str]]:
+        """Decisions not recorded yet, in order of time; none after the claim was upheld."""
+        given = [(self.rejected_at, "rejected"), (self.upheld_at, "upheld")]
+        ordered = sorted((at, decision) for at, decision in given if at is not None)
+        upheld = [decision for _, decision in ordered].index("upheld") if self.upheld_at else None
+        return ordered if upheld is None else ordered[: upheld + 1]
+
+
+def settle(run: SlotRun, ledger: Ledger) -> Settled:
+    """Take in new claims, apply decisions on claims and accounts made by the slot's instant."""
+    unsettled, kept = _find(run, ledger)
+    opened_at = book.opened_at(ledger) or run.now
+    states: Counter[str] = Counter()
+    undone, waited = 0, []
+    for waiting in unsettled:
+        claim = waiting.claim
+        if waiting.needs_intake:
+            is_told = claim.raised_at is None or claim.raised_at >= opened_at
+            states[_take_in(run, ledger, claim, is_told)] += 1
+        for decided_at, decision in waiting.decisions:
+            is_told = decided_at >= opened_at
+            undone += _decide(run, ledger, claim, decision, decided_at, is_told)
+            states[decision] += 1
+            if is_told and run.now - decided_at > _patience(run):
+                waited.append(claim.claim_id)
+    for seller_id, decision_id in kept:
+        _keep(run, ledger, seller_id, decision_id)
+    return Settled(states, undone, len(kept), tuple(waited))
+
+
+def is_waiting(run: SlotRun, ledger: Ledger, *, patience_seconds: float) -> bool:
+    """Whether anything is to be settled; `WarehouseError` when the warehouse stays busy so long."""
+    warehouse = replace(run.engine.warehouse, patience_seconds=patience_seconds)
+    impatient = replace(run, engine=replace(run.engine, warehouse=warehouse))
+    return any(_find(impatient, ledger))
+
+
+def _patience(run: SlotRun) -> timedelta:
+    today = run.policy.local_date(run.now)
+    return timedelta(hours=run.policy.claims.decision_waits_at_most_hours.on(today))
+
+
+def _find(run: SlotRun, ledger: Ledger) -> tuple[list[Unsettled], list[tuple[str, str]]]:
+    """What waits, looked for in a folder of its own: the lake keeps only what slots decided."""
+    with TemporaryDirectory() as folder:
+        engine = replace(run.engine, folder=Path(folder))
+        return _find_unsettled(engine, run, ledger), _find_kept(engine, run, ledger)
+
+
+def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
+    """Claims that wait, in the order in which they were raised or decided."""
+    parameters: Parameters = {"country": run.policy.country, "now": run.now}
+    engine.write("ledger.claim_states", book.claim_states(ledger))
+    for model in closure([UNSETTLED]):
+        engine.materialize(model, parameters)
+    waiting = engine.read(UNSETTLED)
+    if waiting.is_empty():
+        return []
+    engine.materialize(load_models()[ORDERS], parameters)
+    with_orders = waiting.join(engine.read(ORDERS), on="claim_id", how="left").with_columns(
+        pl.col("seller_items", "claimed_items").fill_null(0)
+    )
+    with ledger.reading() as connection:
+        found = [
+            _unsettled(row, connection, run.policy.country)
+            for row in with_orders.iter_rows(named=True)
+        ]
+    return sorted(found, key=_came_up_at)
+
+
+def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple[str, str]]:
+    """(seller, decision) where the latest decision keeps an account whose delisting stands."""
+    delisted = book.standing_account_delistings(ledger)
+    if delisted.is_empty():
+        return []
+    engine.write("ledger.account_delistings", delisted)
+    for model in closure([KEPT]):
+        engine.materialize(model, {"country": run.policy.country, "now": run.now})
+    return list(engine.read(KEPT).select("seller_id", "decision_id").iter_rows())
+
+
+def _unsettled(row: Mapping[str, Any], connection: sa.Connection, country: str) -> Unsettled:
+    claim = Claim(**{name: row[name] for name in Claim.__dataclass_fields__ if name in row})
+    if claim.action_reference is not None and claim.seller_id is not None:
+        known = book.actions_by_reference(
+            connection, country, claim.seller_id, claim.action_reference
+        )
+        claim = replace(claim, has_referenced_action=bool(known))
+    return Unsettled(claim, row["needs_intake"], row["rejected_at"], row["upheld_at"])
+
+
+def _came_up_at(waiting: Unsettled) -> tuple[float, str]:
+    times = [
+        at
+        for at in (
+            waiting.claim.raised_at if waiting.needs_intake else None,
+            waiting.rejected_at,
+            waiting.upheld_at,
+        )
+        if at is not None
+    ]
+    return (min(times).timestamp() if times else 0.0, waiting.claim.claim_id)
+
+
+def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str:
+    """Record a claim's state and plan its receipt, if the seller is told; the state."""
+    judgement = judge(claim, run.policy, run.now)
+    with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
+        event_id = book.record_intake(
+            connection,
+            ledger.country,
+            {
+                "claim_id": claim.claim_id,
+                "state": judgement.state,
+                "category": claim.category,
+                "seller_id": claim.seller_id,
+                "order_number": claim.order_number,
+                "sku": claim.sku,
+                "action_reference": claim.action_reference,
+                "raised_at": claim.raised_at,
+                "faults": dict(judgement.faults),
+                "content_hash": claim.content_hash,
+            },
+            run.now,
+        )
+        if is_told:
+            case = Case(connection, run, claim)
+            _plan_notice(case, book.RECEIPT, event_id, claim.content_hash)
+    return judgement.state
+
+
+def _decide(
+    run: SlotRun,
+    ledger: Ledger,
+    claim: Claim,
+    decision: str,
+    decided_at: datetime,
+    is_told: bool,
+) -> int:
+    """Record a decision with all its effects and plan the mail about it; how many actions fell."""
+    with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
+        case = Case(connection, run, claim)
+        remedy = remedy_for(case) if decision == "upheld" else None
+        event_id = book.record_decision(
+            connection,
+            ledger.country,
+            claim.claim_id,
+            decision,
+            decided_at,
+            run.now,
+            is_matched=decision == "rejected" or remedy is not None,
+        )
+        if remedy is not None:
+            carry_out(case, remedy)
+        if is_told:
+            _plan_notice(case, book.OUTCOME, event_id, decision)
+    return len(case.cancelled)
+
+
+def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> None:
+    """Undo the account delisting that a later decision to keep the account is against (§8)."""
+    with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
+        standing = book.standing_of_seller(
+            connection, ledger.country, seller_id, "account_delisting"
+        )
+        book.undo(
+            connection,
+            [action["action_id"] for action in standing],
+            run.now,
+            run.policy.time_zone,
+            cause=f"account decision {decision_id}: keep",
+        )
+
+
+def _plan_notice(case: Case, kind: str, event_id: int, occasion: str) -> None:
+    """Write to the seller, if the warehouse knows whom; list what fell and what stays."""
+    if not case.claim.is_known_seller or case.claim.seller_id is None:
+        return
+    listed = {*case.cancelled, *case.staying, *about(case)} if kind == book.OUTCOME else ()
+    book.plan_claim_notice(
+        case.connection,
+        country=case.country,
+        kind=kind,
+        claim_id=case.claim.claim_id,
+        seller_id=case.claim.seller_id,
+        claim_event_id=event_id,
+        occasion=occasion,
+        actions=listed,
+        now=case.run.now,
+        time_zone=case.run.policy.time_zone,
+    )

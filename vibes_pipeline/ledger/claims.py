@@ -1,0 +1,332 @@
+"""Claims in the ledger: how each was taken in and decided, what that cancels, who is told (§11).
+
+Here belong the rows. How a claim is judged, and what an upheld one is about, is `claims`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.history import STANDING, read_frame
+from vibes_pipeline.ledger.identity import claim_notice_id
+from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
+from vibes_pipeline.ledger.ledger import Ledger
+
+RECEIPT = "claim_receipt"
+OUTCOME = "claim_outcome"
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """Events that count against nobody: of one item, or of a seller's items in an order (§11).
+
+    Either `order_item_id` is given or `order_number`; `sku` None means all products of the order.
+    """
+
+    seller_id: str
+    events: Collection[str]
+    order_number: str | None = None
+    sku: str | None = None
+    order_item_id: str | None = None
+
+
+def claim_states(ledger: Ledger) -> pl.DataFrame:
+    """Every claim known: its state, the hash of what it stated, whether upheld or rejected."""
+    c = schema.claim_states.c
+    return read_frame(
+        ledger,
+        {
+            "claim_id": pl.String(),
+            "state": pl.String(),
+            "content_hash": pl.String(),
+            "is_upheld": pl.Boolean(),
+            "is_rejected": pl.Boolean(),
+        },
+        sa.select(
+            c.claim_id,
+            c.state,
+            c.content_hash,
+            sa.func.coalesce(c.decision == "upheld", sa.false()),
+            sa.func.coalesce(c.decision == "rejected", sa.false()),
+        ).where(c.country == ledger.country),
+    )
+
+
+def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
+    """Sellers with an account delisting that stands (columns of the history's relation)."""
+    s = schema.action_states.c
+    return read_frame(
+        ledger,
+        {
+            "seller_id": pl.String(),
+            "decision_id": pl.String(),
+            "is_standing": pl.Boolean(),
+        },
+        sa.select(s.seller_id, s.evidence["decision_id"].astext, sa.true()).where(
+            s.country == ledger.country, s.rule == "account_delisting", s.state.in_(STANDING)
+        ),
+    )
+
+
+def opened_at(ledger: Ledger) -> datetime | None:
+    """The instant of the ledger's first slot: nobody is written to of claims from before."""
+    with ledger.reading() as connection:
+        return connection.execute(
+            sa.select(schema.ledgers.c.opened_at).where(schema.ledgers.c.country == ledger.country)
+        ).scalar()
+
+
+def record_intake(
+    connection: sa.Connection, country: str, claim: Mapping[str, Any], now: datetime
+) -> int:
+    """Append how a claim was taken in, in the columns of `claim_intakes`; its event id."""
+    statement = (
+        insert(schema.claim_intakes)
+        .values(country=country, at=now, **claim)
+        .returning(schema.claim_intakes.c.event_id)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def record_decision(
+    connection: sa.Connection,
+    country: str,
+    claim_id: str,
+    decision: str,
+    decided_at: datetime,
+    now: datetime,
+    *,
+    is_matched: bool,
+) -> int:
+    """Append a person's decision, in the transaction of its effects; its event id."""
+    statement = (
+        insert(schema.claim_decisions)
+        .values(
+            country=country,
+            claim_id=claim_id,
+            decision=decision,
+            decided_at=decided_at,
+            at=now,
+            is_matched=is_matched,
+        )
+        .returning(schema.claim_decisions.c.event_id)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def record_excuses(
+    connection: sa.Connection, country: str, claim_id: str, excuses: Sequence[Excuse]
+) -> None:
+    """Append what an upheld claim excuses, one row per event."""
+    rows = [
+        {
+            "country": country,
+            "claim_id": claim_id,
+            "seller_id": excuse.seller_id,
+            "order_number": excuse.order_number,
+            "sku": excuse.sku,
+            "order_item_id": excuse.order_item_id,
+            "event": event,
+        }
+        for excuse in excuses
+        for event in excuse.events
+    ]
+    if rows:
+        connection.execute(insert(schema.excuses), rows)
+
+
+def undo(
+    connection: sa.Connection,
+    actions: Collection[UUID],
+    now: datetime,
+    time_zone: ZoneInfo,
+    *,
+    cause: str,
+    claim_id: str | None = None,
+) -> None:
+    """Withdraw those of the actions that are open, reverse those that are implemented."""
+    record_withdrawn(connection, actions, now, cause=cause, claim_id=claim_id)
+    record_reversed(connection, actions, now, time_zone, cause=cause, claim_id=claim_id)
+
+
+def plan_claim_notice(
+    connection: sa.Connection,
+    *,
+    country: str,
+    kind: str,
+    claim_id: str,
+    seller_id: str,
+    claim_event_id: int,
+    occasion: str,
+    actions: Collection[UUID],
+    now: datetime,
+    time_zone: ZoneInfo,
+) -> None:
+    """One notice about a claim's intake or decision, listing the actions it speaks of."""
+    notice = claim_notice_id(country, kind, claim_id, occasion)
+    connection.execute(
+        insert(schema.notices).values(
+            notice_id=notice,
+            country=country,
+            kind=kind,
+            is_alert=False,
+            period=now.astimezone(time_zone).date(),
+            seller_id=seller_id,
+            planned_at=now,
+            claim_event_id=claim_event_id,
+        )
+    )
+    if actions:
+        connection.execute(
+            insert(schema.notice_actions),
+            [{"notice_id": notice, "action_id": action} for action in actions],
+        )
+
+
+# What a claim may be about ----------------------------------------------------------------------
+
+
+def actions_by_reference(
+    connection: sa.Connection, country: str, seller_id: str, reference: str
+) -> list[dict[str, Any]]:
+    """The seller's actions of that reference; more than one only if two ids begin alike."""
+    s = schema.action_states.c
+    return _rows(connection, country, s.seller_id == seller_id, s.reference == reference)
+
+
+def charges_on_statement(
+    connection: sa.Connection, country: str, seller_id: str, amount: object, period: date
+) -> list[dict[str, Any]]:
+    """The seller's standing charges of an amount that were debited in a statement period."""
+    s, p = schema.action_states.c, schema.postings.c
+    debited = (
+        sa.select(1)
+        .where(
+            p.action_id == s.action_id,
+            p.kind == "debit",
+            p.amount == amount,
+            p.statement_period == period,
+        )
+        .exists()
+    )
+    return _rows(connection, country, s.seller_id == seller_id, s.state == "implemented", debited)
+
+
+def standing_on(
+    connection: sa.Connection, country: str, excuse: Excuse, rules: Collection[str]
+) -> list[dict[str, Any]]:
+    """Standing actions of some rules on the items that an excuse is about."""
+    s = schema.action_states.c
+    where = [s.seller_id == excuse.seller_id, s.rule.in_(rules), s.state.in_(STANDING)]
+    if excuse.order_item_id is not None:
+        where.append(s.order_item_id == excuse.order_item_id)
+    else:
+        where.append(s.order_number == excuse.order_number)
+        if excuse.sku is not None:
+            where.append(s.sku == excuse.sku)
+    return _rows(connection, country, *where)
+
+
+def by_ids(connection: sa.Connection, action_ids: Iterable[UUID]) -> list[dict[str, Any]]:
+    """Actions with their present state."""
+    s = schema.action_states.c
+    rows = connection.execute(
+        sa.select(schema.action_states)
+        .where(s.action_id.in_(list(action_ids)))
+        .order_by(s.action_id)
+    ).mappings()
+    return [dict(row) for row in rows]
+
+
+def standing_of_seller(
+    connection: sa.Connection, country: str, seller_id: str, rule: str
+) -> list[dict[str, Any]]:
+    """The seller's standing actions of a rule, oldest first."""
+    s = schema.action_states.c
+    return _rows(
+        connection, country, s.seller_id == seller_id, s.rule == rule, s.state.in_(STANDING)
+    )
+
+
+def delistings_without_ground(
+    connection: sa.Connection, country: str, skus: Collection[str]
+) -> list[UUID]:
+    """Standing product delistings whose product has too few standing occurrences left (§8).
+
+    They are counted as when the cycle was decided: of earlier cycles those implemented.
+    """
+    d = schema.action_states.alias("d").c
+    r = schema.action_states.alias("r").c
+    standing = (
+        sa.select(sa.func.count())
+        .where(
+            r.country == d.country,
+            r.sku == d.sku,
+            r.rule == "sales_regulation",
+            r.occurrence.is_not(None),
+            sa.or_(
+                sa.and_(r.cycle < d.cycle, r.state == "implemented"),
+                sa.and_(r.cycle == d.cycle, r.state.in_(STANDING)),
+            ),
+        )
+        .scalar_subquery()
+    )
+    needed = sa.cast(d.evidence["delisted_from_occurrence"].astext, sa.Integer)
+    return list(
+        connection.execute(
+            sa.select(d.action_id).where(
+                d.country == country,
+                d.rule == "product_delisting",
+                d.sku.in_(skus),
+                d.state.in_(STANDING),
+                standing < needed,
+            )
+        ).scalars()
+    )
+
+
+def newest_implemented_cycle(
+    connection: sa.Connection, country: str, seller_id: str, rule: str
+) -> date | None:
+    """The newest cycle whose action of a rule was implemented for the seller, standing or not."""
+    s = schema.action_states.c
+    return connection.execute(
+        sa.select(sa.func.max(s.cycle)).where(
+            s.country == country,
+            s.seller_id == seller_id,
+            s.rule == rule,
+            s.implemented_at.is_not(None),
+        )
+    ).scalar()
+
+
+def policy_content(connection: sa.Connection, policy_version: str) -> str:
+    """The text of a policy that actions were decided under."""
+    p = schema.policies.c
+    return str(
+        connection.execute(
+            sa.select(p.content).where(p.policy_version == policy_version)
+        ).scalar_one()
+    )
+
+
+def _rows(
+    connection: sa.Connection, country: str, *where: sa.ColumnElement[bool]
+) -> list[dict[str, Any]]:
+    s = schema.action_states.c
+    rows = connection.execute(
+        sa.select(schema.action_states)
+        .where(s.country == country, *where)
+        .order_by(s.cycle, s.rule, s.action_id)
+    ).mappings()
+    return [dict(row) for row in rows]
