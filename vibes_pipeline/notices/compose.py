@@ -29,17 +29,21 @@ from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vibes_pipeline.errors import MailError
+from vibes_pipeline.ledger.history import STANDING
 from vibes_pipeline.notices.address import usable_address
 from vibes_pipeline.notices.content import (
+    ClaimText,
     Notice,
     NoticeAction,
+    NoticeClaim,
     OrderBand,
     Programme,
     ReasonText,
     RuleText,
 )
 from vibes_pipeline.paths import email_templates_dir
-from vibes_pipeline.policy.model import Band, Policy, QualityCharge
+from vibes_pipeline.policy.model import Band, ClaimCategory, Policy, QualityCharge
+from vibes_pipeline.policy.parameter import DECISION, Dated
 
 
 class _KeptHeaders(HeaderRegistry):
@@ -162,6 +166,21 @@ def programme(policy: Policy, day: date) -> Programme:
         sales_regulation_days=sales.in_force_days.on(day),
         rejection_window_days=sales.rejection_window_days.on(day),
         return_lag_weeks=sales.return_lag_weeks.on(day),
+        claim_categories={
+            name: _claim_text(category.dated_on(day))
+            for name, category in policy.claims.categories.items()
+        },
+        seko_link=contact.links.seko_contact.on(day),
+    )
+
+
+def _claim_text(category: Dated[ClaimCategory]) -> ClaimText:
+    """A category's name and the source texts' words on it; our own decisions are not quoted."""
+    contacts = [r.redirected_to for r in category.value.reasons.values() if r.redirected_to]
+    return ClaimText(
+        name=category.value.name,
+        words=" ".join(r.sentence for r in category.references if r.document != DECISION),
+        redirected_to=contacts[0] if contacts else None,
     )
 
 
@@ -208,19 +227,29 @@ def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
     local = _cleaned(notice, zone)
     environment = _environment(programme.country, zone)
     week = {"period": notice.period, "programme": programme}
-    sections = _sections(local, programme, environment)
+    sections = [] if notice.claim else _sections(local, programme, environment)
     context = {
         **week,
         "notice": local,
         "sections": sections,
         "orders": _orders(sections),
-        "total": _total(local.actions),
+        "total": None if notice.claim else _total(local.actions),
+        **_by_claim(local),
     }
     text = environment.get_template(f"{notice.kind}.txt")
     html = environment.get_template(f"{notice.kind}.html")
     # The subject block sees nothing of the notice but its period: no seller text can get in.
     subject = "".join(text.blocks["subject"](text.new_context(week))).strip()
     return subject, text.render(context), _inliner().inline(html.render(context))
+
+
+def _by_claim(notice: Notice) -> dict[str, list[NoticeAction]]:
+    """The actions that the notice's claim undid, and those that stay as they are."""
+    ordered = sorted(notice.actions, key=lambda a: (_rule_order(a.rule), _line_order(a)))
+    claim_id = notice.claim.claim_id if notice.claim else None
+    undone = [a for a in ordered if claim_id and a.claim_id == claim_id]
+    staying = [a for a in ordered if a not in undone and a.state in STANDING]
+    return {"undone": undone, "staying": staying}
 
 
 def _sections(notice: Notice, programme: Programme, environment: Environment) -> list[Section]:
@@ -319,6 +348,18 @@ def _cleaned(notice: Notice, zone: ZoneInfo) -> Notice:
         actions=[_cleaned_action(action, zone) for action in notice.actions],
         takes_effect_at=notice.takes_effect_at and notice.takes_effect_at.astimezone(zone),
         implemented_at=notice.implemented_at and notice.implemented_at.astimezone(zone),
+        claim=notice.claim and _cleaned_claim(notice.claim),
+    )
+
+
+def _cleaned_claim(claim: NoticeClaim) -> NoticeClaim:
+    return replace(
+        claim,
+        claim_id=clean(claim.claim_id),
+        category=_clean_or_none(claim.category),
+        order_number=_clean_or_none(claim.order_number),
+        sku=_clean_or_none(claim.sku),
+        action_reference=_clean_or_none(claim.action_reference),
     )
 
 
@@ -330,6 +371,7 @@ def _cleaned_action(action: NoticeAction, zone: ZoneInfo) -> NoticeAction:
         product_name=_clean_or_none(action.product_name),
         order_number=_clean_or_none(action.order_number),
         order_item_id=_clean_or_none(action.order_item_id),
+        claim_id=_clean_or_none(action.claim_id),
         event_at=action.event_at and action.event_at.astimezone(zone),
         evidence={key: _clean_evidence(value) for key, value in action.evidence.items()},
     )
@@ -371,6 +413,7 @@ def _environment(country: str, zone: ZoneInfo) -> Environment:
         percent=_percent,
         number=_number,
         counted=_counted,
+        pairs=_facts,
         wrap=_wrap,
         justify=_justify,
     )

@@ -41,6 +41,28 @@ class NoticeAction:
     grounds: str | None
     occurrence: int | None
     evidence: Mapping[str, Any]
+    state: str | None = None
+    claim_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NoticeClaim:
+    """The claim that a notice is about (Rulebook §11).
+
+    `state` is what intake gave it, on a receipt, or what a person decided, on an outcome. `faults`
+    say by field why it is incomplete. `is_matched` is false when an upheld claim is about nothing
+    of the seller's.
+    """
+
+    claim_id: str
+    state: str
+    category: str | None
+    order_number: str | None
+    sku: str | None
+    action_reference: str | None
+    raised_at: datetime | None
+    faults: Mapping[str, str]
+    is_matched: bool
 
 
 @dataclass(frozen=True)
@@ -49,7 +71,7 @@ class Notice:
 
     `kind` names the pair of templates. `period` is the observed week's Monday, of late orders the
     day. `takes_effect_at` is the first implementation slot as of this attempt (Rulebook §2), set on
-    alerts; `implemented_at` is set once the actions are implemented.
+    alerts; `implemented_at` is set once the actions are implemented; `claim` on notices about one.
     """
 
     notice_id: UUID
@@ -62,6 +84,7 @@ class Notice:
     actions: Sequence[NoticeAction]
     takes_effect_at: datetime | None
     implemented_at: datetime | None
+    claim: NoticeClaim | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +119,15 @@ class OrderBand:
 
 
 @dataclass(frozen=True)
+class ClaimText:
+    """How the programme names a category of claims, and its own words on it, verbatim."""
+
+    name: str
+    words: str
+    redirected_to: str | None
+
+
+@dataclass(frozen=True)
 class Programme:
     """What mails need to know of the policy, as of one day.
 
@@ -121,3 +153,5 @@ class Programme:
     sales_regulation_days: int
     rejection_window_days: int
     return_lag_weeks: int
+    claim_categories: Mapping[str, ClaimText]
+    seko_link: str

@@ -21,10 +21,10 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.ledger.notices import OpenNotice, claim_told
 from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.notices.compose import compose, programme
-from vibes_pipeline.notices.content import Notice, NoticeAction
+from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.outbox import Outbox, Told
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
@@ -86,7 +86,7 @@ def deliver_notices(
             is_simulated=clock.is_simulated,
             maildir_path=settings.maildir,
         ),
-        letters=_Letters(policy, directory, settings.sender),
+        letters=_Letters(ledger, policy, directory, settings.sender),
         addresses=directory.addresses,
         clock=clock,
         slot_now=slot_now,
@@ -98,6 +98,7 @@ def deliver_notices(
 class _Letters:
     """Words one notice as of the instant of its attempt."""
 
+    ledger: Ledger
     policy: Policy
     directory: Directory
     sender: str
@@ -126,17 +127,32 @@ class _Letters:
             address=self.directory.addresses.get(notice.seller_id),
             actions=[self._action(row) for row in told],
             takes_effect_at=self._takes_effect_at(notice, at) if notice.is_alert else None,
-            implemented_at=None if notice.is_alert else told[0]["implemented_at"],
+            implemented_at=_implemented_at(notice, told),
+            claim=self._claim(notice),
         )
         return compose(content, programme(policy, notice.period), self.sender, at)
+
+    def _claim(self, notice: OpenNotice) -> NoticeClaim | None:
+        if notice.claim_event_id is None:
+            return None
+        claim = claim_told(self.ledger, notice.claim_event_id)
+        given = {name: claim[name] for name in NoticeClaim.__dataclass_fields__}
+        return NoticeClaim(**{**given, "is_matched": claim["is_matched"] is not False})
 
     def _takes_effect_at(self, notice: OpenNotice, at: datetime) -> datetime:
         """As of this attempt: an alert that is sent late takes effect later (Rulebook §2)."""
         if notice.kind == "late_alert":
             return self.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, notice.period)
-        return self.policy.slot_calendar.takes_effect_at(at, notice.notice_hours)
+        return self.policy.slot_calendar.takes_effect_at(at, notice.notice_hours or 0)
 
     def _action(self, row: Mapping[str, Any]) -> NoticeAction:
         given = {name: row[name] for name in NoticeAction.__dataclass_fields__ if name in row}
         name = self.directory.product_names.get(row["sku"]) if row["sku"] else None
         return NoticeAction(product_name=name, **given)
+
+
+def _implemented_at(notice: OpenNotice, told: Told) -> datetime | None:
+    if notice.is_alert or notice.is_about_a_claim:
+        return None
+    implemented_at: datetime = told[0]["implemented_at"]
+    return implemented_at
