@@ -226,7 +226,9 @@ class SlotCalendar:
         return local_instant(day, at, self.time_zone)
 
     def period_of(self, slot: Slot, at: datetime) -> date:
-        """The latest period whose slot is due at or before `at`."""
+        """The latest period whose slot is due at or before `at`; that of `claims` is the day."""
+        if slot is Slot.CLAIMS:
+            return in_utc(at).astimezone(self.time_zone).date()
         period = self._period_due_around(slot, at)
         if in_utc(self.due_at(slot, period)) > in_utc(at):
             period -= self._step(slot)

@@ -15,10 +15,12 @@ import dagster as dg
 
 from vibes_pipeline import dagster_home
 from vibes_pipeline.calendar import DueSlot, Slot
+from vibes_pipeline.claims.moments import claim_moments
 from vibes_pipeline.defs.jobs import JOBS
-from vibes_pipeline.errors import UsageError, VibesError
+from vibes_pipeline.errors import VibesError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.warehouse.source import Warehouse
 
 
 def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
@@ -32,12 +34,6 @@ def ephemeral_instance() -> AbstractContextManager[dg.DagsterInstance]:
     return dg.DagsterInstance.ephemeral()
 
 
-def require_runnable(slot: Slot) -> None:
-    """`UsageError` for a slot that no job runs."""
-    if slot not in JOBS:
-        raise UsageError(f"{slot} cannot be run by hand; these can: {', '.join(JOBS)}")
-
-
 def run_slot(
     slot: Slot, period: date, instance: dg.DagsterInstance, *, at: datetime | None = None
 ) -> None:
@@ -47,7 +43,6 @@ def run_slot(
     """
     from vibes_pipeline.definitions import definitions
 
-    require_runnable(slot)
     # Dagster logs every step; what a user needs is the outcome, and the UI keeps the rest.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     run_id = str(uuid4())
@@ -59,7 +54,7 @@ def run_slot(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     "resources": {"vibes": {"config": {"at": at.isoformat()} if at else {}}},
                 },
-                partition_key=period.isoformat(),
+                partition_key=None if slot is Slot.CLAIMS else period.isoformat(),
                 instance=instance,
                 run_id=run_id,
             )
@@ -67,9 +62,16 @@ def run_slot(
             raise _cause(error, instance, run_id) from error
 
 
-def due_slots(policy: Policy, start: datetime, end: datetime) -> list[DueSlot]:
-    """Every runnable slot due from start to end, both included, in order of time."""
-    return policy.slot_calendar.due_between(start, end, JOBS)
+def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime) -> list[DueSlot]:
+    """Every slot due from start to end, both included, in order of time.
+
+    A claims slot is due at each moment at which the warehouse has a claim raised or decided, or an
+    account decided on, before any other slot of that moment.
+    """
+    moments = claim_moments(Warehouse(settings.warehouse), start, end)
+    claims = [DueSlot(at, Slot.CLAIMS, policy.local_date(at)) for at in moments]
+    timed = policy.slot_calendar.due_between(start, end)
+    return sorted([*claims, *timed], key=lambda due: due.due_at.timestamp())
 
 
 def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> VibesError:

@@ -51,7 +51,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     first_week = _marketplace(settings, policy, ledger, sellers, weeks, seed)
     start, end = _span(policy, first_week, weeks)
     with slots.persistent_instance(settings) as instance:
-        due = _due(policy, slots.due_slots(policy, start, end))
+        due = _due(policy, slots.due_slots(policy, settings, start, end))
         replay_shown([d for d in due if not ledger.is_finished(d.slot, d.period)], instance)
     _show(Source(ledger, settings.lake, policy.time_zone), settings, policy)
 

@@ -31,9 +31,8 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     from vibes_pipeline import slots
 
     wanted = [parse_slot(name) for name in only]
-    for slot in wanted:
-        slots.require_runnable(slot)
-    due = [d for d in slots.due_slots(policy, first, last) if not wanted or d.slot in wanted]
+    every = slots.due_slots(policy, settings, first, last)
+    due = [d for d in every if not wanted or d.slot in wanted]
     instances = slots.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
     with instances as instance:
         replay_shown(due, instance)

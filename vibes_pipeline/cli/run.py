@@ -31,7 +31,6 @@ def command(slot: str, at: str | None) -> None:
     from vibes_pipeline.exports.tables import Source
     from vibes_pipeline.ledger.ledger import shared_ledger
 
-    slots.require_runnable(wanted)
     policy.calendar.require(policy.local_date(instant or WallClock().now()))
     shared_ledger(settings, policy.country)
     period = policy.slot_calendar.period_of(wanted, instant or WallClock().now())

@@ -3,9 +3,11 @@
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP
 
 _ALERT = dg.AssetSelection.assets(["notices", "weekly_alerts"]).upstream().materializable()
 _IMPLEMENTATION = dg.AssetSelection.assets(
+    CLAIMS_STEP,
     ["enforcement", "evidence_gone"],
     ["enforcement", "implementation"],
     ["finance", "charges"],
@@ -29,6 +31,7 @@ weekly_implementation = dg.define_asset_job(
 late_alert = dg.define_asset_job(
     "late_alert",
     selection=dg.AssetSelection.assets(
+        CLAIMS_STEP,
         ["late_orders", "loads"],
         ["late_orders", "overdue_items"],
         ["late_orders", "late_cancellations"],
@@ -42,12 +45,24 @@ late_alert = dg.define_asset_job(
 late_cancellation = dg.define_asset_job(
     "late_cancellation",
     selection=dg.AssetSelection.assets(
+        CLAIMS_STEP,
         ["late_orders", "outcomes"],
         ["late_orders", "cancellations"],
         ["notices", "late_cancellation_mails"],
     ),
     executor_def=dg.in_process_executor,
     description="Cancel what is overdue still, then send each seller one mail about it.",
+)
+
+claims = dg.define_asset_job(
+    "claims",
+    selection=dg.AssetSelection.assets(
+        CLAIMS_STEP,
+        ["claims", "claims"],
+        ["notices", "claim_mails"],
+    ),
+    executor_def=dg.in_process_executor,
+    description="Take in claims, apply decisions on claims and accounts, write to the sellers.",
 )
 
 notice_delivery = dg.define_asset_job(
@@ -62,4 +77,5 @@ JOBS = {
     Slot.WEEKLY_IMPLEMENTATION: weekly_implementation,
     Slot.LATE_ALERT: late_alert,
     Slot.LATE_CANCELLATION: late_cancellation,
+    Slot.CLAIMS: claims,
 }

@@ -60,16 +60,23 @@ class Vibes(dg.ConfigurableResource[None]):
         """Moves on during a live run: deliveries bear the moment of the server's reply."""
         return self._clock
 
+    def claims_run(self) -> SlotRun:
+        """The claims slot, which every other one begins with, at the run's instant."""
+        return self._begin(Slot.CLAIMS, self._policy.local_date(self._now))
+
     def slot_run(self, slot: Slot, context: Partitioned) -> SlotRun:
         """The run's slot for the cycle, or the day, that its partition names."""
         if self._run is None:
-            self.ledger.require_mode(is_simulated=self._clock.is_simulated)
-            self._run = SlotRun.begin(
-                slot,
-                date.fromisoformat(context.partition_key),
-                self._policy,
-                self._settings,
-                now=self._now,
-                is_simulated=self._clock.is_simulated,
-            )
+            self._run = self._begin(slot, date.fromisoformat(context.partition_key))
         return self._run
+
+    def _begin(self, slot: Slot, period: date) -> SlotRun:
+        self.ledger.require_mode(is_simulated=self._clock.is_simulated)
+        return SlotRun.begin(
+            slot,
+            period,
+            self._policy,
+            self._settings,
+            now=self._now,
+            is_simulated=self._clock.is_simulated,
+        )

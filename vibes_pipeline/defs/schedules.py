@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from vibes_pipeline.calendar import Slot
+from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.partitions import POLICY
@@ -39,4 +39,4 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
     return tick
 
 
-SCHEDULES = [_schedule(slot) for slot in JOBS]
+SCHEDULES = [_schedule(slot) for slot in TIMED_SLOTS]

@@ -22,6 +22,8 @@ SAMPLE_ROWS = 5
 # Who somebody is, and how to reach them, never enters metadata or logs.
 PERSONAL = frozenset({"shop_name", "email", "customer_id", "stored_row"})
 RAW_GATE = dg.AssetKey(["warehouse", "loads"])
+# What every slot begins with (Rulebook §2).
+CLAIMS_STEP = dg.AssetKey(["claims", "settled_claims"])
 
 
 def model_assets(

@@ -6,7 +6,7 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata
 from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 
 EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
@@ -14,7 +14,7 @@ EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
 
 @dg.asset(
     key=EVIDENCE_GONE,
-    deps=[["ledger", "frozen_cycle"], ["raw", "order_items"]],
+    deps=[CLAIMS_STEP, ["ledger", "frozen_cycle"], ["raw", "order_items"]],
     group_name="enforcement",
     kinds={"duckdb", "parquet"},
     owners=ENGINEERS,

@@ -9,7 +9,7 @@ from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import DAILY, POLICY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.errors import StaleWarehouse
 from vibes_pipeline.ledger.rules import LATE_RULES
@@ -53,7 +53,7 @@ def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
 
 @dg.asset(
     key=LOADS,
-    deps=[["raw", "loads"]],
+    deps=[CLAIMS_STEP, ["raw", "loads"]],
     group_name="late_orders",
     kinds={"duckdb"},
     owners=ENGINEERS,
@@ -148,7 +148,12 @@ def proposed_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> d
 
 @dg.asset(
     key=OUTCOMES,
-    deps=[["late_orders", "proposed_cancellations"], ["raw", "order_items"], ["raw", "loads"]],
+    deps=[
+        CLAIMS_STEP,
+        ["late_orders", "proposed_cancellations"],
+        ["raw", "order_items"],
+        ["raw", "loads"],
+    ],
     group_name="late_orders",
     kinds={"duckdb", "parquet"},
     owners=ENGINEERS,

@@ -6,11 +6,12 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import ENGINEERS
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS
 
 
 @dg.asset(
     key=["ledger", "history"],
+    deps=[CLAIMS_STEP],
     # A group of its own, left of all: the ledger's other assets lie right of the decisions.
     group_name="history",
     kinds={"postgres", "parquet"},

@@ -9,6 +9,7 @@ import dagster as dg
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import DAILY, POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Parameter
@@ -66,6 +67,22 @@ def _mails(
 )
 def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """What is due of all open notices."""
+    return dg.MaterializeResult(metadata=_counts(deliver(vibes)))
+
+
+@dg.asset(
+    key=["notices", "claim_mails"],
+    deps=[CLAIMS_STEP],
+    group_name="notices",
+    kinds={"email"},
+    owners=OPERATIONS,
+    description=(
+        "A receipt for each new claim, with what is missing or that it came too late, and a mail "
+        "about each decision: what was cancelled or credited, and what stays (Rulebook §11)."
+    ),
+)
+def claim_mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """What is due of all open notices: claims' among them."""
     return dg.MaterializeResult(metadata=_counts(deliver(vibes)))
 
 

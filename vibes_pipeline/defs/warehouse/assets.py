@@ -9,7 +9,7 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import ENGINEERS, RAW_GATE, asset_key, model_assets
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, RAW_GATE, asset_key, model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.warehouse import freshness
 from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
@@ -32,7 +32,7 @@ raw_tables = [
 
 @dg.asset(
     key=RAW_GATE,
-    deps=[["raw", "loads"]],
+    deps=[CLAIMS_STEP, ["raw", "loads"]],
     group_name="warehouse",
     kinds={"duckdb"},
     owners=ENGINEERS,

@@ -1,0 +1,110 @@
+"""Claims and decisions applied at once, and what of them waits for a person."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from vibes_pipeline.claims.settle import settle
+from vibes_pipeline.defs.partitions import POLICY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, frame_metadata, model_assets
+from vibes_pipeline.exports import tables
+
+OPERATIONS = ["team:operations"]
+
+models = model_assets("claims")
+
+
+@dg.asset(
+    key=CLAIMS_STEP,
+    deps=[["raw", table] for table in ("claims", "account_decisions", "order_items", "sellers")],
+    group_name="claims",
+    kinds={"postgres"},
+    owners=OPERATIONS,
+    description=(
+        "What every slot does first: new claims are taken in, decisions on claims and accounts "
+        "made by then are applied, each claim in one transaction; what an upheld one rests on is "
+        "withdrawn, reversed or credited at once (Rulebook §2, §11).\n\n> "
+        + " ".join(r.sentence for r in POLICY.contact.how_to_object)
+    ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "decisions_are_applied_at_once",
+            asset=CLAIMS_STEP,
+            description=(
+                "No decision had waited longer than "
+                f"{POLICY.claims.decision_waits_at_most_hours.on(POLICY.calendar.last_day)} hour "
+                "when it was applied. If one had: is the daemon running, and is the warehouse "
+                "loaded often enough?"
+            ),
+        )
+    ],
+)
+def settled_claims(
+    context: dg.AssetExecutionContext, vibes: Vibes
+) -> Iterator[dg.MaterializeResult]:
+    """Apply what came up since the last slot; nothing is done twice."""
+    settled = settle(vibes.claims_run(), vibes.ledger)
+    yield dg.MaterializeResult(
+        metadata={
+            "claims": settled.states.total(),
+            **{f"claims_{state}": count for state, count in sorted(settled.states.items())},
+            "actions_undone": settled.actions_undone,
+            "accounts_kept": settled.accounts_kept,
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="decisions_are_applied_at_once",
+                passed=not settled.waited,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"decisions": len(settled.waited), "claims": list(settled.waited[:20])},
+            )
+        ],
+    )
+
+
+@dg.asset(
+    key=["claims", "claims"],
+    deps=[CLAIMS_STEP],
+    group_name="claims",
+    kinds={"postgres"},
+    owners=OPERATIONS,
+    description=(
+        "Every claim with its state and age: what waits for a person's decision, and which upheld "
+        "ones are about nothing that could be found (Rulebook §11). `vibes export claims` writes "
+        "them all."
+    ),
+)
+def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """The ledger's claims, counted."""
+    policy = vibes.policy
+    frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, policy.time_zone))
+    by_state = dict(frame.group_by("state").len().sort("state").iter_rows())
+    waiting = frame.filter(frame["decision"].is_null()).sort("raised_at")
+    raised = [at for at in waiting["raised_at"] if at is not None]
+    return dg.MaterializeResult(
+        metadata={
+            **frame_metadata(frame),
+            "by_state": by_state,
+            "undecided": waiting.height,
+            "oldest_undecided_days": (vibes.now - min(raised)).days if raised else 0,
+            "oldest_undecided": waiting["claim_id"].head(20).to_list(),
+        }
+    )
+
+
+@dg.asset_check(
+    asset=["claims", "claims"],
+    description="Every upheld claim is about something of its seller's; others need a person.",
+)
+def upheld_claims_are_matched(
+    context: dg.AssetCheckExecutionContext, vibes: Vibes
+) -> dg.AssetCheckResult:
+    """Warns; the claims' ids are the evidence."""
+    frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, vibes.policy.time_zone))
+    unmatched = frame.filter(~frame["is_matched"].fill_null(True))["claim_id"].to_list()
+    return dg.AssetCheckResult(
+        passed=not unmatched,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"unmatched": len(unmatched), "claims": unmatched[:20]},
+    )
