@@ -233,7 +233,7 @@ def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
         "notice": local,
         "sections": sections,
         "orders": _orders(sections),
-        "total": None if notice.claim else _total(local.actions),
+        "total": _credited(local) if notice.claim else _total(local.actions),
         **_by_claim(local),
     }
     text = environment.get_template(f"{notice.kind}.txt")
@@ -250,6 +250,11 @@ def _by_claim(notice: Notice) -> dict[str, list[NoticeAction]]:
     undone = [a for a in ordered if claim_id and a.claim_id == claim_id]
     staying = [a for a in ordered if a not in undone and a.state in STANDING]
     return {"undone": undone, "staying": staying}
+
+
+def _credited(notice: Notice) -> Decimal | None:
+    """The sum of the charges that the notice's claim reversed; None without any."""
+    return _total([a for a in _by_claim(notice)["undone"] if a.state == "reversed"])
 
 
 def _sections(notice: Notice, programme: Programme, environment: Environment) -> list[Section]:

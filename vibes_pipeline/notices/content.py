@@ -41,6 +41,7 @@ class NoticeAction:
     grounds: str | None
     occurrence: int | None
     evidence: Mapping[str, Any]
+    cycle: date | None = None
     state: str | None = None
     claim_id: str | None = None
 
