@@ -97,9 +97,9 @@ def _span(policy: Policy, first_week: date, weeks: int) -> tuple[datetime, datet
 
 
 def _due(policy: Policy, due: Sequence[DueSlot]) -> list[DueSlot]:
-    """Every weekly slot, and the late slots of the last whole day: one day shows what all do."""
+    """Weekly and claims slots, and the late slots of the last whole day: it shows what all do."""
     last_day = policy.local_date(due[-1].due_at) - timedelta(days=1)
-    return [d for d in due if d.slot.is_weekly or d.period == last_day]
+    return [d for d in due if d.slot.is_weekly or d.slot is Slot.CLAIMS or d.period == last_day]
 
 
 def _show(source: Source, settings: Settings, policy: Policy) -> None:
@@ -110,11 +110,33 @@ def _show(source: Source, settings: Settings, policy: Policy) -> None:
     _show_a_mail(source, settings.maildir)
     outcome.print_postings(source, policy)
     outcome.print_cancellations(source)
+    outcome.print_claims(source)
+    _show_a_claim(source, settings.maildir, policy)
     console.print(
         f"Every mail lies in [bold]{settings.maildir}[/bold]; finance's table is "
         "[bold]vibes export charges --out charges.xlsx[/bold].\n"
         "Next: [bold]vibes up[/bold] shows all of it in the Dagster UI."
     )
+
+
+def _show_a_claim(source: Source, maildir: Path, policy: Policy) -> None:
+    """One upheld claim whose charge was posted before: both postings, and its mail."""
+    from vibes_pipeline.cli import outcome
+    from vibes_pipeline.exports import tables
+
+    postings = tables.charges(source)
+    credits = postings.filter(pl.col("kind") == "reversal").sort("posted_at")
+    if credits.is_empty():
+        return
+    credit = credits.row(-1, named=True)
+    outcome.print_charge(postings.filter(pl.col("action_id") == credit["action_id"]), policy)
+    told = tables.notices(source).filter(
+        (pl.col("kind") == "claim_outcome")
+        & (pl.col("seller_id") == credit["seller_id"])
+        & (pl.col("planned_at") == credit["posted_at"])
+    )
+    if told.height and (mail := outcome.read_mail(maildir, told["notice_id"][0])):
+        outcome.print_mail(mail)
 
 
 def _show_a_mail(source: Source, maildir: Path) -> None:

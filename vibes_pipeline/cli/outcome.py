@@ -93,6 +93,33 @@ def print_cancellations(source: Source) -> None:
     console.print(table)
 
 
+def print_claims(source: Source) -> None:
+    """Claims by state, and the actions that the upheld ones undid."""
+    claims = tables.claims(source)
+    table = Table(title="What sellers claimed (vibes export claims)", title_justify="left")
+    for column in ("state", "claims", "actions undone"):
+        table.add_column(column, justify="left" if column == "state" else "right")
+    by_state = claims.group_by("state").agg(pl.len(), pl.col("actions_undone").sum()).sort("state")
+    for state, count, undone in by_state.iter_rows():
+        table.add_row(state, f"{count:,}", f"{undone:,}" if undone else "")
+    console.print(table)
+
+
+def print_charge(postings: pl.DataFrame, policy: Policy) -> None:
+    """The postings of one charge that a claim reversed: they add up to nothing."""
+    table = Table(title="A charge that an upheld claim cancelled", title_justify="left")
+    for column in ("posted", "kind", "rule", "order", "claim", "amount"):
+        table.add_column(column, justify="right" if column == "amount" else "left")
+    for row in postings.sort("posted_at").iter_rows(named=True):
+        cells = (row["kind"], row["rule"], row["order_number"] or "", row["claim_id"] or "")
+        table.add_row(
+            f"{row['posted_at']:%Y-%m-%d %H:%M}",
+            *map(Text, cells),
+            naira(row["amount"], policy),
+        )
+    console.print(table)
+
+
 def print_mail(message: EmailMessage) -> None:
     """One mail as its seller reads it, in plain text."""
     body = message.get_body(("plain",))
