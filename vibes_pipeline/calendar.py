@@ -189,12 +189,14 @@ class SlotTimes:
                 return None, self.late_cancellation
         raise ValueError(f"the slot {slot} has no time of its own")
 
-    def cron(self, slot: Slot) -> str:
-        """The slot's local times as a cron line, such as `0 7 * * 3`."""
+    def cron(self, slot: Slot, *, later: timedelta = timedelta()) -> str:
+        """The slot's local times, or times so much later, as a cron line, such as `0 7 * * 3`."""
         weekday, at = self.time_of(slot)
+        # Any Monday: a time past midnight carries the weekday along.
+        moved = datetime(2024, 1, 1 + (weekday or 0), at.hour, at.minute) + later  # noqa: DTZ001
         # Cron counts the week from Sunday.
-        day_of_week = "*" if weekday is None else str((weekday + 1) % 7)
-        return f"{at.minute} {at.hour} * * {day_of_week}"
+        day_of_week = "*" if weekday is None else str(moved.isoweekday() % 7)
+        return f"{moved.minute} {moved.hour} * * {day_of_week}"
 
 
 @dataclass(frozen=True)

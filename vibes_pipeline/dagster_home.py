@@ -27,6 +27,7 @@ CONFIGURATION = {
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
     "run_monitoring": {"enabled": True},
+    "freshness": {"enabled": True},
     "run_coordinator": {
         "module": "dagster.core.run_coordinator",
         "class": "QueuedRunCoordinator",

@@ -6,13 +6,13 @@ from vibes_pipeline import defs
 from vibes_pipeline.defs.jobs import JOBS, notice_delivery
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.schedules import SCHEDULES
-from vibes_pipeline.defs.sensors import new_claims, undelivered_notices
+from vibes_pipeline.defs.sensors import SENSORS
 
 definitions = dg.Definitions(
     assets=dg.load_assets_from_package_module(defs, include_specs=True),
     asset_checks=dg.load_asset_checks_from_package_module(defs),
     jobs=[*JOBS.values(), notice_delivery],
     schedules=SCHEDULES,
-    sensors=[undelivered_notices, new_claims],
+    sensors=SENSORS,
     resources={"vibes": Vibes()},
 )

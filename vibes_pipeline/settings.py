@@ -23,6 +23,7 @@ class Settings:
     smtp_url: str | None = field(repr=False)
     mail_catcher_url: str | None = field(repr=False)
     sender: str
+    operators: tuple[str, ...]
     country: str
     policy: Path | None
 
@@ -39,6 +40,11 @@ class Settings:
             smtp_url=given.get("VIBES_SMTP_URL"),
             mail_catcher_url=given.get("VIBES_MAIL_CATCHER_URL"),
             sender=given.get("VIBES_MAIL_FROM", DEFAULT_SENDER),
+            operators=tuple(
+                address.strip()
+                for address in given.get("VIBES_OPERATORS", "").split(",")
+                if address.strip()
+            ),
             country=given.get("VIBES_COUNTRY", "ng").lower(),
             policy=Path(policy).resolve() if policy else None,
         )

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
+from vibes_pipeline.catch_up import missing_slots
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.partitions import POLICY
@@ -22,15 +23,26 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
         description=job.description,
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if shared_ledger(Settings.from_environment(), POLICY.country).is_simulated():
+        ledger = shared_ledger(Settings.from_environment(), POLICY.country)
+        if ledger.is_simulated():
             return dg.SkipReason(
                 f"The ledger of {POLICY.country} is simulated (a demo or a replay): real slots are "
                 "refused on it. Use another VIBES_HOME or database for a live one."
             )
+        now = WallClock().now()
         period = POLICY.slot_calendar.period_of(slot, context.scheduled_execution_time)
-        if not slot.is_weekly and WallClock().now() >= POLICY.slot_calendar.late_slot_is_over_at(
-            slot, period
-        ):
+        if slot.is_weekly:
+            older = [
+                due
+                for due in missing_slots(ledger, POLICY, now)
+                if due.slot.is_weekly and due.due_at < POLICY.slot_calendar.due_at(slot, period)
+            ]
+            if older:
+                return dg.SkipReason(
+                    f"The {older[0].slot} of {older[0].period} comes first; the sensor catch_up "
+                    "runs what was missed, oldest first."
+                )
+        elif now >= POLICY.slot_calendar.late_slot_is_over_at(slot, period):
             return dg.SkipReason(
                 f"The {slot} of {period} is over: a missed day is skipped, not replayed."
             )

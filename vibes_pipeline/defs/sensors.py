@@ -4,14 +4,16 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from vibes_pipeline.calendar import Slot
+from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot
+from vibes_pipeline.catch_up import missing_slots, to_run_next
 from vibes_pipeline.claims.settle import is_waiting
 from vibes_pipeline.clock import WallClock
-from vibes_pipeline.defs.jobs import claims, notice_delivery
+from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
 from vibes_pipeline.defs.partitions import POLICY
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.ledger.notices import open_notices
+from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
@@ -22,6 +24,11 @@ MENDING_CHECKED_EVERY = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(minutes=10)
 # A tick must not hang while a loader holds the warehouse: the next one asks again.
 SENSOR_PATIENCE_SECONDS = 5.0
+# A slot's own schedule comes first; a slot that failed is tried again after growing pauses.
+ITS_SCHEDULES = timedelta(minutes=2)
+FIRST_RETRY = timedelta(minutes=5)
+LONGEST_RETRY = timedelta(hours=1)
+PARTITION_TAG = "dagster/partition"
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -77,3 +84,82 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
     except WarehouseError as busy:
         return dg.SkipReason(f"{busy}")
     return dg.RunRequest() if waits else dg.SkipReason("No claim or decision waits.")
+
+
+@dg.sensor(
+    jobs=[JOBS[slot] for slot in TIMED_SLOTS],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Runs what was due and is not done: slots missed while the system was down, oldest first, "
+        "and slots that failed, after a pause."
+    ),
+)
+def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """The ledger's slots are the truth of what was done; no cursor, no run key."""
+    ledger = shared_ledger(Settings.from_environment(), POLICY.country)
+    if ledger.is_simulated() is not False:
+        return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
+    now = WallClock().now()
+    missing = [
+        due for due in missing_slots(ledger, POLICY, now) if now - due.due_at > ITS_SCHEDULES
+    ]
+    requests = [
+        dg.RunRequest(job_name=JOBS[due.slot].name, partition_key=due.period.isoformat())
+        for due in to_run_next(missing)
+        if _may_run(context.instance, due, now)
+    ]
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SkipReason(f"{len(missing)} slots are missing, none may run now.")
+
+
+def _may_run(instance: dg.DagsterInstance, due: DueSlot, now: datetime) -> bool:
+    """Whether no run of the slot is on its way, nor one that failed too short a while ago."""
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=JOBS[due.slot].name, tags={PARTITION_TAG: due.period.isoformat()})
+    )
+    if any(record.dagster_run.status in UNFINISHED for record in records):
+        return False
+    if not records:
+        return True
+    pause = min(FIRST_RETRY * (1 << min(len(records) - 1, 16)), LONGEST_RETRY)
+    ended_at = records[0].end_time or 0.0
+    return now.timestamp() >= ended_at + pause.total_seconds()
+
+
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Mails VIBES_OPERATORS of a run that failed: which, why, what to do.",
+)
+def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    """The cause in its own words; nothing of any seller is in it but ids."""
+    settings = Settings.from_environment()
+    if not settings.operators:
+        return dg.SkipReason("VIBES_OPERATORS is not set: nobody is written to.")
+    run = context.dagster_run
+    period = run.tags.get(PARTITION_TAG)
+    what = f"{run.job_name} of {period}" if period else run.job_name
+    is_simulated = shared_ledger(settings, POLICY.country).is_simulated() is True
+    write_to_operators(
+        settings,
+        f"VIBES {POLICY.country}: {what} failed",
+        f"The job {what} failed:\n\n{_cause(context)}\n\nRun {run.run_id} in the Dagster UI.",
+        at=WallClock().now(),
+        is_simulated=is_simulated,
+    )
+    return None
+
+
+def _cause(context: dg.RunFailureSensorContext) -> str:
+    """The innermost error of the step that failed, else Dagster's own words, on one line."""
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return " ".join(error.message.split())
+    return " ".join((context.failure_event.message or "no cause was recorded").split())
+
+
+SENSORS = [new_claims, undelivered_notices, catch_up, failed_runs]

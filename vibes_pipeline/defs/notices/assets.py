@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from vibes_pipeline.policy import Parameter
 from vibes_pipeline.slot_run import SlotRun
 
 OPERATIONS = ["team:operations"]
+GRACE = timedelta(minutes=30)
 
 
 def _mails(
@@ -31,6 +33,12 @@ def _mails(
         kinds={"email"},
         owners=OPERATIONS,
         partitions_def=WEEKLY if slot.is_weekly else DAILY,
+        # Red when the slot has not run half an hour after its time; green again once it has.
+        freshness_policy=dg.FreshnessPolicy.cron(
+            deadline_cron=POLICY.slot_times(POLICY.calendar.last_day).cron(slot, later=GRACE),
+            lower_bound_delta=GRACE,
+            timezone=POLICY.time_zone.key,
+        ),
         description=description,
         check_specs=[
             dg.AssetCheckSpec(

@@ -1,0 +1,54 @@
+"""Mails to the operators: a slot that failed, why, and what to do; they are in no ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from email.message import EmailMessage
+from uuid import uuid4
+
+from vibes_pipeline.notices.address import usable_address
+from vibes_pipeline.notices.compose import sender_address
+from vibes_pipeline.notices.transports import transport_for
+from vibes_pipeline.settings import Settings
+
+WAYS_OUT = (
+    "A slot that fails has done nothing or all of a step. It is tried again by itself with growing "
+    "pauses; weekly slots run in order, so later ones wait for it.\n"
+    "Once the cause is mended, `vibes run SLOT` runs it at once; whatever is run again changes "
+    "nothing twice."
+)
+
+
+def write_to_operators(
+    settings: Settings, subject: str, text: str, *, at: datetime, is_simulated: bool
+) -> Sequence[str]:
+    """Send one plain mail to each of `VIBES_OPERATORS`; give the server's replies.
+
+    Raises `MailError` for an unusable address or a server that does not take it.
+    """
+    transport = transport_for(
+        smtp_url=settings.smtp_url,
+        mail_catcher_url=settings.mail_catcher_url,
+        is_simulated=is_simulated,
+        maildir_path=settings.maildir,
+    )
+    mails = [_mail(settings, address, subject, text, at) for address in settings.operators]
+    connection = transport.connect()
+    try:
+        return [connection.send(mail, str(mail["To"])) for mail in mails]
+    finally:
+        connection.close()
+
+
+def _mail(settings: Settings, address: str, subject: str, text: str, at: datetime) -> EmailMessage:
+    author = sender_address(settings.sender)
+    message = EmailMessage()
+    message["From"] = str(author)
+    message["To"] = usable_address(address)
+    message["Subject"] = " ".join(subject.split())
+    message["Date"] = at
+    message["Message-ID"] = f"<{uuid4()}@{author.domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(f"{text}\n\n{WAYS_OUT}\n")
+    return message
