@@ -51,7 +51,8 @@ def run_slot(
     # Dagster logs every step; what a user needs is the outcome, and the UI keeps the rest.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     run_id = str(uuid4())
-    with warnings.catch_warnings():
+    # Dagster knows the periods up to its own now, which must be the slot's.
+    with warnings.catch_warnings(), dg.partition_loading_context(at):
         warnings.simplefilter("ignore")
         try:
             definitions.resolve_job_def(JOBS[slot].name).execute_in_process(
