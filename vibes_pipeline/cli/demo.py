@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 import polars as pl
+from rich.markup import escape
 
 from vibes_pipeline.calendar import DueSlot, Slot, day_start
 from vibes_pipeline.cli.common import (
@@ -111,7 +112,7 @@ def _show(source: Source, settings: Settings, policy: Policy) -> None:
     outcome.print_postings(source, policy)
     outcome.print_cancellations(source)
     console.print(
-        f"Every mail lies in [bold]{settings.maildir}[/bold]; finance's table is "
+        f"Every mail lies in [bold]{escape(str(settings.maildir))}[/bold]; finance's table is "
         "[bold]vibes export charges --out charges.xlsx[/bold].\n"
         "Next: [bold]vibes up[/bold] shows all of it in the Dagster UI."
     )

@@ -29,11 +29,14 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
         raise UsageError(f"--from {start} is after --until {end}")
 
     from vibes_pipeline import slots
+    from vibes_pipeline.ledger.ledger import shared_ledger
 
     wanted = [parse_slot(name) for name in only]
     for slot in wanted:
         slots.require_runnable(slot)
     due = [d for d in slots.due_slots(policy, first, last) if not wanted or d.slot in wanted]
+    # Opened before anything is shown; the slots share it.
+    shared_ledger(settings, policy.country)
     instances = slots.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
     with instances as instance:
         replay_shown(due, instance)

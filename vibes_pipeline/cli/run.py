@@ -32,11 +32,10 @@ def command(slot: str, at: str | None) -> None:
     from vibes_pipeline.ledger.ledger import shared_ledger
 
     slots.require_runnable(wanted)
-    policy.calendar.require(policy.local_date(instant or WallClock().now()))
-    shared_ledger(settings, policy.country)
     period = policy.slot_calendar.period_of(wanted, instant or WallClock().now())
+    # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
+    ledger = shared_ledger(settings, policy.country)
     with slots.persistent_instance(settings) as instance:
         slots.run_slot(wanted, period, instance, at=instant)
     console.print(f"{wanted} of {period} is done")
-    ledger = shared_ledger(settings, policy.country)
     print_actions(Source(ledger, settings.lake, policy.time_zone, cycle=period), policy)
