@@ -67,6 +67,10 @@ class DuckDBEngine:
         """The rows of a partition made before."""
         return pl.read_parquet(self.partition(relation))
 
+    def scan(self, relation: str) -> pl.LazyFrame:
+        """A partition made before, of which only what is asked for is read."""
+        return pl.scan_parquet(self.partition(relation))
+
     @contextmanager
     def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
         raw = []
