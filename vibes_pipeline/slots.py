@@ -64,6 +64,9 @@ def run_slot(
                 instance=instance,
                 run_id=run_id,
             )
+        except dg.DagsterExecutionInterruptedError:
+            # Dagster's name for Ctrl-C, which the command line does not know.
+            raise KeyboardInterrupt from None
         except dg.DagsterError as error:
             raise _cause(error, instance, run_id) from error
 

@@ -15,6 +15,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.policy import Rule
 
 ENGINEERS = ["team:data-engineering"]
@@ -54,8 +55,9 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
     )
     def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
-        frame = weekly.compute(run, vibes.ledger, model)
-        return dg.MaterializeResult(metadata=frame_metadata(frame, model))
+        with interrupts_held():
+            frame = weekly.compute(run, vibes.ledger, model)
+            return dg.MaterializeResult(metadata=frame_metadata(frame, model))
 
     return materialized
 
