@@ -106,7 +106,3 @@ def _new_database(administration: sa.Engine, *, template: str) -> Iterator[sa.UR
     yield administration.url.set(database=name)
     with administration.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-# Written, and known to show faults that are not mended yet: run them by name.
-collect_ignore = ["cli", "defs/test_jobs.py", "test_weekly.py"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vibes_pipeline.errors import SettingsError
 from vibes_pipeline.settings import DEFAULT_SENDER, Settings
 
 EVERYTHING = {
@@ -77,6 +78,16 @@ def test_relative_paths_do_not_follow_a_process_that_changes_its_folder(
     assert settings.home == tmp_path / "state"
     assert settings.warehouse == tmp_path.parent / "raw"
     assert settings.policy == tmp_path / "ng.yaml"
+
+
+@pytest.mark.parametrize("home", ["notes.txt", "notes.txt/state"], ids=["is one", "lies in one"])
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path, home: str) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SettingsError) as error:
+        Settings.from_environment({"VIBES_HOME": str(tmp_path / home)})
+    assert str(error.value) == (
+        f"{tmp_path / 'notes.txt'} is a file; set VIBES_HOME to a folder for the state"
+    )
 
 
 def test_no_representation_shows_a_password() -> None:

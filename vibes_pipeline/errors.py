@@ -19,6 +19,10 @@ class UsageError(VibesError):
     exit_status = 2
 
 
+class SettingsError(VibesError):
+    """A setting names what cannot be used as such."""
+
+
 class PolicyError(VibesError):
     """A policy file is unreadable or not strictly what the loader expects."""
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vibes_pipeline.errors import SettingsError
+
 DEFAULT_SENDER = "VIBES <vibes@marketplace.example>"
 
 
@@ -29,9 +31,15 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read `VIBES_*`; an empty variable counts as unset."""
+        """Read `VIBES_*`; an empty variable counts as unset.
+
+        Raises `SettingsError` when a file stands where the folder of state is, or is to be made.
+        """
         given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
         home = Path(given.get("VIBES_HOME", "var")).resolve()
+        standing = next(place for place in (home, *home.parents) if place.exists())
+        if not standing.is_dir():
+            raise SettingsError(f"{standing} is a file; set VIBES_HOME to a folder for the state")
         policy = given.get("VIBES_POLICY")
         return cls(
             home=home,

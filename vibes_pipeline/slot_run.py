@@ -45,7 +45,12 @@ class SlotRun:
         now: datetime,
         is_simulated: bool,
     ) -> SlotRun:
-        """The slot of a period at its one instant; `UsageError` when it is not due yet."""
+        """The slot of a period at its one instant.
+
+        Raises `UsageError` when it is not due yet, and `CalendarError` for a period outside the
+        years whose holidays are listed.
+        """
+        policy.calendar.require(period)
         now = now.astimezone(policy.time_zone)
         if slot is not Slot.CLAIMS:
             due_at = policy.slot_calendar.due_at(slot, period)

@@ -46,7 +46,8 @@ def run_slot(
     # Dagster logs every step; what a user needs is the outcome, and the UI keeps the rest.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     run_id = str(uuid4())
-    with warnings.catch_warnings():
+    # Dagster knows the periods up to its own now, which must be the slot's.
+    with warnings.catch_warnings(), dg.partition_loading_context(at):
         warnings.simplefilter("ignore")
         try:
             definitions.resolve_job_def(JOBS[slot].name).execute_in_process(
@@ -58,6 +59,9 @@ def run_slot(
                 instance=instance,
                 run_id=run_id,
             )
+        except dg.DagsterExecutionInterruptedError:
+            # Dagster's name for Ctrl-C, which the command line does not know.
+            raise KeyboardInterrupt from None
         except dg.DagsterError as error:
             raise _cause(error, instance, run_id) from error
 

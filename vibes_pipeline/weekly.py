@@ -76,16 +76,15 @@ def take_history(run: SlotRun, ledger: Ledger) -> history.History:
     return taken
 
 
-def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.DataFrame:
-    """Run one model of the weekly alert over the history taken; give its rows.
+def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
+    """Run one model of the weekly alert over the history taken; give its rows, unread.
 
     A frozen cycle's partitions stay as they were when it was decided.
     """
-    if frozen_cycle(ledger, run.period):
-        return run.engine.read(model.relation)
-    facts = run.engine.read(FACTS).row(0, named=True)
-    run.engine.materialize(model, run.parameters(first_cycle=facts["first_cycle"]))
-    return run.engine.read(model.relation)
+    if not frozen_cycle(ledger, run.period):
+        facts = run.engine.read(FACTS).row(0, named=True)
+        run.engine.materialize(model, run.parameters(first_cycle=facts["first_cycle"]))
+    return run.engine.scan(model.relation)
 
 
 def bad_row_share(run: SlotRun) -> tuple[int, int]:

@@ -19,58 +19,50 @@ WITH entered AS (
     WHERE ready_to_ship_at IS NOT NULL AND shipped_from IS NULL
 ),
 
--- Per day of entering, the day or two on which the hours can be full.
-possible_days AS (
+-- Per day of entering, the day or two on which the hours can be full: for clocks started after
+-- started_after, through started_until. All that start on one day and are full on one day wait
+-- equally long.
+waits AS (
     SELECT
         c.day,
         c.starts_at,
         c.is_fulfilment_day,
-        1000000 * (c.clock_before + 3600 * f.hours) AS full_at_start_us,
-        d.starts_at AS deadline_day_starts_at,
-        1000000 * d.clock_before AS clock_before_us,
-        1000000 * d.clock_after AS clock_after_us
+        c.starts_at + CAST(d.clock_before - c.clock_before - 3600 * f.hours AS INTEGER) * INTERVAL '1' SECOND
+            AS started_after,
+        c.starts_at + CAST(d.clock_after - c.clock_before - 3600 * f.hours AS INTEGER) * INTERVAL '1' SECOND
+            AS started_until,
+        CAST(
+            DATE_DIFF('second', c.starts_at, d.starts_at) + c.clock_before + 3600 * f.hours - d.clock_before
+            AS INTEGER
+        ) AS wait_seconds
     FROM policy.calendar AS c
     INNER JOIN policy.fulfilment AS f ON c.day >= f.valid_from AND c.day < f.valid_until
     INNER JOIN policy.calendar AS d
         ON
             d.is_fulfilment_day
-            AND c.clock_before + 3600 * f.hours <= d.clock_after
-            AND c.clock_after + 3600 * f.hours > d.clock_before
+            AND d.clock_after >= c.clock_before + 3600 * f.hours
+            AND d.clock_before < c.clock_after + 3600 * f.hours
     WHERE c.day IN (SELECT CAST(entered_at AS DATE) FROM entered)
 ),
 
-placed AS (
+started AS (
     SELECT
         e.order_item_id,
         e.entered_state,
         e.entered_at,
-        p.deadline_day_starts_at,
-        p.clock_before_us,
-        p.clock_after_us,
-        p.full_at_start_us
-        + CASE WHEN p.is_fulfilment_day THEN DATE_DIFF('microsecond', p.starts_at, e.entered_at) ELSE 0 END
-            AS full_at_clock_us
+        CASE WHEN w.is_fulfilment_day THEN e.entered_at ELSE w.starts_at END AS started_at,
+        w.started_after,
+        w.started_until,
+        w.wait_seconds
     FROM entered AS e
-    INNER JOIN possible_days AS p ON CAST(e.entered_at AS DATE) = p.day
-),
-
-filled AS (
-    SELECT
-        order_item_id,
-        entered_state,
-        entered_at,
-        deadline_day_starts_at AS starts_at,
-        full_at_clock_us - clock_before_us AS us_into_day
-    FROM placed
-    WHERE full_at_clock_us > clock_before_us AND full_at_clock_us <= clock_after_us
+    INNER JOIN waits AS w ON CAST(e.entered_at AS DATE) = w.day
 )
 
 SELECT
     order_item_id,      -- the item
     entered_state,      -- pending or ready_to_ship
     entered_at,         -- when it entered the state
-    starts_at
-    + CAST(us_into_day // 1000000 AS INTEGER) * INTERVAL '1' SECOND
-    + CAST(us_into_day % 1000000 AS INTEGER) * INTERVAL '1' MICROSECOND
+    started_at + wait_seconds * INTERVAL '1' SECOND
         AS deadline_at  -- by then it must have left the state; exactly then is in time
-FROM filled
+FROM started
+WHERE started_at > started_after AND started_at <= started_until

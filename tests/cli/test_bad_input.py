@@ -205,7 +205,7 @@ COMMANDS = [
     Bad(
         "a warehouse that stands already",
         ("generate",),
-        r"already exists; name another place or .*overwrite",
+        r"already exists; name another place or ask to overwrite it with --force",
     ),
     Bad(
         "no dataset to import",

@@ -118,6 +118,19 @@ def test_without_the_table_of_loads_nobody_knows(tmp_path: Path) -> None:
     assert require_complete(silent, WEEK_END, LAGOS) is False
 
 
+@pytest.mark.parametrize(
+    "changes", [(), ("DROP TABLE raw.loads",)], ids=["fresh", "nobody knows how fresh"]
+)
+def test_every_table_must_keep_the_contract_whatever_a_slot_needs(
+    tmp_path: Path, changes: tuple[str, ...]
+) -> None:
+    broken = warehouse(
+        tmp_path, [*EVERY_TABLE.items()], "ALTER TABLE raw.claims DROP category", *changes
+    )
+    with pytest.raises(WarehouseError, match=r"raw\.claims in .* has no column category VARCHAR"):
+        require_complete(broken, WEEK_END, LAGOS, ["order_items"])
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_tells_the_same(tmp_path: Path, form: str) -> None:
     told = loaded_through(warehouse(tmp_path, [("order_items", ENOUGH)], form=form))

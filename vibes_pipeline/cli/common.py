@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from vibes_pipeline.policy import Policy
 
-console = Console(highlight=False)
+# Lines are not broken: paths and counts are to be found in what is printed.
+console = Console(highlight=False, soft_wrap=True)
 
 
 def settings_and_policy() -> tuple[Settings, Policy]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 import polars as pl
+from rich.markup import escape
 
 from vibes_pipeline.calendar import DueSlot, Slot, day_start
 from vibes_pipeline.cli.common import (
@@ -113,7 +114,7 @@ def _show(source: Source, settings: Settings, policy: Policy) -> None:
     outcome.print_claims(source)
     _show_a_claim(source, settings.maildir, policy)
     console.print(
-        f"Every mail lies in [bold]{settings.maildir}[/bold]; finance's table is "
+        f"Every mail lies in [bold]{escape(str(settings.maildir))}[/bold]; finance's table is "
         "[bold]vibes export charges --out charges.xlsx[/bold].\n"
         "Next: [bold]vibes up[/bold] shows all of it in the Dagster UI."
     )

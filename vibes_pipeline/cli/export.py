@@ -36,7 +36,7 @@ def command(table: str, out: Path, cycle: str | None, day: str | None) -> None:
     ledger = Ledger.open(settings, policy.country)
     frame = read_table(table, Source(ledger, settings.lake, policy.time_zone, only))
     write_table(frame, out, table)
-    console.print(f"{frame.height:,} rows of {table} in {out}")
+    console.print(f"{frame.height:,} rows of {table} in {out}", markup=False)
 
 
 def _period(table: str, cycle: str | None, day: str | None) -> date | None:

@@ -49,15 +49,18 @@ def command(
 ) -> None:
     """Make a marketplace in which every rule fires, with all raw tables."""
     from vibes_pipeline.generate import generate_marketplace
+    from vibes_pipeline.warehouse.file import check_target
 
     settings, policy = settings_and_policy()
     monday: date = (
         require_monday(first_week.date()) if first_week else latest_first_week(policy, weeks)
     )
+    target = out or settings.warehouse
+    check_target(target, overwrite=force)
     with progress_bar() as progress:
         task = progress.add_task("making items", total=None)
         made = generate_marketplace(
-            out or settings.warehouse,
+            target,
             sellers=sellers,
             weeks=weeks,
             first_week=monday,
@@ -68,6 +71,6 @@ def command(
             overwrite=force,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    console.print(f"made {made.path}: weeks {made.first_week} to {made.last_week}")
+    console.print(f"made {made.path}: weeks {made.first_week} to {made.last_week}", markup=False)
     for table, rows in made.rows.items():
         console.print(f"  {table:<18} {rows:>12,} rows")

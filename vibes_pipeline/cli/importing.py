@@ -45,7 +45,7 @@ def olist(source: Path, country: str, out: Path, rate: str, force: bool) -> None
     summary = import_olist(
         source, out, country=country.upper(), rate=naira_per_real, overwrite=force
     )
-    console.print(f"imported {summary.path}")
+    console.print(f"imported {summary.path}", markup=False)
     for table, rows in summary.rows.items():
         console.print(f"  {table:<18} {rows:>12,} rows")
     console.print(

@@ -29,8 +29,11 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
         raise UsageError(f"--from {start} is after --until {end}")
 
     from vibes_pipeline import slots
+    from vibes_pipeline.ledger.ledger import shared_ledger
 
     wanted = [parse_slot(name) for name in only]
+    # Opened before anything is shown; the slots share it.
+    shared_ledger(settings, policy.country)
     every = slots.due_slots(policy, settings, first, last)
     due = [d for d in every if not wanted or d.slot in wanted]
     instances = slots.persistent_instance(settings) if into_ui else slots.ephemeral_instance()

@@ -42,7 +42,9 @@ def command(host: str, port: int) -> None:
     ledger = Ledger.open(settings, policy.country)
     mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
     ledger.close()
-    console.print(f"the ledger of {policy.country} is {mode}; state lives in {settings.home}")
+    console.print(
+        f"the ledger of {policy.country} is {mode}; state lives in {settings.home}", markup=False
+    )
     console.print(f"the UI will be at [bold]http://{host}:{port}[/bold] (Ctrl-C stops everything)")
     sys.exit(_serve(host, port))
 

@@ -15,6 +15,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.policy import Rule
 
 ENGINEERS = ["team:data-engineering"]
@@ -56,32 +57,41 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
     )
     def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
-        frame = weekly.compute(run, vibes.ledger, model)
-        return dg.MaterializeResult(metadata=frame_metadata(frame, model))
+        with interrupts_held():
+            frame = weekly.compute(run, vibes.ledger, model)
+            return dg.MaterializeResult(metadata=frame_metadata(frame, model))
 
     return materialized
 
 
-def frame_metadata(frame: pl.DataFrame, model: Model | None = None) -> dict[str, Any]:
-    """Row count, naira, a sample without personal data, columns, the policy's version."""
+def frame_metadata(
+    frame: pl.DataFrame | pl.LazyFrame, model: Model | None = None
+) -> dict[str, Any]:
+    """Row count, naira, a sample without personal data, columns, the policy's version.
+
+    Of a lazy frame no more is read than that.
+    """
+    rows = frame.lazy()
+    schema = rows.collect_schema()
     metadata: dict[str, Any] = {
-        "dagster/row_count": frame.height,
+        "dagster/row_count": rows.select(pl.len()).collect().item(),
         "policy_version": POLICY.short_version,
-        "sample": dg.MetadataValue.md(sample(frame)),
+        "sample": dg.MetadataValue.md(_sample(rows)),
     }
-    if "amount" in frame.columns:
-        total = frame["amount"].sum() or Decimal("0.00")
+    if "amount" in schema:
+        total = rows.select(pl.col("amount").sum()).collect().item() or Decimal("0.00")
         metadata["total"] = f"{POLICY.currency_symbol}{total:,.2f}"
         # A float only for the plot; the exact figure stands beside it.
         metadata["total_ngn"] = float(total)
     if model is not None:
-        metadata["dagster/column_schema"] = _column_schema(frame, model)
+        metadata["dagster/column_schema"] = _column_schema(schema, model)
     return metadata
 
 
-def sample(frame: pl.DataFrame) -> str:
+def _sample(rows: pl.LazyFrame) -> str:
     """The first rows as a Markdown table; ids only, nothing personal."""
-    shown = frame.select(c for c in frame.columns if c not in PERSONAL).head(SAMPLE_ROWS)
+    columns = [c for c in rows.collect_schema() if c not in PERSONAL]
+    shown = rows.select(columns).head(SAMPLE_ROWS).collect()
     if shown.is_empty():
         return "no rows"
     lines = [
@@ -118,10 +128,10 @@ def _description(model: Model) -> str:
     return f"{model.description}\n\n> {text.words}\n\n(policy {POLICY.short_version})"
 
 
-def _column_schema(frame: pl.DataFrame, model: Model) -> dg.TableSchema:
+def _column_schema(schema: pl.Schema, model: Model) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name=name, type=str(type_), description=model.columns.get(name))
-            for name, type_ in frame.schema.items()
+            for name, type_ in schema.items()
         ]
     )

@@ -72,6 +72,10 @@ class DuckDBEngine:
         """The rows of a partition made before."""
         return pl.read_parquet(self.partition(relation))
 
+    def scan(self, relation: str) -> pl.LazyFrame:
+        """A partition made before, of which only what is asked for is read."""
+        return pl.scan_parquet(self.partition(relation))
+
     @contextmanager
     def _replaced(self, relation: str) -> Iterator[Path]:
         """A file to write a relation to, renamed into place once the block ends well."""

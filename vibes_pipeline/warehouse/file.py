@@ -32,7 +32,7 @@ def new_warehouse(out: Path, *, overwrite: bool = False) -> Iterator[duckdb.Duck
 
     Raises UsageError if `out` exists and `overwrite` is false, or holds what is no warehouse.
     """
-    _refuse_to_destroy(out, overwrite)
+    check_target(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch_name:
         scratch = Path(scratch_name)
@@ -59,11 +59,14 @@ def _is_database(out: Path) -> bool:
     return out.suffix == ".duckdb"
 
 
-def _refuse_to_destroy(out: Path, overwrite: bool) -> None:
+def check_target(out: Path, *, overwrite: bool) -> None:
+    """UsageError unless a warehouse can be put at `out` without destroying anything unasked."""
     if not out.exists():
         return
     if not overwrite:
-        raise UsageError(f"{out} already exists; name another place or ask to overwrite it")
+        raise UsageError(
+            f"{out} already exists; name another place or ask to overwrite it with --force"
+        )
     if _is_database(out) != out.is_file():
         raise UsageError(f"{out}: a .duckdb name must be a file, any other a folder")
     ours = {f"{name}.parquet" for name in CONTRACT}

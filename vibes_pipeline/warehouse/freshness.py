@@ -14,14 +14,17 @@ from vibes_pipeline.warehouse.source import Warehouse
 
 
 def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None:
-    """Per table that is there, up to when it is complete; None where the warehouse does not say."""
+    """Per table that is there, up to when it is complete; None where the warehouse does not say.
+
+    Every table that is there must keep the raw contract, also one that the slot does not read.
+    """
     tables = warehouse.tables()
-    if LOADS.name not in tables:
-        return None
     with duckdb.connect() as connection, warehouse.mounted(connection, CONTRACT):
         rows = connection.execute(
             "SELECT table_name, max(loaded_through) FROM raw.loads GROUP BY table_name"
         ).fetchall()
+    if LOADS.name not in tables:
+        return None
     known = dict(rows)
     return {name: known.get(name) for name in RAW_TABLES if name in tables}
 

@@ -1,0 +1,44 @@
+"""An interrupt that is held strikes once, at the end, and as it would have struck."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from vibes_pipeline.interrupts import interrupts_held
+
+
+def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
+    done = []
+
+    def work() -> None:
+        with interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["the block"]
+
+
+def test_without_an_interrupt_nothing_is_changed() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError, match="of the block"), interrupts_held():
+        raise ValueError("an error of the block")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_another_thread_than_the_main_one_is_never_interrupted() -> None:
+    done = []
+
+    def work() -> None:
+        with interrupts_held():
+            done.append("the block")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == ["the block"]

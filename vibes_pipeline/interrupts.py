@@ -1,0 +1,29 @@
+"""Ctrl-C, put off to a moment at which it can do no harm.
+
+An interrupt is an exception that may be raised anywhere in Python; raised where compiled code calls
+back into Python, it makes that code panic, loudly. What calls such code and is soon done holds it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold an interrupt that comes within the block, and let it strike at the block's end."""
+    if threading.current_thread() is not threading.main_thread():
+        # Python interrupts the main thread alone.
+        yield
+        return
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(came[0])
