@@ -155,6 +155,12 @@ def cancellations(source: Source) -> pl.DataFrame:
     return _from_ledger(source, columns, c.country, c.day, order=(c.cancelled_at, c.order_item_id))
 
 
+def model_rows(source: Source, cycle: date, relation: str) -> pl.DataFrame | None:
+    """A model's rows of one cycle; None while it has not been run for it."""
+    files = _files(source, [cycle], relation)
+    return pl.read_parquet(files[0][1]) if files else None
+
+
 def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     """A model's rows of every decided cycle, with the cycle first."""
 
