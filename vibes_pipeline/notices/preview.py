@@ -6,12 +6,11 @@ the mails themselves do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.ledger.notices import OpenNotice, actions_listed
 from vibes_pipeline.notices.address import UnusableAddress
 from vibes_pipeline.notices.delivery import SellerLetters, read_directory
 from vibes_pipeline.paths import email_templates_dir
@@ -91,7 +90,7 @@ def write_gallery(made: Sequence[Sample], folder: Path) -> Path:
 def _sample(ledger: Ledger, letters: SellerLetters, kind: str) -> Sample:
     with ledger.reading() as connection:
         for notice, at in _candidates(connection, ledger.country, kind):
-            told = _listed(connection, notice)
+            told = actions_listed(connection, notice)
             try:
                 message = letters.word(notice, told, at)
             except UnusableAddress:
@@ -135,11 +134,3 @@ def _candidates(
     fields = OpenNotice.__dataclass_fields__
     found = [OpenNotice(**{name: row[name] for name in fields}) for row in rows]
     return [(notice, notice.last_at or notice.planned_at) for notice in found]
-
-
-def _listed(connection: sa.Connection, notice: OpenNotice) -> list[Mapping[str, Any]]:
-    s = schema.action_states.c
-    rows = connection.execute(
-        sa.select(schema.action_states).where(s.action_id.in_(notice.actions)).order_by(s.action_id)
-    ).mappings()
-    return [dict(row) for row in rows]
