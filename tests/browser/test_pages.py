@@ -208,7 +208,7 @@ def test_a_plot_s_figures_can_be_opened_as_a_table(
 def test_a_seller_s_id_is_text_on_the_page(browser: playwright.Browser, report: Path) -> None:
     seen = look(browser, report)
     cells = seen.page.locator("#undelivered tbody tr").first.locator("td").all_inner_texts()
-    assert cells[:4] == [f"S-{SCRIPT}", "weekly alert", "9 November 2026", "undeliverable"]
+    assert cells[:4] == [f"S-{SCRIPT}", "weekly alert", "9 Nov 2026", "undeliverable"]
     assert "owned" not in seen.page.title()
 
 

@@ -128,6 +128,7 @@ def _environment(policy: Policy) -> Environment:
         "id": lambda text: clean(text or ""),
         "naira": lambda amount: _naira(amount, policy),
         "day": lambda day: format_date(day, "d MMMM yyyy", locale="en"),
+        "short_day": lambda day: format_date(day, "d MMM yyyy", locale="en"),
         "days": span_of_days,
         "moment": lambda at: format_datetime(at, "EEE d MMM yyyy, HH:mm", tzinfo=zone, locale="en"),
         "labelled": _labelled,

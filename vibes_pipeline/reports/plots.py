@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from math import gcd
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -31,6 +32,8 @@ INK, MUTED, LINE, PAPER, PLAIN = (
 # Bins of the rates: this many at least up to the last edge, and as far again as that many edges.
 BINS_TO_LAST_EDGE = 16
 EDGES_SHOWN = 3
+# Of a lying bar, in characters a line.
+NAME_WIDTH = 24
 
 Drawing = Callable[[int], Any]
 
@@ -54,9 +57,10 @@ def charges(week: Week) -> Plot:
     labels = {cycle: f"{cycle.day} {cycle:%b}" for cycle in week.charges}
     frame = pl.DataFrame(
         [
-            (labels[cycle], number, _short(titles[rule]), float(of_week.get(rule, 0)))
+            (labels[cycle], number, _short(titles[rule]), float(of_week[rule]))
             for cycle, of_week in week.charges.items()
             for number, rule in enumerate(rules)
+            if rule in of_week
         ],
         schema={
             "week": pl.String,
@@ -79,7 +83,7 @@ def charges(week: Week) -> Plot:
     def drawing(width: int) -> Any:
         across = alt.X(
             "week:N",
-            sort=list(labels.values()),
+            scale=alt.Scale(domain=list(labels.values())),
             # On a phone the month stands below the day.
             axis=alt.Axis(
                 labelAngle=0,
@@ -264,7 +268,9 @@ def by_claims(week: Week) -> Plot:
 def _bars(rows: Sequence[tuple[str, int, str]]) -> Drawing:
     """Lying bars, each with its name before and its count behind; rows of name, count, colour."""
     frame = pl.DataFrame(
-        rows, schema={"name": pl.String, "count": pl.Int64, "colour": pl.String}, orient="row"
+        [("\n".join(wrap(name, NAME_WIDTH)), count, colour) for name, count, colour in rows],
+        schema={"name": pl.String, "count": pl.Int64, "colour": pl.String},
+        orient="row",
     )
     longest = max([*frame["count"], 1])
 
@@ -274,7 +280,12 @@ def _bars(rows: Sequence[tuple[str, int, str]]) -> Drawing:
                 "name:N",
                 sort=list(frame["name"]),
                 axis=alt.Axis(
-                    title=None, labelLimit=width // 2, ticks=False, domain=False, labelPadding=6
+                    title=None,
+                    labelExpr="split(datum.label, '\\n')",
+                    labelLimit=width // 2,
+                    labelPadding=6,
+                    ticks=False,
+                    domain=False,
                 ),
             ),
             x=alt.X("count:Q", axis=None, scale=alt.Scale(domain=[0, longest * 1.12])),
@@ -365,8 +376,9 @@ def _svg(chart: Any) -> str:
 
 
 def _short(title: str) -> str:
-    """A charge's title in a legend that says that they are charges."""
-    return title.removesuffix(" Charge")
+    """A rule's title where there is little room for it."""
+    short = title.removesuffix(" Charge").removeprefix("Cancellation of ")
+    return short[:1].upper() + short[1:]
 
 
 def _rounded(amount: Decimal, symbol: str) -> str:

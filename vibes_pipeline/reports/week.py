@@ -199,31 +199,37 @@ class Cycle:
 
 def decided_cycles(ledger: Ledger) -> list[Cycle]:
     """Every cycle decided so far, newest first."""
-    c, s, p = schema.cycles.c, schema.action_states.c, schema.postings.c
-    posted = (
-        sa.select(p.action_id, sa.func.sum(p.amount).label("amount"))
-        .group_by(p.action_id)
-        .subquery()
-    )
+    c, a = schema.cycles.c, schema.actions.c
+    e, p = schema.action_events.c, schema.postings.c
+    weekly = (a.country == ledger.country, a.rule.in_(WEEKLY_RULES))
     with ledger.reading() as connection:
-        rows = connection.execute(
-            sa.select(
-                c.cycle,
-                sa.func.count(s.action_id),
-                sa.func.count(s.implemented_at),
-                sa.func.coalesce(sa.func.sum(posted.c.amount), 0),
-            )
-            .select_from(schema.cycles)
-            .outerjoin(
-                schema.action_states,
-                sa.and_(s.country == c.country, s.cycle == c.cycle, s.rule.in_(WEEKLY_RULES)),
-            )
-            .outerjoin(posted, posted.c.action_id == s.action_id)
+        decided = connection.execute(
+            sa.select(c.cycle, c.actions)
             .where(c.country == ledger.country)
-            .group_by(c.cycle)
             .order_by(c.cycle.desc())
-        )
-        return [Cycle(*row) for row in rows]
+        ).all()
+        implemented: dict[date, int] = {
+            row[0]: row[1]
+            for row in connection.execute(
+                sa.select(a.cycle, sa.func.count())
+                .join(schema.action_events, e.action_id == a.action_id)
+                .where(*weekly, e.state == "implemented")
+                .group_by(a.cycle)
+            )
+        }
+        charged: dict[date, Decimal] = {
+            row[0]: row[1]
+            for row in connection.execute(
+                sa.select(a.cycle, sa.func.sum(p.amount))
+                .join(schema.postings, p.action_id == a.action_id)
+                .where(*weekly)
+                .group_by(a.cycle)
+            )
+        }
+    return [
+        Cycle(cycle, actions, implemented.get(cycle, 0), charged.get(cycle, NOTHING))
+        for cycle, actions in decided
+    ]
 
 
 # --- from the ledger ------------------------------------------------------------------------------
