@@ -31,4 +31,4 @@ def preview(out: Path | None) -> None:
     settings, policy = settings_and_policy()
     ledger = Ledger.open(settings, policy.country)
     index = write_gallery(samples(ledger, policy, settings), out or settings.home / "mail-preview")
-    console.print(f"the mails are in {index}", soft_wrap=True)
+    console.print(f"the mails are in {index}", soft_wrap=True, markup=False)

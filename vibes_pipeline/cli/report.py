@@ -38,4 +38,8 @@ def command(cycle: str | None, out: Path | None) -> None:
         _, out = write_report(ledger, settings, policy, wanted or decided[0], now)
     else:
         write_page(read_week(ledger, settings, policy, wanted or decided[0], now), out)
-    console.print(f"the report of the week of {wanted or decided[0]} is in {out}", soft_wrap=True)
+    console.print(
+        f"the report of the week of {wanted or decided[0]} is in {out}",
+        soft_wrap=True,
+        markup=False,
+    )

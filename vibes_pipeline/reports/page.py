@@ -17,7 +17,7 @@ from babel.dates import format_date, format_datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from vibes_pipeline.errors import UsageError
+from vibes_pipeline.exports.files import check_place
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.compose import clean, span_of_days
 from vibes_pipeline.policy import Policy
@@ -51,10 +51,7 @@ def write_report(
 
 def write_page(week: Week, file: Path) -> None:
     """Write one page where it is asked for; `UsageError` if it cannot be there."""
-    if file.is_dir():
-        raise UsageError(f"{file} is a folder; name a file in it")
-    if not file.resolve().parent.is_dir():
-        raise UsageError(f"{file}: there is no folder {file.resolve().parent}; make it first")
+    check_place(file)
     _replace(file, render(week))
 
 
