@@ -23,8 +23,9 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.reports import plots
+from vibes_pipeline.reports.figures import Cancelled, Week
 from vibes_pipeline.reports.page import ROWS_SHOWN, render, write_page, write_report
-from vibes_pipeline.reports.week import Cancelled, Week, decided_cycles, read_week
+from vibes_pipeline.reports.week import decided_cycles, read_week
 from vibes_pipeline.settings import Settings
 
 REVERSED_AT = made.IMPLEMENT_AT + timedelta(days=3)

@@ -21,7 +21,8 @@ from vibes_pipeline.exports.files import check_place
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.compose import clean, span_of_days
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.reports.week import Cycle, Week, decided_cycles, read_week
+from vibes_pipeline.reports.figures import Cycle, Week
+from vibes_pipeline.reports.week import decided_cycles, read_week
 from vibes_pipeline.settings import Settings
 
 # What became of actions besides being implemented; shown where there are any.

@@ -21,7 +21,7 @@ import vl_convert as vlc
 
 from vibes_pipeline.ledger.rules import CHARGES
 from vibes_pipeline.policy import Rule
-from vibes_pipeline.reports.week import Week
+from vibes_pipeline.reports.figures import Week
 
 WIDE, HALF, NARROW = 940, 460, 330
 # The page's own fonts are set by its style sheet; this one is what labels are measured by.

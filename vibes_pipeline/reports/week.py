@@ -1,149 +1,35 @@
-"""The figures of one week's report, read from the ledger and the cycle's partitions in the lake.
-
-Here belongs what is counted and of which time; how it looks is in `plots` and `page`. Sums are
-exact and tie to the ledger. A report covers its cycle's actions and, of all that is not bound to a
-cycle (late orders, claims, notices), the time from the last implementation to this one.
-"""
+"""Reading a week's figures: from the ledger in one moment, and from the cycle's partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.calendar import DAY, WEEK, Slot
-from vibes_pipeline.exports.tables import Source, model_rows
+from vibes_pipeline.exports.tables import Source
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.ledger.rules import CHARGES, LATE_RULES, WEEKLY_RULES
 from vibes_pipeline.policy import Policy
+from vibes_pipeline.reports import lake
+from vibes_pipeline.reports.figures import (
+    NOTHING,
+    Cancelled,
+    Cycle,
+    Rows,
+    RuleFigures,
+    Span,
+    Week,
+)
 from vibes_pipeline.settings import Settings
 
 WEEKS_OF_CHARGES = 8
-NOTHING = Decimal("0.00")
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Span:
-    """From one implementation to the next: after `since`, up to `until`; `days` are half-open."""
-
-    since: datetime
-    until: datetime
-    days: tuple[date, date]
-
-    @property
-    def length(self) -> int:
-        return (self.days[1] - self.days[0]).days
-
-
-@dataclass(frozen=True)
-class RuleFigures:
-    """A rule's actions by present state, and the naira of those that were debited and credited."""
-
-    rule: str
-    states: Mapping[str, int]
-    debited: Decimal
-    credited: Decimal
-
-    @property
-    def decided(self) -> int:
-        return sum(self.states.values())
-
-    @property
-    def implemented(self) -> int:
-        """Those that took effect, whether or not reversed since."""
-        return self.states.get("implemented", 0) + self.states.get("reversed", 0)
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """Actions of a rule withdrawn or reversed in the report's time, and the naira given back."""
-
-    rule: str
-    withdrawn: int
-    reversed: int
-    credited: Decimal
-
-
-@dataclass(frozen=True)
-class BandFigures:
-    """Active sellers of one row of the order regulation's table; None is no row: see `label`."""
-
-    band: int | None
-    label: str
-    limits: str
-    sellers: int
-
-
-@dataclass(frozen=True)
-class Week:
-    """All figures of a cycle's report.
-
-    `charges` holds, for each of the last weeks, naira by rule after reversals. `rates` has a row
-    per active seller who may be regulated and shipped or cancelled: `cancellation_rate_pct` and
-    `band`. The last number of `occurrences` stands for itself and all above. Times are local.
-    """
-
-    cycle: date
-    is_simulated: bool
-    policy: Policy
-    written_at: datetime
-    frozen_at: datetime | None
-    proposal_hash: str | None
-    implemented_at: datetime | None
-    span: Span
-    rules: Sequence[RuleFigures]
-    late_rules: Sequence[RuleFigures]
-    sellers: int
-    from_earlier: int
-    from_earlier_debited: Decimal
-    charges: Mapping[date, Mapping[str, Decimal]]
-    bands: Sequence[BandFigures]
-    rates: pl.DataFrame
-    occurrences: Mapping[int | None, int]
-    by_claims: Sequence[Cancelled]
-    otherwise: Sequence[Cancelled]
-    undelivered: Rows
-    reviews: Rows
-    unnotified_counterfeits: Rows
-    bad_rows: Rows
-    rows_of_week: tuple[int, int]
-    older_open_items: Rows
-
-    @property
-    def debited(self) -> Decimal:
-        return sum((rule.debited for rule in self.rules), NOTHING)
-
-    @property
-    def credited(self) -> Decimal:
-        return sum((rule.credited for rule in self.rules), NOTHING)
-
-    @property
-    def decided(self) -> int:
-        return sum(rule.decided for rule in self.rules)
-
-    @property
-    def implemented(self) -> int:
-        return sum(rule.implemented for rule in self.rules)
-
-    def in_state(self, state: str) -> int:
-        """How many of the week's actions are in a state."""
-        return sum(rule.states.get(state, 0) for rule in self.rules)
-
-    @property
-    def awaiting(self) -> int:
-        """How many things wait for a person."""
-        open_items: int = sum(row["open_items"] for row in self.older_open_items)
-        bad: int = sum(row["rows"] for row in self.bad_rows)
-        return len(self.reviews) + len(self.unnotified_counterfeits) + open_items + bad
 
 
 def read_week(
@@ -157,7 +43,7 @@ def read_week(
         frozen = read.frozen()
         rules = read.rules(WEEKLY_RULES, (cycle, cycle + DAY))
         earlier, earlier_debited = read.implemented_of_earlier_cycles()
-        week = Week(
+        return Week(
             cycle=cycle,
             is_simulated=read.is_simulated(),
             policy=policy,
@@ -172,29 +58,18 @@ def read_week(
             from_earlier=earlier,
             from_earlier_debited=earlier_debited,
             charges=read.charges(),
-            bands=_bands(source, policy, cycle),
-            rates=_rates(source, cycle),
-            occurrences=_occurrences(source, policy, cycle),
+            bands=lake.bands(source, policy, cycle),
+            rates=lake.rates(source, cycle),
+            occurrences=lake.occurrences(source, policy, cycle),
             by_claims=read.cancelled(by_claim=True),
             otherwise=read.cancelled(by_claim=False),
             undelivered=read.undelivered(still_open),
             reviews=read.reviews(),
-            unnotified_counterfeits=_unnotified(source, cycle),
-            bad_rows=_bad_rows(source, cycle),
-            rows_of_week=_rows_of_week(source, cycle),
-            older_open_items=_older_open_items(source, cycle),
+            unnotified_counterfeits=lake.unnotified(source, cycle),
+            bad_rows=lake.bad_rows(source, cycle),
+            rows_of_week=lake.rows_of_week(source, cycle),
+            older_open_items=lake.older_open_items(source, cycle),
         )
-    return week
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """One line of the list of all weeks; naira after reversals."""
-
-    cycle: date
-    decided: int
-    implemented: int
-    charged: Decimal
 
 
 def decided_cycles(ledger: Ledger) -> list[Cycle]:
@@ -230,9 +105,6 @@ def decided_cycles(ledger: Ledger) -> list[Cycle]:
         Cycle(cycle, actions, implemented.get(cycle, 0), charged.get(cycle, NOTHING))
         for cycle, actions in decided
     ]
-
-
-# --- from the ledger ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -425,144 +297,3 @@ class _Reader:
             )
         )
         return [dict(row) for row in rows.mappings()]
-
-
-# --- from the lake --------------------------------------------------------------------------------
-
-
-def _bands(source: Source, policy: Policy, cycle: date) -> list[BandFigures]:
-    """Active sellers by the band they were decided into; those that have none by the reason why."""
-    sellers = _sellers(source, cycle)
-    counts = dict(sellers.group_by("standing").len().iter_rows())
-    by_band = dict(sellers.group_by("band").len().iter_rows())
-    figures, over, reaches = [], Decimal(0), False
-    for number, band in enumerate(policy.order_regulation.bands.on(cycle)):
-        has_limits = band.daily_order_limit is not None or band.daily_share_pct is not None
-        figures.append(
-            BandFigures(
-                number,
-                _band_label(over, reaches, band.up_to_pct, bool(band.includes_upper)),
-                _limits(band) if has_limits else "",
-                by_band.get(number, 0) if has_limits else counts.get("unregulated", 0),
-            )
-        )
-        over, reaches = band.up_to_pct or over, not band.includes_upper
-    if counts.get("delisted"):
-        figures.append(BandFigures(None, "account delisted", "", counts["delisted"]))
-    return [
-        *figures,
-        BandFigures(None, "exempt", "Jumia Express", counts.get("exempt", 0)),
-        BandFigures(None, "nothing shipped", "nor cancelled", counts.get("idle", 0)),
-    ]
-
-
-def _sellers(source: Source, cycle: date) -> pl.DataFrame:
-    """Active sellers with `cancellation_rate_pct`, `band` and `standing`, which is why no band."""
-    active = model_rows(source, cycle, "metrics.seller_week")
-    decided = model_rows(source, cycle, "decisions.order_regulations")
-    delisted = model_rows(source, cycle, "ledger.account_delistings")
-    if active is None or decided is None or delisted is None:
-        return pl.DataFrame(
-            schema={
-                "seller_id": pl.String,
-                "cancellation_rate_pct": pl.Decimal(9, 4),
-                "band": pl.Int32,
-                "standing": pl.String,
-            }
-        )
-    gone = delisted.filter(pl.col("is_standing"))["seller_id"].unique()
-    return active.join(decided.select("seller_id", "band"), on="seller_id", how="left").select(
-        "seller_id",
-        "cancellation_rate_pct",
-        "band",
-        pl.when("is_exempt")
-        .then(pl.lit("exempt"))
-        .when(pl.col("cancellation_rate_pct").is_null())
-        .then(pl.lit("idle"))
-        .when(pl.col("band").is_not_null())
-        .then(pl.lit("regulated"))
-        .when(pl.col("seller_id").is_in(gone.implode()))
-        .then(pl.lit("delisted"))
-        .otherwise(pl.lit("unregulated"))
-        .alias("standing"),
-    )
-
-
-def _rates(source: Source, cycle: date) -> pl.DataFrame:
-    sellers = _sellers(source, cycle)
-    counted = sellers.filter(pl.col("standing").is_in(["regulated", "unregulated"]))
-    return counted.select("cancellation_rate_pct", pl.col("band").fill_null(0))
-
-
-def _band_label(over: Decimal, reaches: bool, up_to: Decimal | None, included: bool) -> str:
-    """`below 2.5%`, `2.5% to 5%`, `over 5% to 10%`, `over 10%`."""
-    start = f"{over.normalize():f}%" if reaches else f"over {over.normalize():f}%"
-    if up_to is None:
-        return f"{start} and more" if reaches else start
-    if not over:
-        return f"{'up to' if included else 'below'} {up_to.normalize():f}%"
-    return f"{start} to {'' if included else 'below '}{up_to.normalize():f}%"
-
-
-def _limits(band: Any) -> str:
-    """The band's daily order limit in words."""
-    if band.daily_order_limit is not None:
-        return f"{band.daily_order_limit} orders a day"
-    return f"{band.daily_share_pct.normalize():f}% of shipped"
-
-
-def _occurrences(source: Source, policy: Policy, cycle: date) -> dict[int | None, int]:
-    """Regulated products by occurrence; the last number stands for it and all later ones."""
-    last = policy.product_delisting.occurrence.on(cycle)
-    decided = model_rows(source, cycle, "decisions.sales_regulations")
-    counts: dict[int | None, int] = {**dict.fromkeys(range(1, last + 1), 0), None: 0}
-    for occurrence in [] if decided is None else decided["occurrence"]:
-        counts[occurrence and min(occurrence, last)] += 1
-    return counts
-
-
-def _unnotified(source: Source, cycle: date) -> Rows:
-    """Proven counterfeits whose seller was never told: never charged, for somebody to look at."""
-    found = model_rows(source, cycle, "events.counterfeit_findings")
-    if found is None:
-        return []
-    shown = found.filter(pl.col("notified_at").is_null()).sort("event_at", "case_id")
-    return shown.select(
-        "case_id", "seller_id", "order_item_id", _local("event_at", source)
-    ).to_dicts()
-
-
-def _bad_rows(source: Source, cycle: date) -> Rows:
-    found = model_rows(source, cycle, "warehouse.quarantine")
-    if found is None:
-        return []
-    return (
-        found.group_by("table_name", "faults")
-        .agg(pl.len().alias("rows"))
-        .sort("rows", "table_name", "faults", descending=[True, False, False])
-        .to_dicts()
-    )
-
-
-def _rows_of_week(source: Source, cycle: date) -> tuple[int, int]:
-    """Order items of the observed week, and how many of them are bad."""
-    share = model_rows(source, cycle, "warehouse.bad_row_share")
-    if share is None:
-        return 0, 0
-    rows, bad = share.row(0)
-    return rows, bad
-
-
-def _older_open_items(source: Source, cycle: date) -> Rows:
-    found = model_rows(source, cycle, "warehouse.older_open_items")
-    if found is None:
-        return []
-    return (
-        found.sort("oldest_pending_at", "seller_id")
-        .select("seller_id", "open_items", _local("oldest_pending_at", source))
-        .to_dicts()
-    )
-
-
-def _local(column: str, source: Source) -> pl.Expr:
-    return pl.col(column).dt.convert_time_zone(source.time_zone.key)
