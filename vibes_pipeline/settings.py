@@ -63,6 +63,11 @@ class Settings:
         return self.home / "lake"
 
     @property
+    def reports(self) -> Path:
+        """The folder of the weeks' reports, one folder per country."""
+        return self.home / "reports"
+
+    @property
     def maildir(self) -> Path:
         """Where mail goes without a mail server."""
         return self.home / "mail"

@@ -116,6 +116,7 @@ def _show(source: Source, settings: Settings, policy: Policy) -> None:
     console.print(
         f"Every mail lies in [bold]{escape(str(settings.maildir))}[/bold]; finance's table is "
         "[bold]vibes export charges --out charges.xlsx[/bold].\n"
+        f"The weeks' reports: [bold]{settings.reports / policy.country / 'index.html'}[/bold].\n"
         "Next: [bold]vibes up[/bold] shows all of it in the Dagster UI."
     )
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "generate": ("generate", "Make a marketplace."),
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
+    "report": ("report", "Write the report of a week as an HTML page."),
+    "mail": ("mail", "Look at the mails that sellers get."),
 }
 
 

@@ -12,6 +12,7 @@ _IMPLEMENTATION = dg.AssetSelection.assets(
     ["enforcement", "implementation"],
     ["finance", "charges"],
     ["notices", "post_implementation_mails"],
+    ["reports", "week"],
 )
 
 weekly_alert = dg.define_asset_job(
@@ -25,7 +26,7 @@ weekly_implementation = dg.define_asset_job(
     "weekly_implementation",
     selection=_IMPLEMENTATION,
     executor_def=dg.in_process_executor,
-    description="Implement what was alerted, then send each seller one mail about it.",
+    description="Implement what was alerted, send each seller one mail about it, write the report.",
 )
 
 late_alert = dg.define_asset_job(

@@ -23,6 +23,11 @@ def check_target(file: Path) -> None:
     """`UsageError` unless the file's ending and folder are usable."""
     if file.suffix not in FORMATS:
         raise UsageError(f"{file}: the ending says the format; write one of {', '.join(FORMATS)}")
+    check_place(file)
+
+
+def check_place(file: Path) -> None:
+    """`UsageError` unless a file can be at that path."""
     if file.is_dir():
         raise UsageError(f"{file} is a folder; name a file in it")
     if not file.resolve().parent.is_dir():

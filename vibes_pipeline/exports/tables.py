@@ -185,6 +185,12 @@ def claims(source: Source) -> pl.DataFrame:
     return _from_ledger(source, columns, c.country, day, order=(c.raised_at, c.claim_id))
 
 
+def model_rows(source: Source, cycle: date, relation: str) -> pl.DataFrame | None:
+    """A model's rows of one cycle; None while it has not been run for it."""
+    files = _files(source, [cycle], relation)
+    return pl.read_parquet(files[0][1]) if files else None
+
+
 def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     """A model's rows of every decided cycle, with the cycle first."""
 

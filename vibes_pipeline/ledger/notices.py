@@ -143,15 +143,10 @@ def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str
     """The actions a notice has to tell of by now, as rows of `action_states`."""
     s = schema.action_states.c
     if notice.is_about_a_claim:
-        to_tell: sa.ColumnElement[bool] = sa.true()
+        told = actions_listed(connection, notice)
     else:
         to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == "implemented"
-    rows = connection.execute(
-        sa.select(schema.action_states)
-        .where(s.action_id.in_(notice.actions), to_tell)
-        .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
-    ).mappings()
-    told = [dict(row) for row in rows]
+        told = actions_listed(connection, notice, to_tell)
     connection.commit()
     return told
 
@@ -180,6 +175,19 @@ def claim_told(ledger: Ledger, claim_event_id: int) -> dict[str, Any]:
             .one()
         )
     return {**row, "state": event.state}
+
+
+def actions_listed(
+    connection: sa.Connection, notice: OpenNotice, *only: sa.ColumnElement[bool]
+) -> list[dict[str, Any]]:
+    """A notice's actions in the order in which it tells of them, as rows of `action_states`."""
+    s = schema.action_states.c
+    rows = connection.execute(
+        sa.select(schema.action_states)
+        .where(s.action_id.in_(notice.actions), *only)
+        .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
+    ).mappings()
+    return [dict(row) for row in rows]
 
 
 def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str]]:

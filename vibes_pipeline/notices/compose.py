@@ -412,7 +412,7 @@ def _environment(country: str, zone: ZoneInfo) -> Environment:
         long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
         clock=lambda value: _moment(value, zone, "HH:mm"),
         long_day=lambda day: format_date(day, "EEEE d MMMM yyyy", locale="en"),
-        days=_days,
+        days=span_of_days,
         weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
         days_after=lambda moment, days: moment + timedelta(days=days),
         percent=_percent,
@@ -450,7 +450,7 @@ def _moment(value: datetime | str, zone: ZoneInfo, pattern: str) -> str:
     return format_datetime(moment, pattern, tzinfo=zone, locale="en")
 
 
-def _days(first: date, count: int) -> str:
+def span_of_days(first: date, count: int) -> str:
     """`9 to 15 November 2026`: that many days from `first` on."""
     last = first + timedelta(days=count - 1)
     start = "d MMMM yyyy" if first.year != last.year else "d MMMM"

@@ -86,7 +86,7 @@ def deliver_notices(
             is_simulated=clock.is_simulated,
             maildir_path=settings.maildir,
         ),
-        letters=_Letters(ledger, policy, directory, settings.sender),
+        letters=SellerLetters(ledger, policy, directory, settings.sender),
         addresses=directory.addresses,
         clock=clock,
         slot_now=slot_now,
@@ -95,7 +95,7 @@ def deliver_notices(
 
 
 @dataclass(frozen=True)
-class _Letters:
+class SellerLetters:
     """Words one notice as of the instant of its attempt."""
 
     ledger: Ledger

@@ -1,0 +1,40 @@
+"""The page that operations and the owners of the policy read of each week."""
+
+import dagster as dg
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.notices.assets import OPERATIONS
+from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.reports.page import write_report
+
+
+@dg.asset(
+    key=["reports", "week"],
+    deps=[["finance", "charges"], ["notices", "post_implementation_mails"]],
+    group_name="reports",
+    kinds={"html"},
+    owners=OPERATIONS,
+    partitions_def=WEEKLY,
+    description=(
+        "One page on the week, to open in a browser: what was decided and implemented, the charges "
+        "of the last weeks, sellers by band, upheld claims, notices not delivered, and what awaits "
+        "a person. `vibes report` writes it anew at any time."
+    ),
+)
+def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """Write the cycle's page and the list of all weeks."""
+    run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
+    shown, file = write_report(vibes.ledger, vibes.settings, vibes.policy, run.period, run.now)
+    return dg.MaterializeResult(
+        metadata={
+            "page": dg.MetadataValue.path(file),
+            "actions_decided": shown.decided,
+            "actions_implemented": shown.implemented,
+            "charged": f"{POLICY.currency_symbol}{shown.debited:,.2f}",
+            "charged_ngn": float(shown.debited),
+            "reversed": f"{POLICY.currency_symbol}{-shown.credited:,.2f}",
+            "notices_not_delivered": len(shown.undelivered),
+            "account_reviews": len(shown.reviews),
+        }
+    )

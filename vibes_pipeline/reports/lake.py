@@ -1,0 +1,157 @@
+"""The figures of a week's report that the cycle's partitions hold; none while they are not made."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+
+from vibes_pipeline.exports.tables import Source, model_rows
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.model import Band
+from vibes_pipeline.reports.figures import BandFigures, Rows
+
+
+def bands(source: Source, policy: Policy, cycle: date) -> list[BandFigures]:
+    """Active sellers by the band they were decided into; those that have none by the reason why."""
+    sellers = _sellers(source, cycle)
+    counts = dict(sellers.group_by("standing").len().iter_rows())
+    by_band = dict(sellers.group_by("band").len().iter_rows())
+    figures, over, reaches = [], Decimal(0), False
+    for number, band in enumerate(policy.order_regulation.bands.on(cycle)):
+        limits = _limits(band)
+        figures.append(
+            BandFigures(
+                number,
+                _band_label(over, reaches, band.up_to_pct, bool(band.includes_upper)),
+                limits,
+                # Without limits nothing is decided: who is in no other band is in the first such.
+                by_band.get(number, 0) if limits else counts.pop("unregulated", 0),
+            )
+        )
+        over, reaches = band.up_to_pct or over, not band.includes_upper
+    if counts.get("delisted"):
+        figures.append(BandFigures(None, "account delisted", "", counts["delisted"]))
+    return [
+        *figures,
+        BandFigures(None, "exempt", "Jumia Express", counts.get("exempt", 0)),
+        BandFigures(None, "nothing shipped", "nor cancelled", counts.get("idle", 0)),
+    ]
+
+
+def _sellers(source: Source, cycle: date) -> pl.DataFrame:
+    """Active sellers with `cancellation_rate_pct`, `band` and `standing`, which is why no band."""
+    active = model_rows(source, cycle, "metrics.seller_week")
+    decided = model_rows(source, cycle, "decisions.order_regulations")
+    delisted = model_rows(source, cycle, "ledger.account_delistings")
+    if active is None or decided is None or delisted is None:
+        return pl.DataFrame(
+            schema={
+                "seller_id": pl.String,
+                "cancellation_rate_pct": pl.Decimal(9, 4),
+                "band": pl.Int32,
+                "standing": pl.String,
+            }
+        )
+    gone = delisted.filter(pl.col("is_standing"))["seller_id"].unique()
+    return active.join(decided.select("seller_id", "band"), on="seller_id", how="left").select(
+        "seller_id",
+        "cancellation_rate_pct",
+        "band",
+        pl.when("is_exempt")
+        .then(pl.lit("exempt"))
+        .when(pl.col("cancellation_rate_pct").is_null())
+        .then(pl.lit("idle"))
+        .when(pl.col("band").is_not_null())
+        .then(pl.lit("regulated"))
+        .when(pl.col("seller_id").is_in(gone.implode()))
+        .then(pl.lit("delisted"))
+        .otherwise(pl.lit("unregulated"))
+        .alias("standing"),
+    )
+
+
+def rates(source: Source, cycle: date) -> pl.DataFrame:
+    """`cancellation_rate_pct` and `band` of sellers who may be regulated and had orders."""
+    sellers = _sellers(source, cycle)
+    counted = sellers.filter(pl.col("standing").is_in(["regulated", "unregulated"]))
+    return counted.select("cancellation_rate_pct", pl.col("band").fill_null(0))
+
+
+def _band_label(over: Decimal, reaches: bool, up_to: Decimal | None, included: bool) -> str:
+    """`below 2.5%`, `2.5% to 5%`, `over 5% to 10%`, `over 10%`."""
+    start = f"{over.normalize():f}%" if reaches else f"over {over.normalize():f}%"
+    if up_to is None:
+        return f"{start} and more" if reaches else start
+    if not over:
+        return f"{'up to' if included else 'below'} {up_to.normalize():f}%"
+    return f"{start} to {'' if included else 'below '}{up_to.normalize():f}%"
+
+
+def _limits(band: Band) -> str:
+    """The band's daily order limit in words, empty for none."""
+    if band.daily_order_limit is not None:
+        return f"{band.daily_order_limit} orders a day"
+    if band.daily_share_pct is not None:
+        return f"{band.daily_share_pct.normalize():f}% of shipped"
+    return ""
+
+
+def occurrences(source: Source, policy: Policy, cycle: date) -> dict[int | None, int]:
+    """Regulated products by occurrence; the last number stands for it and all later ones."""
+    last = policy.product_delisting.occurrence.on(cycle)
+    decided = model_rows(source, cycle, "decisions.sales_regulations")
+    counts: dict[int | None, int] = {**dict.fromkeys(range(1, last + 1), 0), None: 0}
+    for occurrence in [] if decided is None else decided["occurrence"]:
+        counts[occurrence and min(occurrence, last)] += 1
+    return counts
+
+
+def unnotified(source: Source, cycle: date) -> Rows:
+    """Proven counterfeits whose seller was never told: never charged, for somebody to look at."""
+    found = model_rows(source, cycle, "events.counterfeit_findings")
+    if found is None:
+        return []
+    shown = found.filter(pl.col("notified_at").is_null()).sort("event_at", "case_id")
+    return shown.select(
+        "case_id", "seller_id", "order_item_id", _local("event_at", source)
+    ).to_dicts()
+
+
+def bad_rows(source: Source, cycle: date) -> Rows:
+    """How many rows of each table are set aside for which reason, most first."""
+    found = model_rows(source, cycle, "warehouse.quarantine")
+    if found is None:
+        return []
+    return (
+        found.group_by("table_name", "faults")
+        .agg(pl.len().alias("rows"))
+        .sort("rows", "table_name", "faults", descending=[True, False, False])
+        .to_dicts()
+    )
+
+
+def rows_of_week(source: Source, cycle: date) -> tuple[int, int]:
+    """Order items of the observed week, and how many of them are bad."""
+    share = model_rows(source, cycle, "warehouse.bad_row_share")
+    if share is None:
+        return 0, 0
+    rows, bad = share.row(0)
+    return rows, bad
+
+
+def older_open_items(source: Source, cycle: date) -> Rows:
+    """Sellers with items open for longer than the late orders look back, the oldest first."""
+    found = model_rows(source, cycle, "warehouse.older_open_items")
+    if found is None:
+        return []
+    return (
+        found.sort("oldest_pending_at", "seller_id")
+        .select("seller_id", "open_items", _local("oldest_pending_at", source))
+        .to_dicts()
+    )
+
+
+def _local(column: str, source: Source) -> pl.Expr:
+    return pl.col(column).dt.convert_time_zone(source.time_zone.key)

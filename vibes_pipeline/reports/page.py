@@ -1,0 +1,148 @@
+"""The page of a week and the list of all weeks: HTML that needs nothing but itself to be read.
+
+Ids are sellers' text and hostile: they are cleaned, escaped by the templates, and never in a URL.
+No shop names, addresses or customers are on a page.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from vibes_pipeline.exports.files import check_place
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.notices.compose import clean, span_of_days
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.reports.figures import Cycle, Week
+from vibes_pipeline.reports.week import decided_cycles, read_week
+from vibes_pipeline.settings import Settings
+
+# What became of actions besides being implemented; shown where there are any.
+OTHER_STATES = ("reversed", "withdrawn", "expired", "alerted", "proposed")
+# A page is read, not searched: longer tables are cut and say which export has the rest.
+ROWS_SHOWN = 40
+
+
+def report_file(settings: Settings, policy: Policy, cycle: date) -> Path:
+    """Where a cycle's page is kept."""
+    return settings.reports / policy.country / f"{cycle.isoformat()}.html"
+
+
+def write_report(
+    ledger: Ledger, settings: Settings, policy: Policy, cycle: date, written_at: datetime
+) -> tuple[Week, Path]:
+    """Write a cycle's page and the list of all weeks beside it, each in one step."""
+    week = read_week(ledger, settings, policy, cycle, written_at)
+    file = report_file(settings, policy, cycle)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _replace(file, render(week))
+    written = {page.stem for page in file.parent.glob("????-??-??.html")}
+    cycles = [c for c in decided_cycles(ledger) if c.cycle.isoformat() in written]
+    _replace(file.with_name("index.html"), _render_index(cycles, policy, week.is_simulated))
+    return week, file
+
+
+def write_page(week: Week, file: Path) -> None:
+    """Write one page where it is asked for; `UsageError` if it cannot be there."""
+    check_place(file)
+    _replace(file, render(week))
+
+
+def render(week: Week) -> str:
+    """The page of a week."""
+    # The plotting library takes half a second to load: only a report pays for it.
+    from vibes_pipeline.reports import plots
+
+    shown = {
+        "charges": plots.charges(week) if any(week.charges.values()) else None,
+        "bands": plots.bands(week) if any(band.sellers for band in week.bands) else None,
+        "rates": plots.rates(week) if week.rates["cancellation_rate_pct"].sum() else None,
+        "occurrences": plots.occurrences(week) if any(week.occurrences.values()) else None,
+        "by_claims": plots.by_claims(week) if week.by_claims else None,
+    }
+    present = {state for rule in (*week.rules, *week.late_rules) for state in rule.states}
+    return (
+        _environment(week.policy)
+        .get_template("week.html")
+        .render(
+            week=week,
+            plots=shown,
+            states=[state for state in OTHER_STATES if state in present],
+            rows_shown=ROWS_SHOWN,
+            **_common(week.policy),
+        )
+    )
+
+
+def _render_index(cycles: list[Cycle], policy: Policy, is_simulated: bool) -> str:
+    return (
+        _environment(policy)
+        .get_template("index.html")
+        .render(cycles=cycles, is_simulated=is_simulated, **_common(policy))
+    )
+
+
+def _common(policy: Policy) -> dict[str, object]:
+    return {
+        "country_name": Locale.parse("en").territories[policy.country],
+        "titles": {rule.value: text.title for rule, text in policy.rules.items()},
+    }
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write to a temporary name and rename, so that no half page is ever seen."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _environment(policy: Policy) -> Environment:
+    environment = _templates().overlay()
+    zone = policy.time_zone
+    environment.filters = {
+        **environment.filters,
+        "id": lambda text: clean(text or ""),
+        "naira": lambda amount: _naira(amount, policy),
+        "day": lambda day: format_date(day, "d MMMM yyyy", locale="en"),
+        "short_day": lambda day: format_date(day, "d MMM yyyy", locale="en"),
+        "days": span_of_days,
+        "moment": lambda at: format_datetime(at, "EEE d MMM yyyy, HH:mm", tzinfo=zone, locale="en"),
+        "labelled": _labelled,
+        "percent": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "none",
+        "counted": lambda n, one, many: f"{n:,} {one if n == 1 else many}",
+    }
+    return environment
+
+
+def _naira(amount: Decimal, policy: Policy) -> str:
+    sign = "−" if amount < 0 else ""
+    return f"{sign}{policy.currency_symbol}{abs(amount):,.2f}"
+
+
+def _labelled(svg: str, label: str) -> Markup:
+    """Our own drawing, as an image with its words for those who do not see it."""
+    return Markup(svg).replace(
+        Markup("<svg "), Markup('<svg role="img" aria-label="{}" ').format(label), 1
+    )
