@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
-from vibes_pipeline.calendar import Slot
+from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import history, notices, schema
+from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -35,6 +36,12 @@ NO_REVIEWS = pl.DataFrame()
 def local(text: str) -> datetime:
     """`2026-11-18 07:00`, local."""
     return datetime.fromisoformat(text).replace(tzinfo=LAGOS)
+
+
+def shops(names: Mapping[str, str | None]) -> pl.DataFrame:
+    """Sellers' names as a cycle sees them."""
+    columns = {"seller_id": pl.String, "shop_name": pl.String}
+    return pl.DataFrame([*names.items()], schema=columns, orient="row")
 
 
 def terms(cycle: date = CYCLE, **changes: Any) -> Terms:
@@ -87,6 +94,7 @@ def order_regulation(seller_id: str, *, given: Terms | None = None, **changes: A
         "shipped_items": 301,
         "shipped_orders": 257,
         "fulfilment_days": 6,
+        "in_force_days": 7,
         **changes,
     }
     return decided("order_regulation", row, given or terms())
@@ -109,6 +117,7 @@ def sales_regulation(
         "return_base_items": 41,
         "returning_customers": 3,
         "return_over_pct": Decimal("4.0000"),
+        "in_force_days": 7,
         **changes,
     }
     return decided("sales_regulation", row, given or terms())
@@ -156,6 +165,7 @@ def freeze_cycle(
     is_simulated: bool = True,
     seen_event: int | None = None,
     reviews: pl.DataFrame = NO_REVIEWS,
+    names: Mapping[str, str | None] | None = None,
     **changes: Any,
 ) -> FrozenCycle:
     """Freeze as the weekly alert does, by default at its slot's time and knowing every event."""
@@ -164,6 +174,7 @@ def freeze_cycle(
         ledger,
         list(actions),
         reviews,
+        shops(names or {}),
         terms(cycle, country=ledger.country, **changes),
         policy_content="the text of the made policy",
         seen_event=history.take(ledger).last_event if seen_event is None else seen_event,
@@ -216,6 +227,30 @@ def implement_cycle(
         now=now or due_at,
         is_simulated=is_simulated,
     )
+
+
+def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str = "C-1") -> None:
+    """Reverse an implemented action, with its credit if it is a charge."""
+    action_id = action["action_id"]
+    caused = {"action_id": action_id, "claim_id": claim_id}
+    with ledger.writing(is_simulated=True, now=at) as connection:
+        connection.execute(
+            schema.action_events.insert().values(
+                state="reversed", at=at, cause="claim upheld", **caused
+            )
+        )
+        if action["amount"] is not None:
+            connection.execute(
+                schema.postings.insert().values(
+                    posting_id=posting_id(action_id, "reversal"),
+                    kind="reversal",
+                    amount=-action["amount"],
+                    currency=action["currency"],
+                    posted_at=at,
+                    statement_period=monday_of(at.astimezone(LAGOS).date()),
+                    **caused,
+                )
+            )
 
 
 # What the ledger then holds -----------------------------------------------------------------------
