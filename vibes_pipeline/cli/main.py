@@ -19,6 +19,7 @@ COMMANDS = {
     "generate": ("generate", "Make a marketplace."),
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
+    "sql": ("sql", "Ask a question in SQL; nothing is changed."),
 }
 
 

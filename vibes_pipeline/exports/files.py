@@ -6,6 +6,7 @@ Seller text is hostile: a cell that a spreadsheet would run as a formula is made
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,11 @@ def harmless(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.when(text.str.contains(FORMULA_STARTS)).then("'" + text).otherwise(text).name.keep()
     )
+
+
+def harmless_text(text: str) -> str:
+    """One cell of `harmless`."""
+    return f"'{text}" if re.match(FORMULA_STARTS, text) else text
 
 
 @contextmanager

@@ -137,7 +137,10 @@ def _feed(
 
     def read(source: Source) -> pl.DataFrame:
         columns: Columns = {
-            c.name: (sa.cast(c, sa.Text) if isinstance(c.type, sa.Uuid) else c, _type(c, source))
+            c.name: (
+                sa.cast(c, sa.Text) if isinstance(c.type, sa.Uuid) else c,
+                frame_type(c, source.instant),
+            )
             for c in view.columns
             if c.name != "country"
         }
@@ -154,8 +157,8 @@ def _feed(
     return read
 
 
-def _type(column: sa.Column[Any], source: Source) -> pl.DataType | type[pl.DataType]:
-    """What a view's column is in a frame."""
+def frame_type(column: sa.Column[Any], instant: pl.Datetime) -> pl.DataType | type[pl.DataType]:
+    """What a column of the ledger is in a frame; ids and JSON are text there."""
     match column.type:
         case sa.Numeric(precision=int(precision), scale=int(scale)):
             return pl.Decimal(precision, scale)
@@ -166,7 +169,9 @@ def _type(column: sa.Column[Any], source: Source) -> pl.DataType | type[pl.DataT
         case sa.Date():
             return pl.Date
         case sa.DateTime():
-            return source.instant
+            return instant
+        case sa.Boolean():
+            return pl.Boolean
         case _:
             return pl.String
 
@@ -185,7 +190,7 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     def read(source: Source) -> pl.DataFrame:
         frames = [
             pl.read_parquet(file).select(pl.lit(cycle).alias("cycle"), pl.all())
-            for cycle, file in _partitions(source, relation)
+            for cycle, file in partitions(source, relation)
         ]
         if not frames:
             raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
@@ -213,7 +218,7 @@ def _quarantine(source: Source) -> pl.DataFrame:
     return newest.sort(pl.all())
 
 
-def _partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
+def partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
     """The files of the decided cycles, oldest first."""
     c = schema.cycles.c
     with source.reading() as connection:
