@@ -12,9 +12,10 @@ from ledger import made
 
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.exports.files import write_table
-from vibes_pipeline.exports.tables import EXPORTS, Source, read_table
+from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD, EXPORTS, Source, read_table
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.rules import CHARGES as CHARGE_RULES
 
 ACTIONS = [
     *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),
@@ -244,6 +245,47 @@ def test_every_table_of_the_ledger_can_be_written_in_every_format(
     if ending == "parquet":
         assert pl.read_parquet(file).equals(frame)
     assert file.stat().st_size > 0
+
+
+def test_finance_s_tables_are_the_ledger_s_views(after_a_cycle: Source) -> None:
+    statements = read_table("seller_statements", after_a_cycle)
+    assert statements.columns == [
+        *("statement_period", "seller_id", "shop_name", "currency", *CHARGE_RULES),
+        *("debits", "reversals", "net", "postings"),
+    ]
+    totals = read_table("charge_totals", after_a_cycle)
+    assert totals.columns == [
+        *("statement_period", "rule", "currency", "debits", "reversals", "net"),
+        *("debit_postings", "reversal_postings"),
+    ]
+    posted = read_table("charges", after_a_cycle)["amount"].sum()
+    assert statements["net"].sum() == totals["net"].sum() == posted == Decimal("51234.50")
+    assert statements.schema["net"] == pl.Decimal(18, 2)
+
+
+@pytest.mark.parametrize("table", BY_STATEMENT_PERIOD)
+def test_one_statement_period_can_be_asked_for(after_a_cycle: Source, table: str) -> None:
+    given = after_a_cycle
+    week = made.CYCLE + 2 * made.WEEK
+    only = Source(given.ledger, given.lake, given.time_zone, statement_period=week)
+    assert read_table(table, only)["statement_period"].to_list() == [week]
+
+
+def test_what_is_in_force_says_from_when_to_when(after_a_cycle: Source) -> None:
+    orders = read_table("order_regulations_in_force", after_a_cycle)
+    assert orders.select("seller_id", "daily_order_limit", "in_force_from").rows() == [
+        ("S-1", 21, made.IMPLEMENT_AT)
+    ]
+    sales = read_table("sales_regulations_in_force", after_a_cycle)
+    assert sales.select("sku", "occurrence", "in_force_until").rows() == [
+        ("SKU-A", 4, made.IMPLEMENT_AT + timedelta(days=7))
+    ]
+
+
+def test_delistings_are_of_products_and_of_whole_accounts(after_a_cycle: Source) -> None:
+    table = read_table("delistings", after_a_cycle)
+    assert table.select("seller_id", "sku").rows() == [("S-2", "SKU-A"), ("S-3", None)]
+    assert set(table["in_force_from"]) == {made.IMPLEMENT_AT}
 
 
 # --- what the lake holds of each cycle ----------------------------------------------------------
