@@ -10,6 +10,7 @@ WITH terms AS (
 banded AS (
     SELECT
         m.*,
+        t.in_force_days,
         b.band,
         b.pending_to_shipped_multiple,
         b.pending_to_shipped_limit,
@@ -59,7 +60,8 @@ SELECT
     b.shipped_items,                                                    -- with it, the denominator
     b.shipped_orders,                                                   -- what the limit is a share of
     b.fulfilment_days,                                                  -- days they were shipped on
-    b.cancellation_rate_pct                                             -- to read
+    b.cancellation_rate_pct,                                            -- to read
+    CAST(b.in_force_days AS INTEGER) AS in_force_days                   -- from its implementation
 FROM banded AS b
 LEFT JOIN ledger.account_delistings AS a ON b.seller_id = a.seller_id AND a.is_standing
 WHERE a.seller_id IS NULL

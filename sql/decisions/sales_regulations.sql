@@ -29,6 +29,7 @@ thresholds AS (
 grounds AS (
     SELECT
         h.*,
+        t.in_force_days,
         j.rejected_items,
         j.rejected_items + j.delivered_items AS rejection_base_items,
         j.rejecting_customers,
@@ -84,7 +85,8 @@ SELECT
     g.returned_items,                                       -- numerator of the return rate
     g.return_base_items,                                    -- its denominator
     g.returning_customers,                                  -- distinct customers who returned
-    g.return_over_pct                                       -- the threshold
+    g.return_over_pct,                                      -- the threshold
+    CAST(g.in_force_days AS INTEGER) AS in_force_days       -- from its implementation
 FROM grounds AS g
 LEFT JOIN standing_occurrences AS o ON g.sku = o.sku
 LEFT JOIN ledger.product_delistings AS d ON g.sku = d.sku AND d.is_standing

@@ -118,6 +118,18 @@ COMMANDS = [
         r"--day goes with the table cancellations alone; others take --cycle",
     ),
     Bad(
+        "a statement period of a table without one",
+        ("export", "actions", "--out", "{folder}/a.csv", "--statement-period", "2026-11-09"),
+        r"--statement-period goes with charges, seller_statements, charge_totals; others take "
+        r"--cycle",
+    ),
+    Bad(
+        "a cycle of sums over several",
+        ("export", "charge_totals", "--out", "{folder}/t.csv", "--cycle", "2026-11-09"),
+        r"a statement sums what several cycles decided: ask for --statement-period alone, or for "
+        r"charges with --cycle",
+    ),
+    Bad(
         "nothing decided yet",
         ("export", "seller_week", "--out", "{folder}/seller_week.csv"),
         r"nothing is decided yet .*; run `vibes run weekly-alert`",

@@ -179,6 +179,13 @@ ROWS = {
     "account_reviews": 3,
     "quarantine": 0,
     "cancellations": 0,
+    "order_regulations_in_force": 1,
+    "sales_regulations_in_force": 1,
+    "delistings": sum(
+        troubles.ACTIONS.get(f"{what}_delisting", 0) for what in ("product", "account")
+    ),
+    "seller_statements": troubles.SELLERS,
+    "charge_totals": len(troubles.CHARGES),
 }
 
 

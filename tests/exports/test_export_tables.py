@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +12,10 @@ from ledger import made
 
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.exports.files import write_table
-from vibes_pipeline.exports.tables import EXPORTS, Source, read_table
+from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD, EXPORTS, Source, read_table
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.rules import CHARGES as CHARGE_RULES
 
 ACTIONS = [
     *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),
@@ -44,37 +43,10 @@ def after_a_cycle(source: Source) -> Source:
     made.freeze_cycle(ledger, made.a_handful())
     made.accept(ledger)
     made.implement_cycle(ledger)
-    _reverse(ledger)
+    made.reverse(ledger, made.charge("S-1", "I1"), REVERSED_AT)
     given = made.terms(made.NEXT_CYCLE)
     made.freeze_cycle(ledger, [made.order_regulation("S-1", given=given)], cycle=made.NEXT_CYCLE)
     return source
-
-
-def _reverse(ledger: Ledger) -> None:
-    action = made.charge("S-1", "I1")["action_id"]
-    with ledger.writing(is_simulated=True, now=REVERSED_AT) as connection:
-        made.upheld_claim(connection, "C-1", "S-1", REVERSED_AT)
-        connection.execute(
-            schema.action_events.insert().values(
-                action_id=action,
-                state="reversed",
-                at=REVERSED_AT,
-                cause="claim upheld",
-                claim_id="C-1",
-            )
-        )
-        connection.execute(
-            schema.postings.insert().values(
-                posting_id=posting_id(action, "reversal"),
-                action_id=action,
-                kind="reversal",
-                amount=Decimal("-3000.00"),
-                currency="NGN",
-                posted_at=REVERSED_AT,
-                statement_period=date(2026, 11, 23),
-                claim_id="C-1",
-            )
-        )
 
 
 def partition(source: Source, relation: str, frame: pl.DataFrame, cycle: date = made.CYCLE) -> None:
@@ -83,12 +55,6 @@ def partition(source: Source, relation: str, frame: pl.DataFrame, cycle: date = 
     file = source.lake / "NG" / "weekly-alert" / cycle.isoformat() / stage / f"{name}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(file)
-
-
-def sellers(*names: tuple[str, str | None]) -> pl.DataFrame:
-    return pl.DataFrame(
-        names, schema={"seller_id": pl.String, "shop_name": pl.String}, orient="row"
-    )
 
 
 # --- columns ------------------------------------------------------------------------------------
@@ -195,35 +161,48 @@ def test_finance_gets_one_row_per_posting_debits_positive_reversals_negative(
 
 
 @pytest.mark.parametrize(
-    ("partitions", "shop_names"),
+    ("why", "first", "second", "shop_names"),
     [
-        ((), {"S-1": None, "S-2": None}),
+        ("no cycle saw it", {}, {}, {"S-1": None, "S-2": None}),
         (
-            ((made.CYCLE, sellers(("S-1", "Loom"), ("S-2", "=1+1"))),),
+            *("one cycle saw it", {"S-1": "Loom", "S-2": "=1+1"}, {}),
             {"S-1": "Loom", "S-2": "=1+1"},
         ),
         (
-            (
-                (made.CYCLE, sellers(("S-1", "Loom"), ("S-2", "Kettle"))),
-                (made.NEXT_CYCLE, sellers(("S-1", "Lantern & Loom"))),
-                # Of a cycle that was never decided.
-                (made.NEXT_CYCLE + made.WEEK, sellers(("S-1", "Nowhere"))),
-            ),
-            {"S-1": "Lantern & Loom", "S-2": "Kettle"},
+            *("the newest name counts", {"S-1": "Loom", "S-2": "Kettle"}, {"S-1": "Lantern"}),
+            {"S-1": "Lantern", "S-2": "Kettle"},
+        ),
+        (
+            *("a name may be taken back", {"S-1": "Loom", "S-2": "Kettle"}, {"S-1": None}),
+            {"S-1": None, "S-2": "Kettle"},
+        ),
+        (
+            *("a NUL, which no database holds", {"S-1": "Lo\0om", "S-2": "Kettle"}, {}),
+            {"S-1": "Lo\ufffdom", "S-2": "Kettle"},
         ),
     ],
-    ids=["no cycle saw it", "one cycle saw it", "the newest name counts"],
 )
 def test_a_charge_bears_its_shops_name(
-    after_a_cycle: Source,
-    partitions: Sequence[tuple[date, pl.DataFrame]],
+    source: Source,
+    why: str,
+    first: dict[str, str | None],
+    second: dict[str, str | None],
     shop_names: dict[str, str | None],
 ) -> None:
-    for cycle, frame in partitions:
-        partition(after_a_cycle, "warehouse.sellers", frame, cycle)
-    table = read_table("charges", after_a_cycle)
+    ledger = source.ledger
+    made.freeze_cycle(ledger, made.a_handful(), names=first)
+    made.accept(ledger)
+    made.implement_cycle(ledger)
+    made.freeze_cycle(ledger, [], cycle=made.NEXT_CYCLE, names=second)
+    table = read_table("charges", source)
     assert dict(table.select("seller_id", "shop_name").iter_rows()) == shop_names
-    assert table.height == 4
+    assert table.height == 3
+
+
+def test_only_shops_that_an_action_strikes_are_named_in_the_ledger(ledger: Ledger) -> None:
+    names = {"S-1": "Loom", "S-9": "Bystander"}
+    made.freeze_cycle(ledger, [made.charge("S-1", "I1")], names=names)
+    assert made.rows(ledger, schema.shops.c.seller_id) == [("S-1",)]
 
 
 def test_notices_show_whom_they_reached_and_no_address(after_a_cycle: Source) -> None:
@@ -268,6 +247,47 @@ def test_every_table_of_the_ledger_can_be_written_in_every_format(
     assert file.stat().st_size > 0
 
 
+def test_finance_s_tables_are_the_ledger_s_views(after_a_cycle: Source) -> None:
+    statements = read_table("seller_statements", after_a_cycle)
+    assert statements.columns == [
+        *("statement_period", "seller_id", "shop_name", "currency", *CHARGE_RULES),
+        *("debits", "reversals", "net", "postings"),
+    ]
+    totals = read_table("charge_totals", after_a_cycle)
+    assert totals.columns == [
+        *("statement_period", "rule", "currency", "debits", "reversals", "net"),
+        *("debit_postings", "reversal_postings"),
+    ]
+    posted = read_table("charges", after_a_cycle)["amount"].sum()
+    assert statements["net"].sum() == totals["net"].sum() == posted == Decimal("51234.50")
+    assert statements.schema["net"] == pl.Decimal(18, 2)
+
+
+@pytest.mark.parametrize("table", BY_STATEMENT_PERIOD)
+def test_one_statement_period_can_be_asked_for(after_a_cycle: Source, table: str) -> None:
+    given = after_a_cycle
+    week = made.CYCLE + 2 * made.WEEK
+    only = Source(given.ledger, given.lake, given.time_zone, statement_period=week)
+    assert read_table(table, only)["statement_period"].to_list() == [week]
+
+
+def test_what_is_in_force_says_from_when_to_when(after_a_cycle: Source) -> None:
+    orders = read_table("order_regulations_in_force", after_a_cycle)
+    assert orders.select("seller_id", "daily_order_limit", "in_force_from").rows() == [
+        ("S-1", 21, made.IMPLEMENT_AT)
+    ]
+    sales = read_table("sales_regulations_in_force", after_a_cycle)
+    assert sales.select("sku", "occurrence", "in_force_until").rows() == [
+        ("SKU-A", 4, made.IMPLEMENT_AT + timedelta(days=7))
+    ]
+
+
+def test_delistings_are_of_products_and_of_whole_accounts(after_a_cycle: Source) -> None:
+    table = read_table("delistings", after_a_cycle)
+    assert table.select("seller_id", "sku").rows() == [("S-2", "SKU-A"), ("S-3", None)]
+    assert set(table["in_force_from"]) == {made.IMPLEMENT_AT}
+
+
 # --- what the lake holds of each cycle ----------------------------------------------------------
 
 SELLER_WEEK = pl.DataFrame({"seller_id": ["S-2", "S-1"], "shipped_items": [3, 5]})
@@ -297,6 +317,14 @@ def test_a_model_before_the_first_decided_cycle_is_told_in_one_line(source: Sour
     assert str(error.value) == (
         "nothing is decided yet of metrics.seller_week; run `vibes run weekly-alert`"
     )
+
+
+def test_what_a_model_says_only_since_a_cycle_is_null_before_it(after_a_cycle: Source) -> None:
+    partition(after_a_cycle, "metrics.seller_week", SELLER_WEEK)
+    more = SELLER_WEEK.with_columns(is_exempt=pl.lit(True))
+    partition(after_a_cycle, "metrics.seller_week", more, made.NEXT_CYCLE)
+    table = read_table("seller_week", after_a_cycle)
+    assert table["is_exempt"].to_list() == [None, None, True, True]
 
 
 def test_a_bad_row_seen_by_several_cycles_is_given_once_with_the_last(

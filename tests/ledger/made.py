@@ -37,6 +37,12 @@ def local(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=LAGOS)
 
 
+def shops(names: Mapping[str, str | None]) -> pl.DataFrame:
+    """Sellers' names as a cycle sees them."""
+    columns = {"seller_id": pl.String, "shop_name": pl.String}
+    return pl.DataFrame([*names.items()], schema=columns, orient="row")
+
+
 def terms(cycle: date = CYCLE, **changes: Any) -> Terms:
     given: dict[str, Any] = {
         "country": "NG",
@@ -87,6 +93,7 @@ def order_regulation(seller_id: str, *, given: Terms | None = None, **changes: A
         "shipped_items": 301,
         "shipped_orders": 257,
         "fulfilment_days": 6,
+        "in_force_days": 7,
         **changes,
     }
     return decided("order_regulation", row, given or terms())
@@ -109,6 +116,7 @@ def sales_regulation(
         "return_base_items": 41,
         "returning_customers": 3,
         "return_over_pct": Decimal("4.0000"),
+        "in_force_days": 7,
         **changes,
     }
     return decided("sales_regulation", row, given or terms())
@@ -156,6 +164,7 @@ def freeze_cycle(
     is_simulated: bool = True,
     seen_event: int | None = None,
     reviews: pl.DataFrame = NO_REVIEWS,
+    names: Mapping[str, str | None] | None = None,
     **changes: Any,
 ) -> FrozenCycle:
     """Freeze as the weekly alert does, by default at its slot's time and knowing every event."""
@@ -164,6 +173,7 @@ def freeze_cycle(
         ledger,
         list(actions),
         reviews,
+        shops(names or {}),
         terms(cycle, country=ledger.country, **changes),
         policy_content="the text of the made policy",
         seen_event=history.take(ledger).last_event if seen_event is None else seen_event,
@@ -216,6 +226,15 @@ def implement_cycle(
         now=now or due_at,
         is_simulated=is_simulated,
     )
+
+
+def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str = "C-1") -> None:
+    """Reverse an implemented action, with its credit if it is a charge."""
+    with ledger.writing(is_simulated=True, now=at) as connection:
+        upheld_claim(connection, claim_id, action["seller_id"], at)
+        claims.undo(
+            connection, [action["action_id"]], at, LAGOS, cause="claim upheld", claim_id=claim_id
+        )
 
 
 # What the ledger then holds -----------------------------------------------------------------------

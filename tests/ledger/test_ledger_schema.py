@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import feeds, schema
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,22 @@ def test_the_same_tables_and_views_are_there(inspector: sa.Inspector) -> None:
     assert set(schema.TABLES) == {f"ledger.{name}" for name in tables}
 
 
-@pytest.mark.parametrize("table", schema.metadata.tables.values(), ids=lambda t: t.name)
+@pytest.mark.parametrize("metadata", [feeds.finance, feeds.enforcement], ids=lambda m: m.schema)
+def test_the_same_feeds_are_there(inspector: sa.Inspector, metadata: sa.MetaData) -> None:
+    views = {t.name for t in metadata.tables.values()}
+    assert views == set(inspector.get_view_names(metadata.schema))
+    assert inspector.get_table_names(metadata.schema) == []
+
+
+@pytest.mark.parametrize(
+    "table",
+    [t for m in (schema.metadata, *feeds.SCHEMAS.values()) for t in m.tables.values()],
+    ids=lambda t: t.fullname,
+)
 def test_columns_have_the_same_names_order_and_types(
     inspector: sa.Inspector, table: sa.Table
 ) -> None:
-    made = [(c["name"], _type(c["type"])) for c in inspector.get_columns(table.name, "ledger")]
+    made = [(c["name"], _type(c["type"])) for c in inspector.get_columns(table.name, table.schema)]
     assert [(c.name, _type(c.type)) for c in table.columns] == made
 
 

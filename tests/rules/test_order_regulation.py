@@ -189,6 +189,19 @@ def test_the_policy_of_the_observed_monday_decides(
     assert limits(marketplace.decide(tmp_path, RULE).row(RULE)) == expected
 
 
+@pytest.mark.parametrize(("since", "days"), [("2026-11-09", 5), ("2026-11-10", 7)])
+def test_a_regulation_keeps_the_days_it_will_be_in_force(
+    tmp_path: Path, since: str, days: int
+) -> None:
+    marketplace = Marketplace(
+        policy=amended(tmp_path, ("order_regulation.in_force_days", since, "5"))
+    )
+    trade(marketplace, Week(1, 39))
+    row = marketplace.decide(tmp_path, RULE).row(RULE)
+    assert row is not None
+    assert row["in_force_days"] == days
+
+
 def test_a_share_of_four_decimals_is_not_rounded_before_the_limit_is(tmp_path: Path) -> None:
     """3.995% of 100 orders is 3.995 orders: three, not the four that a share of 4.00% gives."""
     bands = [{"daily_share_pct": "3.995", "pending_to_shipped_multiple": "1"}]

@@ -411,3 +411,16 @@ def test_the_policy_of_the_observed_monday_decides(
     sell(marketplace, "THE-SKU", sold)
     row = marketplace.decide(tmp_path, RULE).row(RULE, sku="THE-SKU")
     assert (row and row["grounds"]) == expected
+
+
+@pytest.mark.parametrize(("since", "days"), [("2026-11-09", 5), ("2026-11-10", 7)])
+def test_a_regulation_keeps_the_days_it_will_be_in_force(
+    tmp_path: Path, since: str, days: int
+) -> None:
+    marketplace = Marketplace(
+        policy=amended(tmp_path, ("sales_regulation.in_force_days", since, "5"))
+    )
+    sell(marketplace, "THE-SKU", THIRD)
+    row = marketplace.decide(tmp_path, RULE).row(RULE, sku="THE-SKU")
+    assert row is not None
+    assert row["in_force_days"] == days

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import click
@@ -19,30 +18,56 @@ from vibes_pipeline.errors import UsageError
 )
 @click.option("--cycle", metavar="DATE", help="Only this cycle, named by its Monday.")
 @click.option("--day", metavar="DATE", help="Only this day's cancellations.")
-def command(table: str, out: Path, cycle: str | None, day: str | None) -> None:
+@click.option("--statement-period", metavar="DATE", help="Only postings of this Monday's week.")
+def command(
+    table: str, out: Path, cycle: str | None, day: str | None, statement_period: str | None
+) -> None:
     """Write TABLE to a file.
 
-    Tables: actions, charges (finance's postings), cancellations (the order system's feed),
-    notices, seller_week, order_regulations, sales_regulations, account_reviews, quarantine.
+    Finance's: charges (the postings; as .xlsx a workbook with statements and totals),
+    seller_statements, charge_totals.
+
+    In force now: order_regulations_in_force, sales_regulations_in_force, delistings;
+    cancellations (the order system's feed).
+
+    Others: actions, notices, seller_week, order_regulations, sales_regulations, account_reviews,
+    quarantine.
     """
     from vibes_pipeline.exports.files import check_target, write_table
     from vibes_pipeline.exports.tables import Source, read_table, require_table
+    from vibes_pipeline.exports.workbook import write_charges
     from vibes_pipeline.ledger.ledger import Ledger
 
     require_table(table)
     check_target(out)
-    only = _period(table, cycle, day)
+    given = {"cycle": cycle, "day": day, "statement_period": statement_period}
+    _require_fitting(table, {name for name, text in given.items() if text is not None})
+    only = parse_day(day) if day else parse_cycle(cycle) if cycle else None
+    period = parse_cycle(statement_period) if statement_period else None
     settings, policy = settings_and_policy()
     ledger = Ledger.open(settings, policy.country)
-    frame = read_table(table, Source(ledger, settings.lake, policy.time_zone, only))
-    write_table(frame, out, table)
-    console.print(f"{frame.height:,} rows of {table} in {out}", markup=False)
+    source = Source(ledger, settings.lake, policy.time_zone, only, period)
+    if table == "charges" and out.suffix == ".xlsx" and only is None:
+        rows = write_charges(source, out)
+    else:
+        frame = read_table(table, source)
+        write_table(frame, out, table)
+        rows = frame.height
+    console.print(f"{rows:,} rows of {table} in {out}", markup=False)
 
 
-def _period(table: str, cycle: str | None, day: str | None) -> date | None:
-    """The one cycle, or the one day of the late slots' tables, that is asked for."""
-    if day is None:
-        return parse_cycle(cycle) if cycle else None
-    if cycle is not None or table != "cancellations":
+def _require_fitting(table: str, given: set[str]) -> None:
+    """`UsageError` for an option that the table has nothing to do with, or two that fight."""
+    from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD
+
+    if "day" in given and (given != {"day"} or table != "cancellations"):
         raise UsageError("--day goes with the table cancellations alone; others take --cycle")
-    return parse_day(day)
+    if "statement_period" in given and table not in BY_STATEMENT_PERIOD:
+        raise UsageError(
+            f"--statement-period goes with {', '.join(BY_STATEMENT_PERIOD)}; others take --cycle"
+        )
+    if "cycle" in given and ("statement_period" in given or table in BY_STATEMENT_PERIOD[1:]):
+        raise UsageError(
+            "a statement sums what several cycles decided: ask for --statement-period alone, or "
+            "for charges with --cycle"
+        )

@@ -6,10 +6,14 @@ Seller text is hostile: a cell that a spreadsheet would run as a formula is made
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
 
 from vibes_pipeline.errors import UsageError
 
@@ -17,6 +21,8 @@ from vibes_pipeline.errors import UsageError
 FORMULA_STARTS = r"^[=+\-@\t\r\n]"
 FORMATS = (".csv", ".parquet", ".xlsx")
 ROWS_OF_A_SHEET = 1_048_575
+AMOUNT = "#,##0.00;[Red]-#,##0.00"
+HEADER = {"bold": True, "bg_color": "#F2F2F2", "bottom": 1}
 
 
 def check_target(file: Path) -> None:
@@ -37,29 +43,30 @@ def check_place(file: Path) -> None:
 def write_table(frame: pl.DataFrame, file: Path, title: str) -> None:
     """Write the frame to a temporary file and rename it into place."""
     check_target(file)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        match file.suffix:
-            case ".csv":
-                _harmless(frame).write_csv(temporary, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
-            case ".parquet":
-                frame.write_parquet(temporary)
-            case ".xlsx":
-                _write_xlsx(frame, temporary, title)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if file.suffix == ".xlsx":
+        with open_workbook(file) as workbook:
+            write_sheet(workbook, frame, title[:31])
+        return
+    with _put_into_place(file) as temporary:
+        if file.suffix == ".csv":
+            harmless(frame).write_csv(temporary, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
+        else:
+            frame.write_parquet(temporary)
 
 
-def _harmless(frame: pl.DataFrame) -> pl.DataFrame:
-    """Text cells that would be formulas begin with an apostrophe, which spreadsheets hide."""
-    text = pl.col(pl.String)
-    return frame.with_columns(
-        pl.when(text.str.contains(FORMULA_STARTS)).then("'" + text).otherwise(text).name.keep()
-    )
+@contextmanager
+def open_workbook(file: Path) -> Iterator[xlsxwriter.Workbook]:
+    """A workbook in which no text becomes a formula, a link or a number; renamed into place."""
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with (
+        _put_into_place(file) as temporary,
+        xlsxwriter.Workbook(str(temporary), options) as workbook,
+    ):
+        yield workbook
 
 
-def _write_xlsx(frame: pl.DataFrame, file: Path, title: str) -> None:
+def write_sheet(workbook: xlsxwriter.Workbook, frame: pl.DataFrame, title: str) -> Worksheet:
+    """A frame as a sheet: header in sight, filters, sensible widths and formats."""
     if frame.height > ROWS_OF_A_SHEET:
         raise UsageError(
             f"{frame.height:,} rows are more than a sheet of a workbook holds "
@@ -67,18 +74,40 @@ def _write_xlsx(frame: pl.DataFrame, file: Path, title: str) -> None:
         )
     # Excel knows no time zones: times are shown as local ones.
     local = frame.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(str(file), options) as workbook:
-        local.write_excel(
-            workbook,
-            worksheet=title[:31],
-            autofit=True,
-            autofilter=True,
-            freeze_panes="A2",
-            header_format={"bold": True, "bg_color": "#F2F2F2", "bottom": 1},
-            dtype_formats={
-                pl.Decimal: "#,##0.00;[Red]-#,##0.00",
-                pl.Datetime: "yyyy-mm-dd hh:mm",
-                pl.Date: "yyyy-mm-dd",
-            },
-        )
+    return local.write_excel(
+        workbook,
+        worksheet=title,
+        autofit=True,
+        autofilter=True,
+        freeze_panes="A2",
+        header_format=HEADER,
+        dtype_formats={
+            pl.Decimal: AMOUNT,
+            pl.Datetime: "yyyy-mm-dd hh:mm",
+            pl.Date: "yyyy-mm-dd",
+        },
+    ).get_worksheet_by_name(title)
+
+
+def harmless(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text cells that would be formulas begin with an apostrophe, which spreadsheets hide."""
+    text = pl.col(pl.String)
+    return frame.with_columns(
+        pl.when(text.str.contains(FORMULA_STARTS)).then("'" + text).otherwise(text).name.keep()
+    )
+
+
+def harmless_text(text: str) -> str:
+    """One cell of `harmless`."""
+    return f"'{text}" if re.match(FORMULA_STARTS, text) else text
+
+
+@contextmanager
+def _put_into_place(file: Path) -> Iterator[Path]:
+    """A temporary name beside the file; what stands there when the block ends well takes its."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

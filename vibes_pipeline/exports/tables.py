@@ -1,9 +1,13 @@
-"""The tables of `vibes export`, by name: the ledger's, and what the lake holds of each cycle."""
+"""The tables of `vibes export`, by name: the ledger's, and what the lake holds of each cycle.
+
+What finance and enforcement pull are the ledger's own views of the same name, column by column.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,25 +18,48 @@ import sqlalchemy as sa
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
 
 MONEY = pl.Decimal(14, 2)
 
+# A table's columns: what is selected, and what it is in a frame.
+Columns = Mapping[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]]
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where tables are read from; `cycle` keeps only the rows of one cycle, or of one day."""
+    """Where tables are read from; `cycle` keeps only the rows of one cycle, or of one day.
+
+    `statement_period` keeps only what was posted in one week, of the tables that have it.
+    """
 
     ledger: Ledger
     lake: Path
     time_zone: ZoneInfo
     cycle: date | None = None
+    statement_period: date | None = None
+    connection: sa.Connection | None = None
 
     @property
     def instant(self) -> pl.Datetime:
         """Times are given in the policy's zone."""
         return pl.Datetime("us", self.time_zone.key)
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Source]:
+        """The same source, all of whose tables belong to one moment of the ledger."""
+        with self.reading() as connection:
+            yield replace(self, connection=connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A snapshot of the ledger."""
+        if self.connection is not None:
+            yield self.connection
+        else:
+            with self.ledger.reading() as connection:
+                yield connection
 
 
 def read_table(name: str, source: Source) -> pl.DataFrame:
@@ -53,7 +80,7 @@ def actions(source: Source) -> pl.DataFrame:
     """One row per action of every rule with its present state (Rulebook §12)."""
     s = schema.action_states.c
     times = ("proposed_at", "alerted_at", "implemented_at", "reversed_at")
-    columns: dict[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]] = {
+    columns: Columns = {
         "action_id": (sa.cast(s.action_id, sa.Text), pl.String),
         "reference": (s.reference, pl.String),
         "rule": (s.rule, pl.String),
@@ -83,43 +110,10 @@ def actions(source: Source) -> pl.DataFrame:
     )
 
 
-def charges(source: Source) -> pl.DataFrame:
-    """Finance's table: one row per posting, debits positive, reversals negative, in naira."""
-    p, a = schema.postings.c, schema.actions.c
-    columns: dict[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]] = {
-        "posting_id": (sa.cast(p.posting_id, sa.Text), pl.String),
-        "action_id": (sa.cast(p.action_id, sa.Text), pl.String),
-        "reference": (a.reference, pl.String),
-        "kind": (p.kind, pl.String),
-        "amount": (p.amount, MONEY),
-        "currency": (p.currency, pl.String),
-        "posted_at": (p.posted_at, source.instant),
-        "statement_period": (p.statement_period, pl.Date),
-        "seller_id": (a.seller_id, pl.String),
-        "rule": (a.rule, pl.String),
-        "order_number": (a.order_number, pl.String),
-        "order_item_id": (a.order_item_id, pl.String),
-        "sku": (a.sku, pl.String),
-        "cycle": (a.cycle, pl.Date),
-        "claim_id": (p.claim_id, pl.String),
-    }
-    postings = _from_ledger(
-        source,
-        columns,
-        a.country,
-        a.cycle,
-        order=(p.posted_at, a.rule, a.seller_id, p.posting_id),
-        joined=schema.postings.join(schema.actions, p.action_id == a.action_id),
-    )
-    named = postings.join(_shop_names(source), on="seller_id", how="left", maintain_order="left")
-    at = postings.columns.index("rule")
-    return named.select(*postings.columns[:at], "shop_name", *postings.columns[at:])
-
-
 def notices(source: Source) -> pl.DataFrame:
     """One row per notice with the outcome of its last attempt; no addresses."""
     n = schema.notice_states.c
-    columns: dict[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]] = {
+    columns: Columns = {
         "notice_id": (sa.cast(n.notice_id, sa.Text), pl.String),
         "kind": (n.kind, pl.String),
         "period": (n.period, pl.Date),
@@ -136,23 +130,58 @@ def notices(source: Source) -> pl.DataFrame:
     )
 
 
-def cancellations(source: Source) -> pl.DataFrame:
-    """The order system's feed: one row per item we cancelled for lateness (Rulebook §9)."""
-    c = schema.cancellations.c
-    columns: dict[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]] = {
-        "day": (c.day, pl.Date),
-        "order_item_id": (c.order_item_id, pl.String),
-        "order_number": (c.order_number, pl.String),
-        "seller_id": (c.seller_id, pl.String),
-        "sku": (c.sku, pl.String),
-        "reason": (c.reason, pl.String),
-        "cancelled_at": (c.cancelled_at, source.instant),
-        "reference": (c.reference, pl.String),
-        "action_id": (sa.cast(c.action_id, sa.Text), pl.String),
-        "reversed_at": (c.reversed_at, source.instant),
-        "claim_id": (c.claim_id, pl.String),
-    }
-    return _from_ledger(source, columns, c.country, c.day, order=(c.cancelled_at, c.order_item_id))
+def _feed(
+    view: sa.Table, order: Sequence[str], cycle: str = "cycle"
+) -> Callable[[Source], pl.DataFrame]:
+    """A view's rows of the country, all its columns but that one; ids as text."""
+
+    def read(source: Source) -> pl.DataFrame:
+        columns: Columns = {
+            c.name: (
+                sa.cast(c, sa.Text) if isinstance(c.type, sa.Uuid) else c,
+                frame_type(c, source.instant),
+            )
+            for c in view.columns
+            if c.name != "country"
+        }
+        return _from_ledger(
+            source,
+            columns,
+            view.c.country,
+            # One without a cycle sums what several cycles decided: it cannot be asked for one.
+            view.c[cycle] if cycle in view.c else sa.null(),
+            order=tuple(view.c[name] for name in order),
+            statement_period=view.c.get("statement_period"),
+        )
+
+    return read
+
+
+def frame_type(column: sa.Column[Any], instant: pl.Datetime) -> pl.DataType | type[pl.DataType]:
+    """What a column of the ledger is in a frame; ids and JSON are text there."""
+    match column.type:
+        case sa.Numeric(precision=int(precision), scale=int(scale)):
+            return pl.Decimal(precision, scale)
+        case sa.BigInteger():
+            return pl.Int64
+        case sa.Integer():
+            return pl.Int32
+        case sa.Date():
+            return pl.Date
+        case sa.DateTime():
+            return instant
+        case sa.Boolean():
+            return pl.Boolean
+        case _:
+            return pl.String
+
+
+def delistings(source: Source) -> pl.DataFrame:
+    """Products and accounts delisted now; `sku` is null where it is the account (Rulebook §8)."""
+    with source.at_one_moment() as now:
+        frames = [_product_delistings(now), _account_delistings(now)]
+    columns = frames[0].columns
+    return pl.concat(frames, how="diagonal").select(columns)
 
 
 def claims(source: Source) -> pl.DataFrame:
@@ -197,11 +226,12 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     def read(source: Source) -> pl.DataFrame:
         frames = [
             pl.read_parquet(file).select(pl.lit(cycle).alias("cycle"), pl.all())
-            for cycle, file in _partitions(source, relation)
+            for cycle, file in partitions(source, relation)
         ]
         if not frames:
             raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
-        return pl.concat(frames).sort(pl.all())
+        # What a model says more since some cycle is null in those before.
+        return pl.concat(frames, how="diagonal").sort(pl.all())
 
     return read
 
@@ -224,10 +254,10 @@ def _quarantine(source: Source) -> pl.DataFrame:
     return newest.sort(pl.all())
 
 
-def _partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
+def partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
     """The files of the decided cycles, oldest first."""
     c = schema.cycles.c
-    with source.ledger.reading() as connection:
+    with source.reading() as connection:
         decided = connection.execute(
             sa.select(c.cycle).where(c.country == source.ledger.country).order_by(c.cycle)
         ).scalars()
@@ -245,46 +275,45 @@ def _files(source: Source, cycles: Iterable[date], relation: str) -> list[tuple[
     return [(cycle, file) for cycle, file in files if file.exists()]
 
 
-def _shop_names(source: Source) -> pl.DataFrame:
-    """The newest name of each seller that a decided cycle saw."""
-    whole = Source(source.ledger, source.lake, source.time_zone)
-    frames = [
-        pl.read_parquet(file, columns=["seller_id", "shop_name"]).with_columns(
-            pl.lit(cycle).alias("cycle")
-        )
-        for cycle, file in _partitions(whole, "warehouse.sellers")
-    ]
-    if not frames:
-        return pl.DataFrame(schema={"seller_id": pl.String, "shop_name": pl.String})
-    names = pl.concat(frames).sort("cycle").group_by("seller_id", maintain_order=True).last()
-    return names.select("seller_id", "shop_name")
-
-
 def _from_ledger(
     source: Source,
-    columns: Mapping[str, tuple[sa.ColumnElement[object], pl.DataType | type[pl.DataType]]],
+    columns: Columns,
     country: sa.ColumnElement[str],
-    cycle: sa.ColumnElement[date],
+    cycle: sa.ColumnElement[Any],
     *,
     order: tuple[sa.ColumnElement[object], ...],
-    joined: sa.FromClause | None = None,
+    statement_period: sa.ColumnElement[date] | None = None,
 ) -> pl.DataFrame:
     select = sa.select(*(column.label(name) for name, (column, _) in columns.items()))
-    if joined is not None:
-        select = select.select_from(joined)
     select = select.where(country == source.ledger.country).order_by(*order)
     if source.cycle is not None:
         select = select.where(cycle == source.cycle)
-    with source.ledger.reading() as connection:
+    if source.statement_period is not None and statement_period is not None:
+        select = select.where(statement_period == source.statement_period)
+    with source.reading() as connection:
         rows = [tuple(row) for row in connection.execute(select)]
     return pl.DataFrame(
         rows, schema={name: type_ for name, (_, type_) in columns.items()}, orient="row"
     )
 
 
+charges = _feed(feeds.charges, ("posted_at", "rule", "seller_id", "posting_id"))
+seller_statements = _feed(feeds.seller_statements, ("statement_period", "seller_id", "currency"))
+charge_totals = _feed(feeds.charge_totals, ("statement_period", "rule", "currency"))
+cancellations = _feed(feeds.cancellations, ("cancelled_at", "order_item_id"), cycle="day")
+_product_delistings = _feed(feeds.product_delistings, ("seller_id", "sku"))
+_account_delistings = _feed(feeds.account_delistings, ("seller_id",))
+
 EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "actions": actions,
     "charges": charges,
+    "seller_statements": seller_statements,
+    "charge_totals": charge_totals,
+    "order_regulations_in_force": _feed(feeds.order_regulations_in_force, ("seller_id",)),
+    "sales_regulations_in_force": _feed(
+        feeds.sales_regulations_in_force, ("seller_id", "sku", "in_force_from")
+    ),
+    "delistings": delistings,
     "cancellations": cancellations,
     "claims": claims,
     "notices": notices,
@@ -294,3 +323,5 @@ EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "account_reviews": _of_each_cycle("decisions.account_reviews"),
     "quarantine": _quarantine,
 }
+# What can be asked for by the week of its postings; all but the first cannot be by cycle.
+BY_STATEMENT_PERIOD = ("charges", "seller_statements", "charge_totals")

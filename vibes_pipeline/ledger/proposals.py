@@ -139,6 +139,7 @@ def freeze(
     ledger: Ledger,
     actions: Sequence[Action],
     reviews: pl.DataFrame,
+    shops: pl.DataFrame,
     terms: Terms,
     *,
     policy_content: str,
@@ -149,6 +150,7 @@ def freeze(
 ) -> FrozenCycle:
     """Record a cycle's proposal and plan its alerts, in one transaction; once, ever.
 
+    `shops` gives the sellers' names, `seller_id` and `shop_name`, as the cycle saw them.
     A cycle frozen before is given back unchanged. Regulations of earlier cycles that were not
     implemented expire. Raises `LedgerError` when a later cycle is frozen already, or when the
     ledger has changed since `seen_event`, the newest event that the decisions knew of.
@@ -189,6 +191,7 @@ def freeze(
                     for row in reviews.iter_rows(named=True)
                 ],
             )
+        _name_shops(connection, terms.country, shops)
         ledger.record_effects(connection, Slot.WEEKLY_ALERT, terms.cycle, due_at, now)
         # What follows is thousands of small look-ups: their plans must know how much there is now.
         connection.execute(sa.text("ANALYZE ledger.actions, ledger.action_events"))
@@ -310,6 +313,31 @@ def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) 
     )
     connection.execute(
         insert(schema.action_events).from_select(["action_id", "state", "at", "cause"], expired)
+    )
+
+
+def _name_shops(connection: sa.Connection, country: str, shops: pl.DataFrame) -> None:
+    """Keep the newest name of every seller whom an action strikes, now or before."""
+    names = {_storable(seller): _storable(name) for seller, name in shops.iter_rows()}
+    texts = sa.ARRAY(sa.Text)
+    pairs = sa.func.unnest(sa.literal([*names], texts), sa.literal([*names.values()], texts))
+    seen = pairs.table_valued("seller_id", "shop_name").render_derived()
+    struck = (
+        sa.select(1)
+        .where(schema.actions.c.country == country, schema.actions.c.seller_id == seen.c.seller_id)
+        .exists()
+    )
+    newest = insert(schema.shops).from_select(
+        ["country", "seller_id", "shop_name"],
+        sa.select(sa.literal(country), seen.c.seller_id, seen.c.shop_name).where(struck),
+    )
+    name = newest.excluded.shop_name
+    connection.execute(
+        newest.on_conflict_do_update(
+            index_elements=["country", "seller_id"],
+            set_={"shop_name": name},
+            where=schema.shops.c.shop_name.is_distinct_from(name),
+        )
     )
 
 

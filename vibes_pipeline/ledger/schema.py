@@ -200,6 +200,15 @@ excuses = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
 )
 
+# The newest name of each seller's shop; rewritten, unlike all above, when a cycle is frozen.
+shops = sa.Table(
+    "shops",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("seller_id", sa.Text, primary_key=True),
+    sa.Column("shop_name", sa.Text),
+)
+
 TABLES = frozenset(metadata.tables)
 
 # Views --------------------------------------------------------------------------------------------
@@ -217,6 +226,13 @@ action_states = sa.Table(
     sa.Column("expired_at", INSTANT),
     sa.Column("cause", sa.Text),
     sa.Column("claim_id", sa.Text),
+)
+
+moments = sa.Table(
+    "moments",
+    metadata,
+    sa.Column("country", sa.Text),
+    sa.Column("at", INSTANT),
 )
 
 notice_states = sa.Table(

@@ -1,0 +1,143 @@
+"""What others read of the ledger, as SQLAlchemy names it: schemas `finance` and `enforcement`.
+
+What creates these views, says what their columns mean and who may read them, is `migrations`; a
+test compares the two.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID
+
+from vibes_pipeline.ledger.rules import CHARGES
+from vibes_pipeline.ledger.schema import INSTANT, MONEY
+
+SUM = sa.Numeric(18, 2)
+
+finance = sa.MetaData(schema="finance")
+enforcement = sa.MetaData(schema="enforcement")
+SCHEMAS = {"finance": finance, "enforcement": enforcement}
+
+# Finance ------------------------------------------------------------------------------------------
+
+charges = sa.Table(
+    "charges",
+    finance,
+    sa.Column("posting_id", UUID),
+    sa.Column("action_id", UUID),
+    sa.Column("reference", sa.Text),
+    sa.Column("kind", sa.Text),
+    sa.Column("amount", MONEY),
+    sa.Column("currency", sa.Text),
+    sa.Column("posted_at", INSTANT),
+    sa.Column("statement_period", sa.Date),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("shop_name", sa.Text),
+    sa.Column("rule", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("order_item_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("cycle", sa.Date),
+    sa.Column("claim_id", sa.Text),
+    sa.Column("country", sa.Text),
+)
+
+seller_statements = sa.Table(
+    "seller_statements",
+    finance,
+    sa.Column("statement_period", sa.Date),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("shop_name", sa.Text),
+    sa.Column("currency", sa.Text),
+    *(sa.Column(rule, SUM) for rule in CHARGES),
+    sa.Column("debits", SUM),
+    sa.Column("reversals", SUM),
+    sa.Column("net", SUM),
+    sa.Column("postings", sa.BigInteger),
+    sa.Column("country", sa.Text),
+)
+
+charge_totals = sa.Table(
+    "charge_totals",
+    finance,
+    sa.Column("statement_period", sa.Date),
+    sa.Column("rule", sa.Text),
+    sa.Column("currency", sa.Text),
+    sa.Column("debits", SUM),
+    sa.Column("reversals", SUM),
+    sa.Column("net", SUM),
+    sa.Column("debit_postings", sa.BigInteger),
+    sa.Column("reversal_postings", sa.BigInteger),
+    sa.Column("country", sa.Text),
+)
+
+# Enforcement --------------------------------------------------------------------------------------
+
+
+def _action_columns() -> list[sa.Column[object]]:
+    """What every row says of the action that is in force."""
+    return [
+        sa.Column("reference", sa.Text),
+        sa.Column("action_id", UUID),
+        sa.Column("cycle", sa.Date),
+        sa.Column("country", sa.Text),
+    ]
+
+
+order_regulations_in_force = sa.Table(
+    "order_regulations_in_force",
+    enforcement,
+    sa.Column("seller_id", sa.Text),
+    sa.Column("daily_order_limit", sa.Integer),
+    sa.Column("pending_to_shipped_limit", sa.Integer),
+    sa.Column("band", sa.Integer),
+    sa.Column("in_force_from", INSTANT),
+    sa.Column("in_force_until", INSTANT),
+    *_action_columns(),
+)
+
+sales_regulations_in_force = sa.Table(
+    "sales_regulations_in_force",
+    enforcement,
+    sa.Column("seller_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("grounds", sa.Text),
+    sa.Column("occurrence", sa.Integer),
+    sa.Column("in_force_from", INSTANT),
+    sa.Column("in_force_until", INSTANT),
+    *_action_columns(),
+)
+
+product_delistings = sa.Table(
+    "product_delistings",
+    enforcement,
+    sa.Column("seller_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("in_force_from", INSTANT),
+    *_action_columns(),
+)
+
+account_delistings = sa.Table(
+    "account_delistings",
+    enforcement,
+    sa.Column("seller_id", sa.Text),
+    sa.Column("in_force_from", INSTANT),
+    *_action_columns(),
+)
+
+cancellations = sa.Table(
+    "cancellations",
+    enforcement,
+    sa.Column("day", sa.Date),
+    sa.Column("order_item_id", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("cancelled_at", INSTANT),
+    sa.Column("reference", sa.Text),
+    sa.Column("action_id", UUID),
+    sa.Column("reversed_at", INSTANT),
+    sa.Column("claim_id", sa.Text),
+    sa.Column("country", sa.Text),
+)
