@@ -7,6 +7,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata
+from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 
 EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
@@ -73,6 +74,7 @@ def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materi
     """One transaction; run again, it changes nothing."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     done = weekly.implement_alerted(run, vibes.ledger)
+    held = held_charges(vibes.ledger)
     return dg.MaterializeResult(
         metadata={
             "actions": sum(done.by_rule.values()),
@@ -80,6 +82,8 @@ def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materi
             "posted": f"{POLICY.currency_symbol}{done.posted:,.2f}",
             "posted_ngn": float(done.posted),
             "withdrawn_for_want_of_evidence": done.withdrawn,
+            "held_by_claims": len(held),
+            "first_held": held[:20],
             "policy_version": POLICY.short_version,
         }
     )
