@@ -240,10 +240,12 @@ class Desk:
         found = self.rows(sa.select(s.rule, struck, s.state).where(s.seller_id == seller))
         return {(rule, subject): state for rule, subject, state in found}
 
-    def regulations(self, rule: str = "sales_regulation") -> dict[int, tuple[str, int | None]]:
-        """State and ordinal of each cycle's regulation, cycles counted from 0."""
+    def regulations(self, rule: str, seller: str = "S-1") -> dict[int, tuple[str, int | None]]:
+        """State and ordinal of each cycle's action of a rule, cycles counted from 0."""
         s = schema.action_states.c
-        found = self.rows(sa.select(s.cycle, s.state, s.occurrence).where(s.rule == rule))
+        found = self.rows(
+            sa.select(s.cycle, s.state, s.occurrence).where(s.rule == rule, s.seller_id == seller)
+        )
         return {(cycle - self.market.monday) // WEEK: (state, nth) for cycle, state, nth in found}
 
     def postings(self, seller: str) -> list[tuple[str, str, Decimal, str, str | None]]:
