@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import OLD, Desk, new_desk, rejected
+from claims.cases import Desk, new_desk, rejected
 from rules.marketplace import Item
 
 OOS, LATE = "out_of_stock_charge", "late_fulfilment_charge"
