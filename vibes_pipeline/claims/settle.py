@@ -71,10 +71,14 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
         claim = waiting.claim
         if waiting.needs_intake:
             is_told = claim.raised_at is None or claim.raised_at >= opened_at
-            states[_take_in(run, ledger, claim, is_told)] += 1
+            if (state := _take_in(run, ledger, claim, is_told)) is not None:
+                states[state] += 1
         for decided_at, decision in waiting.decisions:
             is_told = decided_at >= opened_at
-            undone += _decide(run, ledger, claim, decision, decided_at, is_told)
+            fallen = _decide(run, ledger, claim, decision, decided_at, is_told)
+            if fallen is None:
+                continue
+            undone += fallen
             states[decision] += 1
             if is_told and run.now - decided_at > _patience(run):
                 waited.append(claim.claim_id)
@@ -106,6 +110,7 @@ def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[
     """Claims that wait, in the order in which they were raised or decided."""
     parameters: Parameters = {"country": run.policy.country, "now": run.now}
     engine.write("ledger.claim_states", book.claim_states(ledger))
+    engine.write("ledger.claim_intakes", book.claim_intakes(ledger))
     for model in closure([UNSETTLED]):
         engine.materialize(model, parameters)
     waiting = engine.read(UNSETTLED)
@@ -157,8 +162,11 @@ def _came_up_at(waiting: Unsettled) -> tuple[float, str]:
     return (min(times).timestamp() if times else 0.0, waiting.claim.claim_id)
 
 
-def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str:
-    """Record a claim's state and plan its receipt, if the seller is told; the state."""
+def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str | None:
+    """Record a claim's state and plan its receipt, if the seller is told; the state.
+
+    None when another slot has done so since this one looked.
+    """
     judgement = judge(claim, run.policy, run.now)
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         event_id = book.record_intake(
@@ -178,6 +186,8 @@ def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str:
             },
             run.now,
         )
+        if event_id is None:
+            return None
         if is_told:
             case = Case(connection, run, claim)
             _plan_notice(case, book.RECEIPT, event_id, claim.content_hash)
@@ -191,8 +201,11 @@ def _decide(
     decision: str,
     decided_at: datetime,
     is_told: bool,
-) -> int:
-    """Record a decision with all its effects and plan the mail about it; how many actions fell."""
+) -> int | None:
+    """Record a decision with all its effects and plan the mail about it; how many actions fell.
+
+    None when another slot has done so since this one looked.
+    """
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         case = Case(connection, run, claim)
         remedy = remedy_for(case) if decision == "upheld" else None
@@ -205,6 +218,8 @@ def _decide(
             run.now,
             is_matched=decision == "rejected" or remedy is not None,
         )
+        if event_id is None:
+            return None
         if remedy is not None:
             carry_out(case, remedy)
         if is_told:
