@@ -37,7 +37,8 @@ class Vibes(dg.ConfigurableResource[None]):
         else:
             self._clock = SimulatedClock(parse_local(self.at, self._policy.time_zone))
         self._now = self._clock.now()
-        self._while_running.enter_context(running(self.ledger, str(context.run_id)))
+        if context.run is not None:
+            self._while_running.enter_context(running(self.ledger, context.run.run_id))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Let go of what was held for as long as the run went on."""

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import dagster as dg
+from dagster._core.events import JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot
@@ -155,7 +156,10 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
 def _cause(context: dg.RunFailureSensorContext) -> str:
     """Our own error that stopped the run, the check that did, or the first line of another's."""
     of_steps = [event.step_failure_data.error for event in context.get_step_failure_events()]
-    errors = [error for error in (*of_steps, context.failure_event.job_failure_data.error) if error]
+    of_run = context.failure_event.event_specific_data
+    if isinstance(of_run, JobFailureData):
+        of_steps.append(of_run.error)
+    errors = [error for error in of_steps if error]
     for error in errors:
         for link in _chain(error):
             if link.message.startswith(OURS):
