@@ -92,7 +92,8 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
 
 @dg.sensor(
     jobs=[JOBS[slot] for slot in TIMED_SLOTS],
-    minimum_interval_seconds=30,
+    # Of several missed slots each waits for the next look after the one before it.
+    minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Runs what was due and is not done: slots missed while the system was down, oldest first, "
