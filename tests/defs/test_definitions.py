@@ -66,6 +66,16 @@ def test_a_decision_quotes_the_words_of_its_rule(rule: str) -> None:
         assert reference.sentence in (spec.description or "")
 
 
+def test_every_asset_that_can_be_made_is_made_by_a_job() -> None:
+    made_by_jobs = {
+        key
+        for job in definitions.jobs or []
+        for key in definitions.resolve_job_def(job.name).asset_layer.selected_asset_keys
+    }
+    graph = definitions.resolve_asset_graph()
+    assert graph.materializable_asset_keys <= made_by_jobs
+
+
 def test_every_asset_of_a_slot_is_partitioned_by_its_period() -> None:
     partitioned = [s for s in SPECS if s.partitions_def is not None]
     assert partitioned

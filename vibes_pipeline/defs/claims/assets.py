@@ -13,7 +13,11 @@ from vibes_pipeline.exports import tables
 
 OPERATIONS = ["team:operations"]
 
-models = model_assets("claims")
+# What is held is told with the decisions that it is kept from: they lie right of the claims.
+models = [
+    asset.map_asset_specs(lambda spec: spec.replace_attributes(group_name="decisions"))
+    for asset in model_assets("claims")
+]
 
 
 @dg.asset(

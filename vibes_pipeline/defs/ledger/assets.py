@@ -39,6 +39,7 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
     deps=[
         ["decisions", "proposal"],
         ["decisions", "account_reviews"],
+        ["claims", "held_counterfeit_cases"],
         ["warehouse", "quarantine"],
         ["warehouse", "older_open_items"],
     ],
