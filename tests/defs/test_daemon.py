@@ -286,11 +286,19 @@ def world(
                 daemon.stop()
 
 
+def test_at_whatever_hour_this_is_run_two_saturdays_lie_in_the_absence() -> None:
+    for hours in range(24 * 7 + 1):
+        absence = Absence.until(now() + timedelta(hours=hours))
+        assert absence.back_at - absence.off_at > 9 * DAY
+        slots_missed = [due.slot for due in absence.missed()]
+        assert slots_missed[:3] == [WEEKLY[1], WEEKLY[0], WEEKLY[1]]
+        assert slots_missed[3:] in ([], [WEEKLY[0]])
+        assert absence.current_late_slot().due_at <= absence.back_at
+
+
 def test_back_after_two_saturdays_it_does_what_was_missed_in_order_and_once(world: World) -> None:
     absence, missed = world.absence, world.absence.missed()
-    assert absence.back_at - absence.off_at > 9 * DAY
     first_saturday, late_wednesday, second_saturday = missed[:3]
-    assert [due.slot for due in missed[:3]] == [WEEKLY[1], WEEKLY[0], WEEKLY[1]]
     assert len(world.post.received) == troubles.SELLERS, "the alerts of before"
     world.post.answers = {SECOND: ["block"]}
 
@@ -346,25 +354,21 @@ def each_ran_once_and_the_oldest_first(world: World, missed: list[DueSlot]) -> N
 
 def the_schedules_own_ticks_left_it_alone(world: World) -> None:
     for slot in WEEKLY:
-        ticks = world.ticks(JOBS[slot].name)
-        assert ticks, "Dagster ticked for what the schedule had missed"
-        late = [why or "" for status, why in ticks if status is TickStatus.SKIPPED]
-        assert any(why.startswith("It is too late for this schedule") for why in late)
+        *_, (status, why) = world.ticks(JOBS[slot].name)
+        # Too late for it; or, if the slot has just become due, not its turn.
+        assert status is TickStatus.SKIPPED, "Dagster ticked for what the schedule had missed"
+        assert "the sensor catch_up runs" in (why or "")
 
 
 def what_was_alerted_before_is_implemented(world: World, saturday: DueSlot) -> None:
     s, p = schema.action_states.c, schema.postings.c
-    actions = world.rows(
-        sa.select(s.state, s.implemented_at).where(
-            s.cycle == world.absence.cycle, s.rule.like("%_charge") | s.rule.like("%ing")
-        )
-    )
+    actions = world.rows(sa.select(s.state, s.implemented_at).where(s.cycle == world.absence.cycle))
     ((at,),) = world.rows(
         sa.select(schema.slots.c.effected_at).where(
             schema.slots.c.slot == saturday.slot, schema.slots.c.period == saturday.period
         )
     )
-    assert actions
+    assert len(actions) >= troubles.SELLERS
     assert set(actions) == {("implemented", at)}
     periods = world.rows(sa.select(p.statement_period, p.posted_at))
     assert periods
@@ -420,7 +424,9 @@ def days_that_were_missed_are_skipped(world: World) -> None:
 
 def every_mail_went_out_once(world: World) -> None:
     n = schema.notice_states.c
-    notices = world.rows(sa.select(n.notice_id, n.status, n.attempts))
+    # A late alert from noon on comes too late for the night, and so is not sent.
+    has_a_point = n.pointless_at.is_(None) | (n.pointless_at > n.planned_at)
+    notices = world.rows(sa.select(n.notice_id, n.status, n.attempts).where(has_a_point))
     assert {(status, attempts) for _, status, attempts in notices} == {("sent", 1)}
     identified = Counter(
         str(message_from_bytes(e.content)["Message-ID"]).strip("<>").partition("@")[0]

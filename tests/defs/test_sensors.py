@@ -156,11 +156,13 @@ def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
         yield server
 
 
-def missed_weekly_slots(count: int) -> list[tuple[Slot, date]]:
-    """The weekly slots that were due last, oldest first."""
-    due = CALENDAR.due_between(
-        now() - 3 * WEEK, now() - PUNCTUAL, (Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION)
-    )
+def missed_weekly_slots(
+    count: int, by_their_schedules_ago: timedelta = PUNCTUAL
+) -> list[tuple[Slot, date]]:
+    """The weekly slots that were due last, oldest first; by default none its schedule may run."""
+    until = now() - by_their_schedules_ago
+    weekly = (Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION)
+    due = CALENDAR.due_between(now() - 3 * WEEK, until, weekly)
     return [(d.slot, d.period) for d in due[-count:]]
 
 
@@ -294,7 +296,7 @@ def test_a_schedule_on_time_requests_its_period_if_no_older_slot_is_missing(
 def test_a_weekly_schedule_skips_while_an_older_weekly_slot_is_missing(
     daemon: Daemon, slot: Slot
 ) -> None:
-    ((missed, period),) = missed_weekly_slots(1)
+    ((missed, period),) = missed_weekly_slots(1, timedelta())
     open_before(daemon, missed, period)
     skipped = tick(slot, next_due(slot)[1])
     assert isinstance(skipped, dg.SkipReason)

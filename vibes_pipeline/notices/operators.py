@@ -15,8 +15,8 @@ from vibes_pipeline.settings import Settings
 WAYS_OUT = (
     "A slot that fails has done nothing or all of a step. It is tried again by itself with growing "
     "pauses; weekly slots run in order, so later ones wait for it.\n"
-    "Once the cause is mended, `vibes run SLOT` runs it at once; whatever is run again changes "
-    "nothing twice."
+    "Once the cause is mended, its next try ends it; `vibes run SLOT` runs the latest slot of its "
+    "kind at once. Whatever is run again changes nothing twice."
 )
 
 

@@ -13,7 +13,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, RAW_GATE, asset_key, model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.warehouse import freshness
-from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
+from vibes_pipeline.warehouse.contract import LOADS, MEANINGS, RAW_TABLES
 
 raw_tables = [
     dg.AssetSpec(
@@ -27,7 +27,10 @@ raw_tables = [
         ),
         metadata={
             "dagster/column_schema": dg.TableSchema(
-                [dg.TableColumn(name, type_) for name, type_ in table.columns.items()]
+                [
+                    dg.TableColumn(name, type_, description=MEANINGS[name])
+                    for name, type_ in table.columns.items()
+                ]
             )
         },
     )
