@@ -63,6 +63,21 @@ def test_a_seller_whom_no_mail_reached_is_warned_of_by_id(factory: Factory) -> N
     assert not check.passed
     assert check.metadata["not_accepted"].value == 1
     assert check.metadata["sellers"].value == {"S-stockless": "undeliverable"}
+    assert check.description == (
+        "No server has accepted the notices to S-stockless: mend their addresses in raw.sellers; "
+        "what is deferred is tried again by itself."
+    )
+
+
+def test_a_row_that_is_set_aside_is_warned_of_by_id(factory: Factory) -> None:
+    factory.market.raw["order_items"][-1]["commission"] = "-1.00"
+    bad = factory.market.raw["order_items"][-1]["order_item_id"]
+    # One of many, so that the share of bad rows is small.
+    factory.market.items(60, {**troubles.IN_TIME, "seller_id": "S-good", "sku": "K-good"})
+    factory.alert()
+    check = factory.evaluations()["nothing_is_set_aside"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (check.description or "").startswith(f"Set aside: {bad}. `vibes export")
 
 
 # --- checks that block ----------------------------------------------------------------------------
@@ -85,6 +100,7 @@ def test_a_stale_warehouse_blocks_before_anything_is_computed(factory: Factory) 
     check = factory.evaluations()["is_complete_through_the_observed_week"]
     assert (check.passed, check.blocking) == (False, True)
     assert "raw.order_items (2026-11-15 23:59)" in (check.description or "")
+    # The claims go first in every slot, also in one that then stops.
     assert factory.materialized() <= {"claims/settled_claims", "ledger/history"}
     assert not any(made.counts(factory.ledger).values())
 
