@@ -335,7 +335,7 @@ def test_without_a_notification_no_window_has_closed() -> None:
     assert judged("counterfeit", evidence_closes_at=None).state == "accepted"
 
 
-@pytest.mark.parametrize("category", COMPLETE.keys() - {"counterfeit"})
+@pytest.mark.parametrize("category", sorted(COMPLETE.keys() - {"counterfeit"}))
 def test_no_other_claim_is_bound_to_the_evidence_window(category: str) -> None:
     late = {"evidence_closes_at": CLOSES_AT, "raised_at": CLOSES_AT + SECOND}
     assert judged(category, **late).state == "accepted"
@@ -366,7 +366,7 @@ def test_a_seko_claim_must_be_raised_within_three_calendar_months_of_the_order(
     assert judged("seko_warehouse", **given).state == state
 
 
-@pytest.mark.parametrize("category", COMPLETE.keys() - {"seko_warehouse"})
+@pytest.mark.parametrize("category", sorted(COMPLETE.keys() - {"seko_warehouse"}))
 def test_no_other_claim_is_bound_to_three_months(category: str) -> None:
     assert judged(category, order_created_at=local("2024-01-01 10:00")).state == "accepted"
 
