@@ -319,6 +319,54 @@ class Desk:
             return [tuple(row) for row in connection.execute(select)]
 
 
+# --- sellers who bear everything ------------------------------------------------------------------
+
+# Item 1 is late, fails its check, comes back and is counterfeit; 2 is out of stock; 3 and 4 are overdue
+# in either state; 5 and 6 are not wanted.
+ITEMS: dict[str, Item] = {
+    "1": Item(
+        pending_at="Mon 09:00",
+        ready_to_ship_at="Wed 10:00",
+        shipped_at="Wed 11:00",
+        returned_at="Fri 10:00",
+        return_reason="wrong_item",
+    ),
+    "2": Item(
+        pending_at="Mon 09:00",
+        ready_to_ship_at="Mon 10:00",
+        cancelled_at="Tue 10:00",
+        cancel_reason="out_of_stock",
+    ),
+    "3": Item(pending_at="Wed 09:00", commission="900.00"),
+    "4": Item(pending_at="Wed 09:00", ready_to_ship_at="Wed 10:00"),
+    "5": rejected("Tue 10:00"),
+    "6": rejected("Wed 10:00"),
+}
+
+
+def sku(seller: str, item: str) -> str:
+    """Items 1 to 3 are of one product, 4 of another, 5 and 6 of a third."""
+    return f"{seller}-{'K2' if item == '4' else 'K3' if item in '56' else 'K'}"
+
+
+def order(seller: str, item: str = "1") -> str:
+    return f"O-{seller}-{'b' if item in '56' else 'a'}"
+
+
+def burden(desk: Desk, seller: str, **changes: Item) -> None:
+    """Give the seller items 1 to 6, some of them changed."""
+    desk.seller(seller)
+    for product in ("K", "K2", "K3"):
+        desk.market.product(seller, sku=f"{seller}-{product}")
+    for item, columns in ITEMS.items():
+        of = Item(order_number=order(seller, item), sku=sku(seller, item))
+        desk.item(seller, f"{seller}-{item}", {**columns, **of, **changes.get(f"item_{item}", {})})
+    desk.market.check(f"{seller}-1", checked_at="Wed 10:30")
+    desk.market.counterfeit_case(f"{seller}-1", notified_at="Wed 10:00", proven_at="Fri 12:00")
+
+
+# --- what slots leave -----------------------------------------------------------------------------
+
 # Event ids are left out: a number drawn by a transaction that failed is not drawn again.
 CONTENTS = {
     "actions": "SELECT * FROM ledger.actions ORDER BY action_id",

@@ -85,7 +85,7 @@ def test_what_was_done_is_counted_and_what_had_waited_is_named(desk: Desk) -> No
         states={"accepted": 3, "incomplete": 1, "upheld": 2, "rejected": 1},  # type: ignore[arg-type]
         actions_undone=2,
         accounts_kept=0,
-        waited=("C-I-1", "C-I-3"),
+        waited=("C-I-3", "C-I-1"),  # in the order of the decisions
     )
     assert desk.settle("Thu+1 13:00") == Settled()
 

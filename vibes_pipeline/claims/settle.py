@@ -7,7 +7,7 @@ is done already is known by the ledger, so nothing is lost by a failed run and n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,15 +73,15 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
             is_told = claim.raised_at is None or claim.raised_at >= opened_at
             if (state := _take_in(run, ledger, claim, is_told)) is not None:
                 states[state] += 1
-        for decided_at, decision in waiting.decisions:
-            is_told = decided_at >= opened_at
-            fallen = _decide(run, ledger, claim, decision, decided_at, is_told)
-            if fallen is None:
-                continue
-            undone += fallen
-            states[decision] += 1
-            if is_told and run.now - decided_at > _patience(run):
-                waited.append(claim.claim_id)
+    for decided_at, claim, decision in _in_order_of_decision(unsettled):
+        is_told = decided_at >= opened_at
+        fallen = _decide(run, ledger, claim, decision, decided_at, is_told)
+        if fallen is None:
+            continue
+        undone += fallen
+        states[decision] += 1
+        if is_told and run.now - decided_at > _patience(run):
+            waited.append(claim.claim_id)
     for seller_id, decision_id in kept:
         _keep(run, ledger, seller_id, decision_id)
     return Settled(states, undone, len(kept), tuple(waited))
@@ -107,7 +107,7 @@ def _find(run: SlotRun, ledger: Ledger) -> tuple[list[Unsettled], list[tuple[str
 
 
 def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
-    """Claims that wait, in the order in which they were raised or decided."""
+    """Claims that wait, in the order in which they were raised."""
     parameters: Parameters = {"country": run.policy.country, "now": run.now}
     engine.write("ledger.claim_states", book.claim_states(ledger))
     engine.write("ledger.claim_intakes", book.claim_intakes(ledger))
@@ -125,7 +125,7 @@ def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[
             _unsettled(row, connection, run.policy.country)
             for row in with_orders.iter_rows(named=True)
         ]
-    return sorted(found, key=_came_up_at)
+    return sorted(found, key=_raised_at)
 
 
 def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple[str, str]]:
@@ -149,17 +149,19 @@ def _unsettled(row: Mapping[str, Any], connection: sa.Connection, country: str) 
     return Unsettled(claim, row["needs_intake"], row["rejected_at"], row["upheld_at"])
 
 
-def _came_up_at(waiting: Unsettled) -> tuple[float, str]:
-    times = [
-        at
-        for at in (
-            waiting.claim.raised_at if waiting.needs_intake else None,
-            waiting.rejected_at,
-            waiting.upheld_at,
-        )
-        if at is not None
+def _raised_at(waiting: Unsettled) -> tuple[float, str]:
+    raised_at = waiting.claim.raised_at
+    return (raised_at.timestamp() if raised_at else 0.0, waiting.claim.claim_id)
+
+
+def _in_order_of_decision(unsettled: Sequence[Unsettled]) -> list[tuple[datetime, Claim, str]]:
+    """All decisions as they were made: their effects must not hang on when claims were taken in."""
+    decisions = [
+        (decided_at, waiting.claim, decision)
+        for waiting in unsettled
+        for decided_at, decision in waiting.decisions
     ]
-    return (min(times).timestamp() if times else 0.0, waiting.claim.claim_id)
+    return sorted(decisions, key=lambda made: (made[0], made[1].claim_id, made[2]))
 
 
 def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str | None:
