@@ -297,7 +297,7 @@ def test_at_whatever_hour_this_is_run_two_saturdays_lie_in_the_absence() -> None
 
 
 def test_back_after_two_saturdays_it_does_what_was_missed_in_order_and_once(world: World) -> None:
-    absence, missed = world.absence, world.absence.missed()
+    missed = world.absence.missed()
     first_saturday, late_wednesday, second_saturday = missed[:3]
     assert len(world.post.received) == troubles.SELLERS, "the alerts of before"
     world.post.answers = {SECOND: ["block"]}
