@@ -16,6 +16,7 @@ EVERYTHING = {
     "VIBES_SMTP_URL": "smtps://vibes:s3cret@mail:465",
     "VIBES_MAIL_CATCHER_URL": "smtp://127.0.0.1:1025",
     "VIBES_MAIL_FROM": "VIBES <vibes@shop.example>",
+    "VIBES_OPERATORS": "ops@shop.example, night@shop.example,",
     "VIBES_COUNTRY": "NG",
     "VIBES_POLICY": "/srv/ng.yaml",
 }
@@ -29,6 +30,7 @@ def test_every_variable_is_read() -> None:
         smtp_url="smtps://vibes:s3cret@mail:465",
         mail_catcher_url="smtp://127.0.0.1:1025",
         sender="VIBES <vibes@shop.example>",
+        operators=("ops@shop.example", "night@shop.example"),
         country="ng",
         policy=Path("/srv/ng.yaml"),
     )
@@ -49,6 +51,7 @@ def test_without_variables_state_lies_in_var_and_nothing_is_reached(
         smtp_url=None,
         mail_catcher_url=None,
         sender=DEFAULT_SENDER,
+        operators=(),
         country="ng",
         policy=None,
     )
