@@ -179,6 +179,7 @@ ROWS = {
     "account_reviews": 3,
     "quarantine": 0,
     "cancellations": 0,
+    "claims": 0,
     "order_regulations_in_force": 1,
     "sales_regulations_in_force": 1,
     "delistings": sum(

@@ -41,6 +41,7 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
         ["decisions", "account_reviews"],
         ["warehouse", "quarantine"],
         ["warehouse", "older_open_items"],
+        ["claims", "held_counterfeit_cases"],
     ],
     group_name="ledger",
     kinds={"postgres"},
