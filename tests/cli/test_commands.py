@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -127,6 +128,18 @@ def test_mail_that_finds_no_server_goes_out_when_the_slot_is_run_again(shell: Sh
     assert set(made.states(ledger).values()) == {"alerted"}
     assert len(mails(shell)) == troubles.SELLERS
     ledger.close()
+
+
+def test_a_decided_cycle_whose_partitions_are_lost_says_what_to_restore(shell: Shell) -> None:
+    assert shell(*ALERT).status == 0
+    partitions = shell.home / "lake" / "NG" / "weekly-alert" / made.CYCLE.isoformat()
+    shutil.rmtree(partitions)
+    outcome = shell(*ALERT)
+    assert outcome.status == 1
+    assert outcome.error == (
+        f"{partitions} lacks the partitions that cycle {made.CYCLE} was decided on; restore the "
+        "lake's backup and run the slot again"
+    )
 
 
 # --- processes of their own -----------------------------------------------------------------------
