@@ -16,7 +16,7 @@ demo: setup
 	$(VENV)/bin/vibes demo
 
 test: setup check
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses auto --dist worksteal
 
 check: setup
 	$(VENV)/bin/ruff check .

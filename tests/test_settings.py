@@ -16,7 +16,7 @@ EVERYTHING = {
     "VIBES_SMTP_URL": "smtps://vibes:s3cret@mail:465",
     "VIBES_MAIL_CATCHER_URL": "smtp://127.0.0.1:1025",
     "VIBES_MAIL_FROM": "VIBES <vibes@shop.example>",
-    "VIBES_OPERATORS": "ops@shop.example, night@shop.example,",
+    "VIBES_OPERATORS": "night@operators.example, day@operators.example,",
     "VIBES_COUNTRY": "NG",
     "VIBES_POLICY": "/srv/ng.yaml",
 }
@@ -30,7 +30,7 @@ def test_every_variable_is_read() -> None:
         smtp_url="smtps://vibes:s3cret@mail:465",
         mail_catcher_url="smtp://127.0.0.1:1025",
         sender="VIBES <vibes@shop.example>",
-        operators=("ops@shop.example", "night@shop.example"),
+        operators=("night@operators.example", "day@operators.example"),
         country="ng",
         policy=Path("/srv/ng.yaml"),
     )

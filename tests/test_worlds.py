@@ -1,7 +1,8 @@
 """Whole marketplaces replayed by the command, compared row by row with what they demand.
 
 The worlds lie beside the project; what is expected of them was worked out by other code. The weekly
-slots are replayed over the whole span, the daily ones, each day like the next, over a part of it.
+slots, and a claims slot at each moment a claim came up, are replayed over the whole span, the daily
+ones, each day like the next, over a part of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cli.shell import Shell
 
 START = "2026-08-31T00:00"
 WEEKLY = ("weekly-alert", "weekly-implementation")
+WEEKLY_AND_CLAIMS = (*WEEKLY, "claims")
 DAILY = ("late-alert", "late-cancellation")
 LATE_RULES = ("late_pending_cancellation", "late_ready_to_ship_cancellation")
 
@@ -23,6 +25,9 @@ LATE_RULES = ("late_pending_cancellation", "late_ready_to_ship_cancellation")
     ("world", "slots", "until"),
     [
         pytest.param("alpha", WEEKLY, "2026-10-10T09:00", id="alpha, its weekly slots"),
+        pytest.param(
+            "beta", WEEKLY_AND_CLAIMS, "2026-10-17T09:00", id="beta, its weekly and claims slots"
+        ),
         pytest.param("alpha", DAILY, "2026-09-09T23:00", id="alpha, ten days of its daily slots"),
     ],
 )

@@ -6,7 +6,7 @@ until they are done, oldest first. The daily slots look at the present: only tod
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -15,24 +15,25 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 
-WEEKLY_SLOTS = (Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION)
-LATE_SLOTS = (Slot.LATE_ALERT, Slot.LATE_CANCELLATION)
+# A slot's own schedule comes first; what is later than this is left to catching up alone.
+PUNCTUAL = timedelta(minutes=2)
 
 
 def missing_slots(ledger: Ledger, policy: Policy, now: datetime) -> list[DueSlot]:
     """Slots due by `now` that are not done, oldest first; none before the ledger's first."""
-    opened_at, done = _record(ledger)
+    calendar = policy.slot_calendar
+    opened_at, begun, done = _record(ledger, policy)
     if opened_at is None:
         return []
-    calendar = policy.slot_calendar
-    weekly = calendar.due_between(opened_at, now, WEEKLY_SLOTS)
-    late = [
+    # The first slot of all opened the ledger after it was due: it is known by having begun.
+    due_by_now = {*calendar.due_between(opened_at, now), *begun} - done
+    missing = [
         due
-        for due in calendar.due_between(opened_at, now, LATE_SLOTS)
-        if now < calendar.late_slot_is_over_at(due.slot, due.period)
+        for due in due_by_now
+        if due.slot.is_weekly or now < calendar.late_slot_is_over_at(due.slot, due.period)
     ]
-    missing = [due for due in (*weekly, *late) if (due.slot, due.period) not in done]
-    return sorted(missing, key=lambda due: due.due_at.timestamp())
+    order = list(Slot)
+    return sorted(missing, key=lambda due: (due.due_at.timestamp(), order.index(due.slot)))
 
 
 def to_run_next(missing: list[DueSlot]) -> list[DueSlot]:
@@ -44,14 +45,19 @@ def to_run_next(missing: list[DueSlot]) -> list[DueSlot]:
     return [*weekly[:1], *(due for due in missing if not due.slot.is_weekly)]
 
 
-def _record(ledger: Ledger) -> tuple[datetime | None, set[tuple[str, date]]]:
-    """When the ledger had its first slot, and the slots that are done or skipped."""
+def _record(ledger: Ledger, policy: Policy) -> tuple[datetime | None, set[DueSlot], set[DueSlot]]:
+    """When the ledger was opened, the slots begun but not finished, those done or skipped."""
     s, country = schema.slots.c, ledger.country
+    begun: set[DueSlot] = set()
+    done: set[DueSlot] = set()
     with ledger.reading() as connection:
         opened_at = connection.execute(
             sa.select(schema.ledgers.c.opened_at).where(schema.ledgers.c.country == country)
         ).scalar()
-        finished = connection.execute(
-            sa.select(s.slot, s.period).where(s.country == country, s.finished_at.is_not(None))
+        rows = connection.execute(
+            sa.select(s.slot, s.period, s.finished_at.is_not(None)).where(s.country == country)
         )
-        return opened_at, {(slot, period) for slot, period in finished}
+        for name, period, is_finished in rows:
+            due_at = policy.slot_calendar.due_at(Slot(name), period)
+            (done if is_finished else begun).add(DueSlot(due_at, Slot(name), period))
+    return opened_at, begun, done

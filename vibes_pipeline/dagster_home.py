@@ -27,6 +27,10 @@ CONFIGURATION = {
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
     "run_monitoring": {"enabled": True},
+    "run_launcher": {
+        "module": "vibes_pipeline.defs.run_launcher",
+        "class": "WatchfulRunLauncher",
+    },
     "freshness": {"enabled": True},
     "run_coordinator": {
         "module": "dagster.core.run_coordinator",

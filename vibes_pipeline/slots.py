@@ -85,8 +85,13 @@ def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> V
         if isinstance(inner, VibesError):
             return inner
         inner = inner.__cause__ or inner.__context__
+    return VibesError(blocked_by(instance, run_id) or str(error).strip().splitlines()[0])
+
+
+def blocked_by(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """The words of the first blocking check that failed in the run, if one did."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = entry.get_dagster_event().asset_check_evaluation_data
         if not check.passed and check.blocking and check.description:
-            return VibesError(check.description)
-    return VibesError(str(error).strip().splitlines()[0])
+            return check.description
+    return None

@@ -1,31 +1,57 @@
--- The claims' stored rows, one row per stored row raised by the slot's instant (Rulebook §11, §13). Blank
--- text counts as not stated. No row is set aside: one without an id is named after its content.
-WITH stored AS (
+-- The claims' stored rows, one row per stored row raised by the slot's instant (Rulebook §11, §13). What
+-- cannot be seen counts as a blank, and blank text as not stated. No row is set aside: one without an id
+-- is named after its content.
+WITH cleaned AS (
+    SELECT
+        TRIM(REGEXP_REPLACE(c.claim_id, '\p{C}', ' ', 'g')) AS claim_id,
+        TRIM(REGEXP_REPLACE(c.category, '\p{C}', ' ', 'g')) AS category,
+        TRIM(REGEXP_REPLACE(c.reason, '\p{C}', ' ', 'g')) AS reason,
+        TRIM(REGEXP_REPLACE(c.country, '\p{C}', ' ', 'g')) AS country,
+        TRIM(REGEXP_REPLACE(c.shop_name, '\p{C}', ' ', 'g')) AS shop_name,
+        TRIM(REGEXP_REPLACE(c.seller_id, '\p{C}', ' ', 'g')) AS seller_id,
+        TRIM(REGEXP_REPLACE(c.order_number, '\p{C}', ' ', 'g')) AS order_number,
+        TRIM(REGEXP_REPLACE(c.sku, '\p{C}', ' ', 'g')) AS sku,
+        TRIM(REGEXP_REPLACE(c.tracking_number, '\p{C}', ' ', 'g')) AS tracking_number,
+        TRIM(REGEXP_REPLACE(c.api_endpoint, '\p{C}', ' ', 'g')) AS api_endpoint,
+        TRIM(REGEXP_REPLACE(c.statement_period, '\p{C}', ' ', 'g')) AS statement_period,
+        TRIM(REGEXP_REPLACE(c.transaction_type, '\p{C}', ' ', 'g')) AS transaction_type,
+        TRIM(REGEXP_REPLACE(c.action_reference, '\p{C}', ' ', 'g')) AS action_reference,
+        TRIM(REGEXP_REPLACE(c.comment, '\p{C}', ' ', 'g')) AS comment,
+        c.amount,
+        c.attachments,
+        c.raised_at,
+        c.decision,
+        c.decided_at
+    FROM raw.claims AS c
+    WHERE c.raised_at IS NULL OR c.raised_at <= $now
+),
+
+stored AS (
     SELECT
         STRUCT_PACK(
-            claim_id := NULLIF(TRIM(c.claim_id), ''),
-            category := NULLIF(TRIM(c.category), ''),
-            reason := NULLIF(TRIM(c.reason), ''),
-            country := NULLIF(TRIM(c.country), ''),
-            shop_name := NULLIF(TRIM(c.shop_name), ''),
-            seller_id := NULLIF(TRIM(c.seller_id), ''),
-            order_number := NULLIF(TRIM(c.order_number), ''),
-            sku := NULLIF(TRIM(c.sku), ''),
-            tracking_number := NULLIF(TRIM(c.tracking_number), ''),
-            api_endpoint := NULLIF(TRIM(c.api_endpoint), ''),
-            statement_period := NULLIF(TRIM(c.statement_period), ''),
-            transaction_type := NULLIF(TRIM(c.transaction_type), ''),
+            claim_id := NULLIF(c.claim_id, ''),
+            category := NULLIF(c.category, ''),
+            reason := NULLIF(c.reason, ''),
+            country := NULLIF(c.country, ''),
+            shop_name := NULLIF(c.shop_name, ''),
+            seller_id := NULLIF(c.seller_id, ''),
+            order_number := NULLIF(c.order_number, ''),
+            sku := NULLIF(c.sku, ''),
+            tracking_number := NULLIF(c.tracking_number, ''),
+            api_endpoint := NULLIF(c.api_endpoint, ''),
+            statement_period := NULLIF(c.statement_period, ''),
+            transaction_type := NULLIF(c.transaction_type, ''),
             amount := c.amount,
-            action_reference := UPPER(NULLIF(TRIM(c.action_reference), '')),
-            comment := NULLIF(TRIM(c.comment), ''),
+            action_reference := UPPER(NULLIF(c.action_reference, '')),
+            comment := NULLIF(c.comment, ''),
             attachments := c.attachments,
             raised_at := c.raised_at
         ) AS stated,
         c.decision,
         c.decided_at
-    FROM raw.claims AS c
+    FROM cleaned AS c
     LEFT JOIN warehouse.foreign_sellers AS f ON c.seller_id = f.seller_id
-    WHERE f.seller_id IS NULL AND (c.raised_at IS NULL OR c.raised_at <= $now)
+    WHERE f.seller_id IS NULL
 ),
 
 hashed AS (

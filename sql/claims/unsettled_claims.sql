@@ -1,11 +1,14 @@
--- Claims that wait for the pipeline, one row per claim (Rulebook §11): not taken in yet, incomplete and
--- stated anew, or with a decision that is not applied yet. A decision against a claim that was upheld
--- comes too late: what was cancelled stays so.
+-- Claims that wait for the pipeline, one row per claim (Rulebook §11): not taken in yet, stated anew while
+-- incomplete or by another seller, or with a decision that is not applied yet. A decision against a claim
+-- that was upheld comes too late: what was cancelled stays so.
 WITH compared AS (
     SELECT
         r.*,
-        k.claim_id IS NULL
-        OR (k.state = 'incomplete' AND k.content_hash <> r.content_hash) AS needs_intake,
+        t.claim_id IS NULL AND (
+            k.claim_id IS NULL
+            OR k.state = 'incomplete'
+            OR (NOT k.is_upheld AND k.seller_id IS DISTINCT FROM r.seller_id)
+        ) AS needs_intake,
         CASE WHEN COALESCE(k.is_upheld, FALSE) THEN NULL ELSE d.upheld_at END AS upheld_at,
         CASE
             WHEN COALESCE(k.is_upheld OR k.is_rejected, FALSE) THEN NULL
@@ -13,7 +16,9 @@ WITH compared AS (
         END AS rejected_at
     FROM claims.raised_claims AS r
     LEFT JOIN ledger.claim_states AS k ON r.claim_id = k.claim_id
-    LEFT JOIN claims.decided_claims AS d ON r.claim_id = d.claim_id
+    LEFT JOIN ledger.claim_intakes AS t ON r.claim_id = t.claim_id AND r.content_hash = t.content_hash
+    LEFT JOIN claims.decided_claims AS d
+        ON r.claim_id = d.claim_id AND r.seller_id IS NOT DISTINCT FROM d.seller_id
 )
 
 SELECT

@@ -85,9 +85,10 @@ def _schedules(definitions: dg.Definitions) -> Iterator[str]:
 
 def _sensors(definitions: dg.Definitions) -> Iterator[str]:
     for sensor in sorted(definitions.sensors or [], key=lambda s: s.name):
+        started = ", ".join(target.job_name for target in sensor.targets) or "nothing"
         yield (
             f"{sensor.name}: every {sensor.minimum_interval_seconds} s, starts "
-            f"{sensor.job_name}, {sensor.default_status.value.lower()}"
+            f"{started}, {sensor.default_status.value.lower()}"
         )
         yield f"    {_first_line(sensor.description)}"
     yield ""

@@ -74,6 +74,16 @@ def test_a_decision_quotes_the_words_of_its_rule(rule: str) -> None:
         assert reference.sentence in (spec.description or "")
 
 
+def test_every_asset_that_can_be_made_is_made_by_a_job() -> None:
+    made_by_jobs = {
+        key
+        for job in definitions.jobs or []
+        for key in definitions.resolve_job_def(job.name).asset_layer.selected_asset_keys
+    }
+    graph = definitions.resolve_asset_graph()
+    assert graph.materializable_asset_keys <= made_by_jobs
+
+
 def test_every_asset_of_a_slot_is_partitioned_by_its_period() -> None:
     partitioned = [s for s in SPECS if s.partitions_def is not None]
     assert partitioned
@@ -116,12 +126,10 @@ def open_as(ledger: Ledger, *, is_simulated: bool) -> None:
 
 
 @pytest.mark.parametrize(("schedule", "at", "period"), TICKS)
-@pytest.mark.parametrize("is_live", [True, False], ids=["live", "not used yet"])
 def test_a_schedule_requests_the_period_that_is_due(
-    ledger_of_environment: Ledger, schedule: str, at: str, period: str, is_live: bool
+    ledger_of_environment: Ledger, schedule: str, at: str, period: str
 ) -> None:
-    if is_live:
-        open_as(ledger_of_environment, is_simulated=False)
+    # Over a ledger that is not used yet; what a live one has missed is tested with the sensors.
     requested = tick(schedule, at)
     assert isinstance(requested, dg.RunRequest)
     assert requested.partition_key == period

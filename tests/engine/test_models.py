@@ -28,6 +28,7 @@ every_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.na
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 
 HISTORY = (
+    "claim_intakes",
     "claim_states",
     "excuses",
     "undecided_counterfeit_claims",

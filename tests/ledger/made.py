@@ -228,13 +228,12 @@ def implement_cycle(
     )
 
 
-def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str = "C-1") -> None:
+def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str | None = "C-1") -> None:
     """Reverse an implemented action, with its credit if it is a charge."""
     with ledger.writing(is_simulated=True, now=at) as connection:
-        upheld_claim(connection, claim_id, action["seller_id"], at)
-        claims.undo(
-            connection, [action["action_id"]], at, LAGOS, cause="claim upheld", claim_id=claim_id
-        )
+        if claim_id is not None:
+            upheld_claim(connection, claim_id, action["seller_id"], at)
+        claims.undo(connection, [action["action_id"]], at, LAGOS, cause="error", claim_id=claim_id)
 
 
 # What the ledger then holds -----------------------------------------------------------------------
@@ -273,8 +272,8 @@ def counts(ledger: Ledger) -> dict[str, int]:
         }
 
 
-def upheld_claim(connection: sa.Connection, claim_id: str, seller_id: str, at: datetime) -> None:
-    """A claim of a seller taken in and upheld, its effects left to the test."""
+def claim(connection: sa.Connection, claim_id: str, seller_id: str, at: datetime) -> None:
+    """A claim of a seller taken in."""
     stated = {
         "claim_id": claim_id,
         "state": "accepted",
@@ -288,4 +287,9 @@ def upheld_claim(connection: sa.Connection, claim_id: str, seller_id: str, at: d
         "content_hash": claim_id,
     }
     claims.record_intake(connection, "NG", stated, at)
+
+
+def upheld_claim(connection: sa.Connection, claim_id: str, seller_id: str, at: datetime) -> None:
+    """A claim of a seller taken in and upheld, its effects left to the test."""
+    claim(connection, claim_id, seller_id, at)
     claims.record_decision(connection, "NG", claim_id, "upheld", at, at, is_matched=True)

@@ -184,7 +184,7 @@ def test_what_is_reversed_is_not_in_force(
     (row,) = rows(after_a_cycle, view)
     assert row["action_id"] == action["action_id"]
     assert row["reference"] == action["reference"]
-    made.reverse(after_a_cycle, action, REVERSED_AT)
+    made.reverse(after_a_cycle, action, REVERSED_AT, claim_id="C-2")
     assert rows(after_a_cycle, view) == []
 
 

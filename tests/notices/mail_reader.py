@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
-from notice_samples import nigeria
+from notices.notice_samples import nigeria
 
 from vibes_pipeline.notices.compose import render
 from vibes_pipeline.notices.content import Notice, Programme

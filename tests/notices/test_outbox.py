@@ -196,6 +196,7 @@ def test_the_pause_after_an_attempt_is_never_longer_than_an_hour(
         last_at=made.ALERT_AT,
         address_hash=None,
         unknowns=0,
+        claim_event_id=None,
         notice_hours=72,
         actions=(),
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
 
 import polars as pl
 import pytest
@@ -20,7 +19,6 @@ from rules.marketplace import NIGERIA
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.reports import plots
 from vibes_pipeline.reports.figures import Cancelled, Week
@@ -72,28 +70,6 @@ def after_a_cycle(desk: Desk) -> Desk:
     return desk
 
 
-def reverse(ledger: Ledger, action: UUID, amount: str, claim_id: str | None) -> None:
-    """Reverse a charge as an upheld claim, or a person without one, does."""
-    with ledger.writing(is_simulated=True, now=REVERSED_AT) as connection:
-        connection.execute(
-            schema.action_events.insert().values(
-                action_id=action, state="reversed", at=REVERSED_AT, cause="error", claim_id=claim_id
-            )
-        )
-        connection.execute(
-            schema.postings.insert().values(
-                posting_id=posting_id(action, "reversal"),
-                action_id=action,
-                kind="reversal",
-                amount=-Decimal(amount),
-                currency="NGN",
-                posted_at=REVERSED_AT,
-                statement_period=date(2026, 11, 23),
-                claim_id=claim_id,
-            )
-        )
-
-
 def posted(ledger: Ledger) -> Decimal:
     (row,) = made.rows(ledger, sa.func.sum(schema.postings.c.amount))
     return Decimal(row[0])
@@ -114,7 +90,7 @@ def test_what_was_charged_is_what_was_posted(after_a_cycle: Desk) -> None:
 
 
 def test_a_reversal_lowers_the_week_s_charges_and_is_told_beside_them(after_a_cycle: Desk) -> None:
-    reverse(after_a_cycle.ledger, made.charge("S-1", "I1")["action_id"], "3000.00", "C-1")
+    made.reverse(after_a_cycle.ledger, made.charge("S-1", "I1"), REVERSED_AT)
     week = after_a_cycle.week()
     assert (week.debited, week.credited) == (Decimal("54234.50"), Decimal("-3000.00"))
     assert sum(week.charges[made.CYCLE].values()) == posted(after_a_cycle.ledger)
@@ -125,7 +101,7 @@ def test_a_reversal_lowers_the_week_s_charges_and_is_told_beside_them(after_a_cy
 def test_a_claim_s_effects_are_told_in_the_report_of_the_time_they_fell_in(
     after_a_cycle: Desk,
 ) -> None:
-    reverse(after_a_cycle.ledger, made.charge("S-1", "I1")["action_id"], "3000.00", "C-1")
+    made.reverse(after_a_cycle.ledger, made.charge("S-1", "I1"), REVERSED_AT)
     assert after_a_cycle.week().by_claims == []
     next_week = after_a_cycle.week(made.NEXT_CYCLE)
     assert next_week.by_claims == [Cancelled("returns_charge", 0, 1, Decimal("3000.00"))]
@@ -133,10 +109,19 @@ def test_a_claim_s_effects_are_told_in_the_report_of_the_time_they_fell_in(
 
 
 def test_what_is_reversed_without_a_claim_is_told_apart(after_a_cycle: Desk) -> None:
-    reverse(after_a_cycle.ledger, made.charge("S-1", "I1")["action_id"], "3000.00", None)
+    made.reverse(after_a_cycle.ledger, made.charge("S-1", "I1"), REVERSED_AT, claim_id=None)
     next_week = after_a_cycle.week(made.NEXT_CYCLE)
     assert next_week.by_claims == []
     assert next_week.otherwise == [Cancelled("returns_charge", 0, 1, Decimal("3000.00"))]
+
+
+def test_a_claim_waits_for_a_person_from_when_it_was_raised(after_a_cycle: Desk) -> None:
+    with after_a_cycle.ledger.writing(is_simulated=True, now=REVERSED_AT) as connection:
+        made.claim(connection, "C-2", "S-1", REVERSED_AT)
+    assert after_a_cycle.week().claims == []
+    waiting = after_a_cycle.week(made.NEXT_CYCLE)
+    assert [(row["claim_id"], row["state"]) for row in waiting.claims] == [("C-2", "accepted")]
+    assert waiting.awaiting == 1
 
 
 def test_a_notice_not_delivered_is_told_until_it_is(after_a_cycle: Desk) -> None:

@@ -7,7 +7,7 @@ is done already is known by the ledger, so nothing is lost by a failed run and n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -71,13 +71,17 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
         claim = waiting.claim
         if waiting.needs_intake:
             is_told = claim.raised_at is None or claim.raised_at >= opened_at
-            states[_take_in(run, ledger, claim, is_told)] += 1
-        for decided_at, decision in waiting.decisions:
-            is_told = decided_at >= opened_at
-            undone += _decide(run, ledger, claim, decision, decided_at, is_told)
-            states[decision] += 1
-            if is_told and run.now - decided_at > _patience(run):
-                waited.append(claim.claim_id)
+            if (state := _take_in(run, ledger, claim, is_told)) is not None:
+                states[state] += 1
+    for decided_at, claim, decision in _in_order_of_decision(unsettled):
+        is_told = decided_at >= opened_at
+        fallen = _decide(run, ledger, claim, decision, decided_at, is_told)
+        if fallen is None:
+            continue
+        undone += fallen
+        states[decision] += 1
+        if is_told and run.now - decided_at > _patience(run):
+            waited.append(claim.claim_id)
     for seller_id, decision_id in kept:
         _keep(run, ledger, seller_id, decision_id)
     return Settled(states, undone, len(kept), tuple(waited))
@@ -103,9 +107,10 @@ def _find(run: SlotRun, ledger: Ledger) -> tuple[list[Unsettled], list[tuple[str
 
 
 def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
-    """Claims that wait, in the order in which they were raised or decided."""
+    """Claims that wait, in the order in which they were raised."""
     parameters: Parameters = {"country": run.policy.country, "now": run.now}
     engine.write("ledger.claim_states", book.claim_states(ledger))
+    engine.write("ledger.claim_intakes", book.claim_intakes(ledger))
     for model in closure([UNSETTLED]):
         engine.materialize(model, parameters)
     waiting = engine.read(UNSETTLED)
@@ -120,7 +125,7 @@ def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[
             _unsettled(row, connection, run.policy.country)
             for row in with_orders.iter_rows(named=True)
         ]
-    return sorted(found, key=_came_up_at)
+    return sorted(found, key=_raised_at)
 
 
 def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple[str, str]]:
@@ -144,21 +149,26 @@ def _unsettled(row: Mapping[str, Any], connection: sa.Connection, country: str) 
     return Unsettled(claim, row["needs_intake"], row["rejected_at"], row["upheld_at"])
 
 
-def _came_up_at(waiting: Unsettled) -> tuple[float, str]:
-    times = [
-        at
-        for at in (
-            waiting.claim.raised_at if waiting.needs_intake else None,
-            waiting.rejected_at,
-            waiting.upheld_at,
-        )
-        if at is not None
+def _raised_at(waiting: Unsettled) -> tuple[float, str]:
+    raised_at = waiting.claim.raised_at
+    return (raised_at.timestamp() if raised_at else 0.0, waiting.claim.claim_id)
+
+
+def _in_order_of_decision(unsettled: Sequence[Unsettled]) -> list[tuple[datetime, Claim, str]]:
+    """All decisions as they were made: their effects must not hang on when claims were taken in."""
+    decisions = [
+        (decided_at, waiting.claim, decision)
+        for waiting in unsettled
+        for decided_at, decision in waiting.decisions
     ]
-    return (min(times).timestamp() if times else 0.0, waiting.claim.claim_id)
+    return sorted(decisions, key=lambda made: (made[0], made[1].claim_id, made[2]))
 
 
-def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str:
-    """Record a claim's state and plan its receipt, if the seller is told; the state."""
+def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str | None:
+    """Record a claim's state and plan its receipt, if the seller is told; the state.
+
+    None when another slot has done so since this one looked.
+    """
     judgement = judge(claim, run.policy, run.now)
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         event_id = book.record_intake(
@@ -178,6 +188,8 @@ def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str:
             },
             run.now,
         )
+        if event_id is None:
+            return None
         if is_told:
             case = Case(connection, run, claim)
             _plan_notice(case, book.RECEIPT, event_id, claim.content_hash)
@@ -191,8 +203,11 @@ def _decide(
     decision: str,
     decided_at: datetime,
     is_told: bool,
-) -> int:
-    """Record a decision with all its effects and plan the mail about it; how many actions fell."""
+) -> int | None:
+    """Record a decision with all its effects and plan the mail about it; how many actions fell.
+
+    None when another slot has done so since this one looked.
+    """
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         case = Case(connection, run, claim)
         remedy = remedy_for(case) if decision == "upheld" else None
@@ -205,6 +220,8 @@ def _decide(
             run.now,
             is_matched=decision == "rejected" or remedy is not None,
         )
+        if event_id is None:
+            return None
         if remedy is not None:
             carry_out(case, remedy)
         if is_told:

@@ -1,5 +1,6 @@
 """What assets need from outside: settings, policy, ledger, and the slot's one instant."""
 
+from contextlib import ExitStack
 from datetime import date, datetime
 
 import dagster as dg
@@ -8,6 +9,7 @@ from pydantic import PrivateAttr
 from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
 from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
+from vibes_pipeline.ledger.signs_of_life import running
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
@@ -24,6 +26,7 @@ class Vibes(dg.ConfigurableResource[None]):
     _clock: Clock = PrivateAttr()
     _now: datetime = PrivateAttr()
     _run: SlotRun | None = PrivateAttr(default=None)
+    _while_running: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Fix the run's settings, policy and one instant before anything else (Rulebook §2)."""
@@ -34,6 +37,12 @@ class Vibes(dg.ConfigurableResource[None]):
         else:
             self._clock = SimulatedClock(parse_local(self.at, self._policy.time_zone))
         self._now = self._clock.now()
+        if context.run is not None:
+            self._while_running.enter_context(running(self.ledger, context.run.run_id))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Let go of what was held for as long as the run went on."""
+        self._while_running.close()
 
     @property
     def settings(self) -> Settings:

@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta
 
 import dagster as dg
+from dagster._core.events import JobFailureData
+from dagster_shared.error import SerializableErrorInfo
 
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot
-from vibes_pipeline.catch_up import missing_slots, to_run_next
+from vibes_pipeline.catch_up import PUNCTUAL, missing_slots, to_run_next
 from vibes_pipeline.claims.settle import is_waiting
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
@@ -17,6 +19,7 @@ from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import blocked_by
 
 # How often the warehouse is asked whether an address was mended.
 MENDING_CHECKED_EVERY = timedelta(minutes=5)
@@ -24,11 +27,12 @@ MENDING_CHECKED_EVERY = timedelta(minutes=5)
 SETTLED_AFTER = timedelta(minutes=10)
 # A tick must not hang while a loader holds the warehouse: the next one asks again.
 SENSOR_PATIENCE_SECONDS = 5.0
-# A slot's own schedule comes first; a slot that failed is tried again after growing pauses.
-ITS_SCHEDULES = timedelta(minutes=2)
+# A slot that failed is tried again after growing pauses.
 FIRST_RETRY = timedelta(minutes=5)
 LONGEST_RETRY = timedelta(hours=1)
 PARTITION_TAG = "dagster/partition"
+# How a recorded error begins that has words of ours.
+OURS = "vibes_pipeline."
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -88,7 +92,8 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
 
 @dg.sensor(
     jobs=[JOBS[slot] for slot in TIMED_SLOTS],
-    minimum_interval_seconds=30,
+    # Of several missed slots each waits for the next look after the one before it.
+    minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Runs what was due and is not done: slots missed while the system was down, oldest first, "
@@ -101,9 +106,7 @@ def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRe
     if ledger.is_simulated() is not False:
         return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
     now = WallClock().now()
-    missing = [
-        due for due in missing_slots(ledger, POLICY, now) if now - due.due_at > ITS_SCHEDULES
-    ]
+    missing = [due for due in missing_slots(ledger, POLICY, now) if now - due.due_at > PUNCTUAL]
     requests = [
         dg.RunRequest(job_name=JOBS[due.slot].name, partition_key=due.period.isoformat())
         for due in to_run_next(missing)
@@ -152,14 +155,26 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
 
 
 def _cause(context: dg.RunFailureSensorContext) -> str:
-    """The innermost error of the step that failed, else Dagster's own words, on one line."""
-    for event in context.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            return " ".join(error.message.split())
-    return " ".join((context.failure_event.message or "no cause was recorded").split())
+    """Our own error that stopped the run, the check that did, or the first line of another's."""
+    of_steps = [event.step_failure_data.error for event in context.get_step_failure_events()]
+    of_run = context.failure_event.event_specific_data
+    if isinstance(of_run, JobFailureData):
+        of_steps.append(of_run.error)
+    errors = [error for error in of_steps if error]
+    for error in errors:
+        for link in _chain(error):
+            if link.message.startswith(OURS):
+                return " ".join(link.message.partition(": ")[2].split())
+    if why := blocked_by(context.instance, context.dagster_run.run_id):
+        return why
+    words = _chain(errors[0])[-1].message if errors else context.failure_event.message
+    # What is not ours may go on to say what it stumbled over, which may be somebody's.
+    return (words or "no cause was recorded").strip().splitlines()[0]
+
+
+def _chain(error: SerializableErrorInfo) -> list[SerializableErrorInfo]:
+    """An error, its cause, the cause of that."""
+    return [error, *(_chain(error.cause) if error.cause else [])]
 
 
 SENSORS = [new_claims, undelivered_notices, catch_up, failed_runs]

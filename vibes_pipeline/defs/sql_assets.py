@@ -1,7 +1,6 @@
 """One asset per SQL model: its file's words as description, its rows as metadata."""
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -12,6 +11,7 @@ import polars as pl
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.evidence import plain
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.engine.models import Model
@@ -107,8 +107,7 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    # Ids may be anybody's text: nothing in it may make a table, a link or markup.
-    return re.sub(r"[|<>\[\]()`*\\\r\n]", " ", str(value))
+    return plain(value)
 
 
 def _upstream(model: Model) -> set[dg.AssetKey]:
@@ -125,7 +124,13 @@ def _description(model: Model) -> str:
     if model.stage != "decisions" or rule not in set(Rule):
         return model.description
     text = POLICY.rules[Rule(rule)]
-    return f"{model.description}\n\n> {text.words}\n\n(policy {POLICY.short_version})"
+    return f"{model.description}\n\n{quoted(text.words)}"
+
+
+def quoted(*words: str) -> str:
+    """The programme's own words, as a description quotes them, and the policy that has them."""
+    quotes = "\n\n".join(f"> {sentence}" for sentence in words)
+    return f"{quotes}\n\n(policy {POLICY.short_version})"
 
 
 def _column_schema(schema: pl.Schema, model: Model) -> dg.TableSchema:

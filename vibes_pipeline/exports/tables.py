@@ -321,6 +321,7 @@ EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "order_regulations": _of_each_cycle("decisions.order_regulations"),
     "sales_regulations": _of_each_cycle("decisions.sales_regulations"),
     "account_reviews": _of_each_cycle("decisions.account_reviews"),
+    "held_counterfeit_cases": _of_each_cycle("claims.held_counterfeit_cases"),
     "quarantine": _quarantine,
 }
 # What can be asked for by the week of its postings; all but the first cannot be by cycle.

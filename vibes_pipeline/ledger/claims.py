@@ -41,24 +41,34 @@ class Excuse:
 
 
 def claim_states(ledger: Ledger) -> pl.DataFrame:
-    """Every claim known: its state, the hash of what it stated, whether upheld or rejected."""
+    """Every claim known: its state, who claims, whether upheld or rejected."""
     c = schema.claim_states.c
     return read_frame(
         ledger,
         {
             "claim_id": pl.String(),
             "state": pl.String(),
-            "content_hash": pl.String(),
+            "seller_id": pl.String(),
             "is_upheld": pl.Boolean(),
             "is_rejected": pl.Boolean(),
         },
         sa.select(
             c.claim_id,
             c.state,
-            c.content_hash,
+            c.seller_id,
             sa.func.coalesce(c.decision == "upheld", sa.false()),
             sa.func.coalesce(c.decision == "rejected", sa.false()),
         ).where(c.country == ledger.country),
+    )
+
+
+def claim_intakes(ledger: Ledger) -> pl.DataFrame:
+    """Every statement of a claim that was taken in, by the hash of what it stated."""
+    c = schema.claim_intakes.c
+    return read_frame(
+        ledger,
+        {"claim_id": pl.String(), "content_hash": pl.String()},
+        sa.select(c.claim_id, c.content_hash).where(c.country == ledger.country),
     )
 
 
@@ -88,14 +98,18 @@ def opened_at(ledger: Ledger) -> datetime | None:
 
 def record_intake(
     connection: sa.Connection, country: str, claim: Mapping[str, Any], now: datetime
-) -> int:
-    """Append how a claim was taken in, in the columns of `claim_intakes`; its event id."""
+) -> int | None:
+    """Append how a claim was taken in, in the columns of `claim_intakes`; its event id.
+
+    None when another slot, run at the same time, was there first.
+    """
     statement = (
         insert(schema.claim_intakes)
         .values(country=country, at=now, **claim)
+        .on_conflict_do_nothing()
         .returning(schema.claim_intakes.c.event_id)
     )
-    return int(connection.execute(statement).scalar_one())
+    return connection.execute(statement).scalar()
 
 
 def record_decision(
@@ -107,8 +121,11 @@ def record_decision(
     now: datetime,
     *,
     is_matched: bool,
-) -> int:
-    """Append a person's decision, in the transaction of its effects; its event id."""
+) -> int | None:
+    """Append a person's decision, in the transaction of its effects; its event id.
+
+    None when another slot, run at the same time, was there first.
+    """
     statement = (
         insert(schema.claim_decisions)
         .values(
@@ -119,9 +136,10 @@ def record_decision(
             at=now,
             is_matched=is_matched,
         )
+        .on_conflict_do_nothing()
         .returning(schema.claim_decisions.c.event_id)
     )
-    return int(connection.execute(statement).scalar_one())
+    return connection.execute(statement).scalar()
 
 
 def record_excuses(

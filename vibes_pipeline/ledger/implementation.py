@@ -212,6 +212,19 @@ def is_held() -> sa.ColumnElement[bool]:
     )
 
 
+def held_charges(ledger: Ledger) -> list[str]:
+    """References of the open charges that wait for the decision on a claim, oldest first."""
+    s = schema.action_states.c
+    with ledger.reading() as connection:
+        return list(
+            connection.execute(
+                sa.select(s.reference)
+                .where(s.country == ledger.country, s.state.in_(OPEN), is_held())
+                .order_by(s.cycle, s.reference)
+            ).scalars()
+        )
+
+
 def _due_actions(
     connection: sa.Connection, country: str, cycle: date, now: datetime
 ) -> list[dict[str, Any]]:

@@ -106,6 +106,9 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
         sa.and_(n.is_alert, s.state.in_(OPEN)),
         sa.and_(sa.not_(n.is_alert), s.state == "implemented"),
     )
+    accepted = sa.select(1).where(
+        schema.deliveries.c.notice_id == n.notice_id, schema.deliveries.c.status == "sent"
+    )
     waiting = (
         sa.select(
             n.notice_id,
@@ -127,7 +130,8 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
         .join(schema.action_states, s.action_id == na.action_id, isouter=True)
         .where(
             n.country == ledger.country,
-            n.status != "sent",
+            # Before each one's state is looked at: nearly all have been accepted.
+            sa.not_(accepted.exists()),
             sa.or_(n.pointless_at.is_(None), n.pointless_at > now),
             to_tell,
         )

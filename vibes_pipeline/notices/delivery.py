@@ -21,7 +21,7 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.notices import OpenNotice, claim_told
+from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
 from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
@@ -77,6 +77,8 @@ def deliver_notices(
             "VIBES_SMTP_URL is set but VIBES_MAIL_FROM is not; name the address that sellers are "
             "written from"
         )
+    if not open_notices(ledger, clock.now()):
+        return Counter()
     directory = read_directory(policy, settings)
     outbox = Outbox(
         ledger=ledger,

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from uuid import uuid4
 
-from vibes_pipeline.notices.address import usable_address
+from vibes_pipeline.errors import MailError
+from vibes_pipeline.notices.address import UnusableAddress, usable_address
 from vibes_pipeline.notices.compose import sender_address
-from vibes_pipeline.notices.transports import transport_for
+from vibes_pipeline.notices.transports import DeliveryError, transport_for
 from vibes_pipeline.settings import Settings
 
 WAYS_OUT = (
     "A slot that fails has done nothing or all of a step. It is tried again by itself with growing "
     "pauses; weekly slots run in order, so later ones wait for it.\n"
-    "Once the cause is mended, `vibes run SLOT` runs it at once; whatever is run again changes "
-    "nothing twice."
+    "Once the cause is mended, its next try ends it; `vibes run SLOT` runs the latest slot of its "
+    "kind at once. Whatever is run again changes nothing twice."
 )
 
 
 def write_to_operators(
     settings: Settings, subject: str, text: str, *, at: datetime, is_simulated: bool
-) -> Sequence[str]:
-    """Send one plain mail to each of `VIBES_OPERATORS`; give the server's replies.
+) -> None:
+    """Send one plain mail to each of `VIBES_OPERATORS`.
 
-    Raises `MailError` for an unusable address or a server that does not take it.
+    Raises `MailError` for a server that cannot be reached and, once all others are written to, for
+    an address that cannot be used or that the server refuses.
     """
     transport = transport_for(
         smtp_url=settings.smtp_url,
@@ -33,12 +34,20 @@ def write_to_operators(
         is_simulated=is_simulated,
         maildir_path=settings.maildir,
     )
-    mails = [_mail(settings, address, subject, text, at) for address in settings.operators]
+    failures = []
     connection = transport.connect()
     try:
-        return [connection.send(mail, str(mail["To"])) for mail in mails]
+        for number, address in enumerate(settings.operators, start=1):
+            try:
+                connection.send(_mail(settings, address, subject, text, at), address)
+            except UnusableAddress as unusable:
+                failures.append(f"address {number} cannot be used: {unusable.reason}")
+            except DeliveryError as refusal:
+                failures.append(f"address {number} was not written to: {refusal}")
     finally:
         connection.close()
+    if failures:
+        raise MailError(f"VIBES_OPERATORS: {'; '.join(failures)}")
 
 
 def _mail(settings: Settings, address: str, subject: str, text: str, at: datetime) -> EmailMessage:

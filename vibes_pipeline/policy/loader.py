@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,12 @@ def load_policy(country: str | None = None, path: Path | None = None) -> Policy:
     return parse_policy(source, text)
 
 
+@lru_cache(maxsize=8)
 def parse_policy(source: Path, text: str) -> Policy:
-    """The policy that a text holds; errors name `source` as where it stands."""
+    """The policy that a text holds; errors name `source` as where it stands.
+
+    A policy never changes, so the same text gives the same one: each slot of a replay asks again.
+    """
     document = _parse(source, text)
     try:
         content = PolicyContent.model_validate(document.content)

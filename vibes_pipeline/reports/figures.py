@@ -103,6 +103,7 @@ class Week:
     by_claims: Sequence[Cancelled]
     otherwise: Sequence[Cancelled]
     undelivered: Rows
+    claims: Rows
     reviews: Rows
     unnotified_counterfeits: Rows
     bad_rows: Rows
@@ -134,7 +135,13 @@ class Week:
         """How many things wait for a person."""
         open_items: int = sum(row["open_items"] for row in self.older_open_items)
         bad: int = sum(row["rows"] for row in self.bad_rows)
-        return len(self.reviews) + len(self.unnotified_counterfeits) + open_items + bad
+        return (
+            len(self.claims)
+            + len(self.reviews)
+            + len(self.unnotified_counterfeits)
+            + open_items
+            + bad
+        )
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def read_week(
             by_claims=read.cancelled(by_claim=True),
             otherwise=read.cancelled(by_claim=False),
             undelivered=read.undelivered(still_open),
+            claims=read.waiting_claims(),
             reviews=read.reviews(),
             unnotified_counterfeits=lake.unnotified(source, cycle),
             bad_rows=lake.bad_rows(source, cycle),
@@ -143,6 +144,21 @@ class _Reader:
     def implemented_at(self, cycle: date) -> datetime | None:
         at = self.ledger.slot_effected_at(self.connection, Slot.WEEKLY_IMPLEMENTATION, cycle)
         return at and at.astimezone(self.policy.time_zone)
+
+    def waiting_claims(self) -> Rows:
+        """Claims raised by the report's end that are undecided, or upheld about nothing found."""
+        c = schema.claim_states.c
+        rows = self.connection.execute(
+            sa.select(c.claim_id, c.category, c.seller_id, c.state, c.raised_at)
+            .where(
+                c.country == self.ledger.country,
+                c.raised_at <= self.span.until,
+                sa.or_(c.decision.is_(None), c.is_matched.is_(False)),
+            )
+            .order_by(c.raised_at, c.claim_id)
+        ).mappings()
+        zone = self.policy.time_zone
+        return [{**row, "raised_at": row["raised_at"].astimezone(zone)} for row in rows]
 
     def rules(self, rules: Iterable[str], periods: tuple[date, date]) -> list[RuleFigures]:
         """The rules' actions of the cycle, or of the days, of half-open `periods`."""

@@ -128,6 +128,58 @@ RAW_TABLES = {
     )
 }
 
+# What a column holds, by its name, which means the same in every table.
+MEANINGS: Mapping[str, str] = {
+    "seller_id": "the vendor, store or account",
+    "shop_name": "the seller's own name for it; in a claim, as the claim states it",
+    "email": "where the seller is written to",
+    "country": "ISO 3166 alpha-2; only sellers of the policy's country are considered",
+    "is_jumia_express": "exempt from order regulation; null is false",
+    "onboarded_at": "since when the seller sells; null: not new",
+    "sku": "one product of one seller",
+    "product_name": "the seller's own words",
+    "category": "of a product, or of a claim: what it is about",
+    "product_type": "GM or Fashion",
+    "order_item_id": "one unit of one product in one order",
+    "order_number": "the order, which may hold items of several sellers",
+    "customer_id": "who ordered",
+    "item_price": "naira",
+    "commission": "naira",
+    "tracking_number": "the parcel",
+    "pending_at": "when the seller had the order; the fulfilment clock starts",
+    "ready_to_ship_at": "when the seller set it so; null: not said",
+    "shipped_at": "when it left",
+    "delivered_at": "when the customer had it",
+    "cancelled_at": "when it was cancelled, by anyone",
+    "cancel_reason": "why; needed where it was cancelled",
+    "rejected_at": "when the customer refused it at the door",
+    "returned_at": "when it came back",
+    "return_reason": "why; needed where it came back",
+    "qc_id": "one check",
+    "checked_at": "when, at drop-off",
+    "result": "passed or failed",
+    "failure_reason": "why; needed where it failed",
+    "case_id": "one counterfeit case",
+    "notified_at": "when the seller was told; the evidence window starts",
+    "proven_at": "when it was proven; null while open",
+    "claim_id": "one claim",
+    "reason": "of a claim or decision, as stated",
+    "api_endpoint": "for claims about API issues",
+    "statement_period": "for claims about bills",
+    "transaction_type": "for claims about bills",
+    "amount": "naira, for claims about bills",
+    "action_reference": "the action that the claim is about, such as NG-ABCDEFGH",
+    "comment": "the error in words",
+    "attachments": "names of what was attached",
+    "raised_at": "when the seller raised it",
+    "decision": "a person's: upheld or rejected; of an account, delist or keep",
+    "decided_at": "when the person decided",
+    "decided_by": "who decided",
+    "decision_id": "one decision on an account",
+    "table_name": "a raw table",
+    "loaded_through": "up to when the table is complete",
+}
+
 # Tells up to when each table is complete; not one of the seven, for a warehouse may lack it.
 LOADS = RawTable("loads", {"table_name": VARCHAR, "loaded_through": INSTANT}, is_optional=True)
 

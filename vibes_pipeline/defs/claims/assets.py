@@ -5,14 +5,19 @@ from collections.abc import Iterator
 import dagster as dg
 
 from vibes_pipeline.claims.settle import settle
+from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import POLICY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, frame_metadata, model_assets
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, frame_metadata, model_assets, quoted
 from vibes_pipeline.exports import tables
 
 OPERATIONS = ["team:operations"]
 
-models = model_assets("claims")
+# What is held is told with the decisions that it is kept from: they lie right of the claims.
+models = [
+    asset.map_asset_specs(lambda spec: spec.replace_attributes(group_name="decisions"))
+    for asset in model_assets("claims")
+]
 
 
 @dg.asset(
@@ -24,8 +29,8 @@ models = model_assets("claims")
     description=(
         "What every slot does first: new claims are taken in, decisions on claims and accounts "
         "made by then are applied, each claim in one transaction; what an upheld one rests on is "
-        "withdrawn, reversed or credited at once (Rulebook §2, §11).\n\n> "
-        + " ".join(r.sentence for r in POLICY.contact.how_to_object)
+        "withdrawn, reversed or credited at once (Rulebook §2, §11).\n\n"
+        + quoted(" ".join(r.sentence for r in POLICY.contact.how_to_object))
     ),
     check_specs=[
         dg.AssetCheckSpec(
@@ -34,8 +39,8 @@ models = model_assets("claims")
             description=(
                 "No decision had waited longer than "
                 f"{POLICY.claims.decision_waits_at_most_hours.on(POLICY.calendar.last_day)} hour "
-                "when it was applied. If one had: is the daemon running, and is the warehouse "
-                "loaded often enough?"
+                "when it was applied. Warns: if one had, is the daemon running, and is the "
+                "warehouse loaded often enough?"
             ),
         )
     ],
@@ -58,6 +63,9 @@ def settled_claims(
                 passed=not settled.waited,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"decisions": len(settled.waited), "claims": list(settled.waited[:20])},
+                description=None
+                if not settled.waited
+                else f"The decisions on {listed(settled.waited)} had waited for too long.",
             )
         ],
     )
@@ -95,7 +103,10 @@ def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
 
 @dg.asset_check(
     asset=["claims", "claims"],
-    description="Every upheld claim is about something of its seller's; others need a person.",
+    description=(
+        "Every upheld claim is about something of its seller's. Warns: others excuse nothing until "
+        "a person has looked at them."
+    ),
 )
 def upheld_claims_are_matched(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
@@ -107,4 +118,8 @@ def upheld_claims_are_matched(
         passed=not unmatched,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"unmatched": len(unmatched), "claims": unmatched[:20]},
+        description=None
+        if not unmatched
+        else f"Nothing was found that the upheld claims {listed(unmatched)} are about: see "
+        "`vibes export claims`, and have a person look at them.",
     )

@@ -5,6 +5,7 @@ import polars as pl
 
 from vibes_pipeline import audits, weekly
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.resources import Vibes
 
 
@@ -13,7 +14,7 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
         name=audit.__name__,
         asset=["decisions", "proposal"],
         blocking=True,
-        description=audit.__doc__,
+        description=f"{audit.__doc__} Blocks: until it holds nothing is frozen.",
     )
     def check(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
@@ -22,7 +23,8 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
             passed=at_fault.is_empty(),
             description=None
             if at_fault.is_empty()
-            else f"{at_fault.height} proposed actions fail the audit {audit.__name__}; nothing is "
+            else f"{at_fault.height} proposed actions fail the audit {audit.__name__} "
+            f"({listed(at_fault['reference'].head(20).to_list(), at_fault.height)}); nothing is "
             "frozen until the warehouse, the policy or the rule is mended",
             metadata={
                 "actions_at_fault": at_fault.height,

@@ -6,7 +6,8 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata, quoted
+from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 
 EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
@@ -33,7 +34,10 @@ def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materia
 @dg.asset_check(
     asset=EVIDENCE_GONE,
     blocking=True,
-    description="The actions to be implemented still make the hash they were frozen with.",
+    description=(
+        "The actions to be implemented still make the hash they were frozen with. Blocks: nothing "
+        "else than what was alerted is implemented."
+    ),
 )
 def proposal_is_unchanged(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
@@ -66,13 +70,15 @@ def proposal_is_unchanged(
         "What was alerted in time is implemented: charges posted, regulations in force, delistings "
         "done; never without an alert accepted "
         f"{POLICY.notice.notice_hours.on(POLICY.calendar.last_day)} hours before, which the "
-        "database itself refuses (Rulebook §2, §12)."
+        "database itself refuses (Rulebook §2, §12).\n\n"
+        + quoted(*(r.sentence for r in POLICY.contact.advance_notice))
     ),
 )
 def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """One transaction; run again, it changes nothing."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     done = weekly.implement_alerted(run, vibes.ledger)
+    held = held_charges(vibes.ledger)
     return dg.MaterializeResult(
         metadata={
             "actions": sum(done.by_rule.values()),
@@ -80,6 +86,8 @@ def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materi
             "posted": f"{POLICY.currency_symbol}{done.posted:,.2f}",
             "posted_ngn": float(done.posted),
             "withdrawn_for_want_of_evidence": done.withdrawn,
+            "held_by_claims": len(held),
+            "first_held": held[:20],
             "policy_version": POLICY.short_version,
         }
     )

@@ -9,7 +9,7 @@ from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import DAILY, POLICY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata, quoted
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.errors import StaleWarehouse
 from vibes_pipeline.ledger.rules import LATE_RULES
@@ -20,9 +20,11 @@ LOADS = dg.AssetKey(["late_orders", "loads"])
 OUTCOMES = dg.AssetKey(["late_orders", "outcomes"])
 FRESH = "order_items_are_fresh"
 
-RULES = "\n\n".join(
-    f"> {POLICY.rules[rule].words}"
-    for rule in (Rule.LATE_PENDING_CANCELLATION, Rule.LATE_READY_TO_SHIP_CANCELLATION)
+RULES = quoted(
+    *(
+        POLICY.rules[rule].words
+        for rule in (Rule.LATE_PENDING_CANCELLATION, Rule.LATE_READY_TO_SHIP_CANCELLATION)
+    )
 )
 
 
@@ -31,7 +33,10 @@ def _fresh_check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
         FRESH,
         asset=asset,
         blocking=True,
-        description="Order items are complete to shortly before the slot's instant (Rulebook §13).",
+        description=(
+            "Order items are complete to shortly before the slot's instant (Rulebook §13). Blocks: "
+            "until then nobody is written to and nothing is cancelled."
+        ),
     )
 
 
@@ -47,7 +52,9 @@ def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
         check_name=FRESH,
         passed=is_known,
         severity=dg.AssetCheckSeverity.ERROR if is_known else dg.AssetCheckSeverity.WARN,
-        description=None if is_known else "The warehouse has no table raw.loads.",
+        description=None
+        if is_known
+        else "The warehouse has no table raw.loads: how fresh it is is unknown.",
     )
 
 

@@ -6,7 +6,7 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, quoted
 
 
 @dg.asset(
@@ -39,9 +39,9 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
     deps=[
         ["decisions", "proposal"],
         ["decisions", "account_reviews"],
+        ["claims", "held_counterfeit_cases"],
         ["warehouse", "quarantine"],
         ["warehouse", "older_open_items"],
-        ["claims", "held_counterfeit_cases"],
     ],
     group_name="ledger",
     kinds={"postgres"},
@@ -50,7 +50,7 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
     description=(
         "The cycle's proposal, frozen and hashed: Saturday implements exactly that, minus what was "
         "withdrawn, never more, never at a higher amount (Rulebook §2). Run again, it changes "
-        "nothing.\n\n> " + " ".join(r.sentence for r in POLICY.contact.advance_notice)
+        "nothing.\n\n" + quoted(*(r.sentence for r in POLICY.contact.advance_notice))
     ),
 )
 def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:

@@ -8,9 +8,10 @@ from typing import Any
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import DAILY, POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, quoted
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Parameter
@@ -45,9 +46,9 @@ def _mails(
                 "every_notice_is_accepted",
                 asset=key,
                 description=(
-                    "The mail server has accepted the notice to every seller. One that is not "
-                    "accepted leaves its actions unimplemented until the address in the warehouse "
-                    "is mended."
+                    "The mail server has accepted the notice to every seller. Warns: an alert that "
+                    "is not accepted leaves its actions unimplemented until the address in the "
+                    "warehouse is mended; the mail then goes out by itself."
                 ),
             )
         ],
@@ -115,12 +116,17 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
             "not_accepted": len(missing),
             "sellers": dict(missing[:20]),
         },
+        description=None
+        if not missing
+        else f"No server has accepted the notices to {listed([s for s, _ in missing])}: mend their "
+        "addresses in raw.sellers; what is deferred is tried again by itself.",
     )
 
 
 def _words(slot: Parameter[Any]) -> str:
     """The programme's own words on when a slot's mails are sent."""
-    return " ".join(r.sentence for r in slot.dated_on(POLICY.calendar.last_day).references)
+    references = slot.dated_on(POLICY.calendar.last_day).references
+    return quoted(" ".join(r.sentence for r in references))
 
 
 weekly_alerts = _mails(
@@ -131,7 +137,7 @@ weekly_alerts = _mails(
     description=(
         "One alert to each seller about all their actions of the cycle, and the actions alerted "
         "once the mail server has accepted it (Rulebook §2, §10)."
-        f"\n\n> {_words(POLICY.slots.weekly_alert)}"
+        f"\n\n{_words(POLICY.slots.weekly_alert)}"
     ),
 )
 
@@ -142,7 +148,7 @@ post_implementation_mails = _mails(
     after=["enforcement", "implementation"],
     description=(
         "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10)."
-        f"\n\n> {_words(POLICY.slots.weekly_implementation)}"
+        f"\n\n{_words(POLICY.slots.weekly_implementation)}"
     ),
 )
 
@@ -153,7 +159,7 @@ late_alerts = _mails(
     after=["late_orders", "proposed_cancellations"],
     description=(
         "One alert to each seller and day about the items that will be cancelled tonight unless "
-        f"they are updated (Rulebook §9, §10).\n\n> {_words(POLICY.slots.late_alert)}"
+        f"they are updated (Rulebook §9, §10).\n\n{_words(POLICY.slots.late_alert)}"
     ),
 )
 
@@ -164,6 +170,6 @@ late_cancellation_mails = _mails(
     after=["late_orders", "cancellations"],
     description=(
         "One mail to each seller about what was cancelled tonight (Rulebook §9, §10)."
-        f"\n\n> {_words(POLICY.slots.late_cancellation)}"
+        f"\n\n{_words(POLICY.slots.late_cancellation)}"
     ),
 )

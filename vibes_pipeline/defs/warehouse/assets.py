@@ -7,12 +7,13 @@ import polars as pl
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, RAW_GATE, asset_key, model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.warehouse import freshness
-from vibes_pipeline.warehouse.contract import LOADS, RAW_TABLES
+from vibes_pipeline.warehouse.contract import LOADS, MEANINGS, RAW_TABLES
 
 raw_tables = [
     dg.AssetSpec(
@@ -22,9 +23,16 @@ raw_tables = [
         owners=ENGINEERS,
         description=(
             f"The order warehouse's table `raw.{table.name}`, loaded by others and only read here"
-            f"{' (may be absent)' if table.is_optional else ''}. Columns: "
-            + ", ".join(f"`{name}` {type_}" for name, type_ in table.columns.items())
+            f"{'; it may be absent and is then empty' if table.is_optional else ''} (Rulebook §13)."
         ),
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                [
+                    dg.TableColumn(name, type_, description=MEANINGS[name])
+                    for name, type_ in table.columns.items()
+                ]
+            )
+        },
     )
     for table in (*RAW_TABLES.values(), LOADS)
 ]
@@ -48,12 +56,17 @@ raw_tables = [
             "is_complete_through_the_observed_week",
             asset=RAW_GATE,
             blocking=True,
-            description="Every raw table is complete through the observed week's end.",
+            description=(
+                "Every raw table is complete through the observed week's end. Blocks: until then "
+                "nothing is decided."
+            ),
         ),
         dg.AssetCheckSpec(
             "freshness_is_known",
             asset=RAW_GATE,
-            description="The warehouse has raw.loads; without it nobody knows how fresh it is.",
+            description=(
+                "The warehouse has raw.loads; without it nobody knows how fresh it is. Warns."
+            ),
         ),
     ],
 )
@@ -87,7 +100,9 @@ def loads(
                 check_name="freshness_is_known",
                 passed=is_known,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=None if is_known else "The warehouse has no table raw.loads.",
+                description=None
+                if is_known
+                else "The warehouse has no table raw.loads: let the loader write it.",
             ),
         ],
     )
@@ -106,7 +121,10 @@ models = model_assets(
 @dg.asset_check(
     asset=asset_key("warehouse.bad_row_share"),
     blocking=True,
-    description="Of the observed week's order items no more are bad than the policy's limit.",
+    description=(
+        "Of the observed week's order items no more are bad than the policy's limit. Blocks: until "
+        "the warehouse is mended nothing is decided."
+    ),
 )
 def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
     """Blocks the working set, and with it every decision."""
@@ -123,7 +141,10 @@ def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg
 
 @dg.asset_check(
     asset=asset_key("warehouse.quarantine"),
-    description="No row had to be set aside; those that were are shown with their reason.",
+    description=(
+        "No row had to be set aside; those that were are shown with their reason. Warns: they "
+        "enter no rule and stop no other."
+    ),
 )
 def nothing_is_set_aside(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
@@ -131,6 +152,7 @@ def nothing_is_set_aside(
     """Warns; the ids are the evidence."""
     run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     bad = run.engine.read("warehouse.quarantine")
+    ids = [i or "null" for i in bad["row_id"].head(20)]
     by_reason = bad.group_by("table_name", "faults").agg(pl.len()).sort("len", descending=True)
     return dg.AssetCheckResult(
         passed=bad.is_empty(),
@@ -138,6 +160,10 @@ def nothing_is_set_aside(
         metadata={
             "rows_set_aside": bad.height,
             "by_reason": {f"{t}: {f}": n for t, f, n in by_reason.head(20).iter_rows()},
-            "first_ids": [i or "null" for i in bad["row_id"].head(20)],
+            "first_ids": ids,
         },
+        description=None
+        if bad.is_empty()
+        else f"Set aside: {listed(ids, bad.height)}. `vibes export "
+        "quarantine` lists them all with their reasons; mend them in the warehouse.",
     )

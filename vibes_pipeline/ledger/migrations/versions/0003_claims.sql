@@ -141,6 +141,8 @@ END $$;
 CREATE TRIGGER by_an_upheld_claim BEFORE INSERT ON ledger.excuses
 FOR EACH ROW EXECUTE FUNCTION ledger.check_excuse();
 
+CREATE INDEX events_by_claim ON ledger.action_events (claim_id) WHERE claim_id IS NOT NULL;
+
 -- Notices about claims: one per intake and one per decision, several a day.
 ALTER TABLE ledger.notices ADD COLUMN claim_event_id BIGINT;
 COMMENT ON COLUMN ledger.notices.claim_event_id IS

@@ -1,0 +1,29 @@
+"""Where Dagster's daemon finds our jobs and schedules, for tests that put a past into its storage.
+
+It knows them by the code location that `workspace.yaml` names.
+"""
+
+from __future__ import annotations
+
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+_REPOSITORY = RemoteRepositoryOrigin(
+    ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="vibes_pipeline.definitions"), "vibes-ng"
+    ),
+    "__repository__",
+)
+
+
+def of_schedule(name: str) -> RemoteInstigatorOrigin:
+    return RemoteInstigatorOrigin(_REPOSITORY, name)
+
+
+def of_job(name: str) -> RemoteJobOrigin:
+    return RemoteJobOrigin(_REPOSITORY, name)

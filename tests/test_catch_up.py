@@ -1,0 +1,188 @@
+"""What was due and is not done, told from the ledger's slots and the calendar alone (Rulebook §2).
+
+The weeks are those of the example there: the alert of 2026-11-09 is due on Wednesday, the 18th, its
+implementation on Saturday, the 21st.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from ledger.made import local
+from rules.marketplace import NIGERIA
+
+from vibes_pipeline.calendar import DueSlot, Slot
+from vibes_pipeline.catch_up import missing_slots, to_run_next
+from vibes_pipeline.ledger.ledger import Ledger
+
+CALENDAR = NIGERIA.slot_calendar
+ALERT, SATURDAY = Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION
+MORNING, NIGHT = Slot.LATE_ALERT, Slot.LATE_CANCELLATION
+BEFORE, CYCLE, NEXT = "2026-11-02", "2026-11-09", "2026-11-16"
+
+
+def open_ledger(ledger: Ledger, at: str) -> None:
+    with ledger.writing(is_simulated=False, now=local(at)):
+        pass
+
+
+def begin(ledger: Ledger, slot: Slot, period: str) -> datetime:
+    """The slot took its effects when it was due; what it still has to do is to end."""
+    day = date.fromisoformat(period)
+    due_at = CALENDAR.due_at(slot, day)
+    with ledger.writing(is_simulated=False, now=due_at) as connection:
+        ledger.record_effects(connection, slot, day, due_at, due_at)
+    return due_at
+
+
+def finish(ledger: Ledger, slot: Slot, period: str) -> None:
+    due_at = begin(ledger, slot, period)
+    ledger.record_finished(slot, date.fromisoformat(period), due_at)
+
+
+def missing(ledger: Ledger, now: str) -> list[tuple[Slot, str]]:
+    return [(due.slot, str(due.period)) for due in missing_slots(ledger, NIGERIA, local(now))]
+
+
+def test_a_ledger_that_was_never_used_misses_nothing(ledger: Ledger) -> None:
+    assert missing(ledger, "2026-11-21 12:00") == []
+
+
+@pytest.mark.parametrize(
+    ("opened", "now", "expected"),
+    [
+        pytest.param(
+            "2026-11-18 06:30",
+            "2026-11-18 06:59",
+            [],
+            id="not even the day's late alert, which was due before it",
+        ),
+        pytest.param(
+            "2026-11-18 06:30",
+            "2026-11-18 07:00",
+            [(ALERT, CYCLE)],
+            id="a slot is due at its very time",
+        ),
+        pytest.param(
+            "2026-11-18 07:00",
+            "2026-11-18 07:00",
+            [(ALERT, CYCLE)],
+            id="the ledger's first moment counts",
+        ),
+        pytest.param(
+            "2026-11-18 07:01",
+            "2026-11-21 08:00",
+            [(MORNING, "2026-11-21")],
+            id="no alert that was due before the ledger was",
+        ),
+        pytest.param(
+            "2026-11-18 07:01",
+            "2026-11-21 09:00",
+            [(MORNING, "2026-11-21"), (SATURDAY, CYCLE)],
+            id="but the Saturday after it",
+        ),
+    ],
+)
+def test_nothing_is_missed_from_before_the_ledger_s_first_slot(
+    ledger: Ledger, opened: str, now: str, expected: list[tuple[Slot, str]]
+) -> None:
+    open_ledger(ledger, opened)
+    assert missing(ledger, now) == expected
+
+
+def test_all_that_is_finished_is_not_missing(ledger: Ledger) -> None:
+    open_ledger(ledger, "2026-11-18 05:00")
+    for slot, period in ((ALERT, CYCLE), (SATURDAY, CYCLE), (MORNING, "2026-11-21")):
+        finish(ledger, slot, period)
+    assert missing(ledger, "2026-11-21 12:00") == []
+
+
+def test_a_slot_whose_mail_was_not_handled_is_missing(ledger: Ledger) -> None:
+    open_ledger(ledger, "2026-11-18 06:30")
+    begin(ledger, ALERT, CYCLE)
+    assert missing(ledger, "2026-11-18 22:00") == [(ALERT, CYCLE)]
+
+
+def test_the_first_slot_of_all_is_missing_too_if_its_mail_was_not_handled(ledger: Ledger) -> None:
+    # It opened the ledger itself, some seconds after it was due.
+    open_ledger(ledger, "2026-11-18 07:00:20")
+    begin(ledger, ALERT, CYCLE)
+    assert missing(ledger, "2026-11-18 07:30") == [(ALERT, CYCLE)]
+
+
+def test_over_two_saturdays_every_weekly_slot_is_missing_in_its_order(ledger: Ledger) -> None:
+    open_ledger(ledger, "2026-11-11 06:30")
+    finish(ledger, ALERT, BEFORE)
+    assert missing(ledger, "2026-11-22 05:30") == [
+        (SATURDAY, BEFORE),
+        (ALERT, CYCLE),
+        (SATURDAY, CYCLE),
+        (NIGHT, "2026-11-21"),
+    ]
+    assert missing(ledger, "2026-11-25 07:00") == [
+        (SATURDAY, BEFORE),
+        (ALERT, CYCLE),
+        (SATURDAY, CYCLE),
+        (MORNING, "2026-11-25"),
+        (ALERT, NEXT),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-11-20 05:59", [(NIGHT, "2026-11-19")]),
+        ("2026-11-20 06:00", [(MORNING, "2026-11-20")]),
+        ("2026-11-20 22:59", [(MORNING, "2026-11-20")]),
+        ("2026-11-20 23:00", [(NIGHT, "2026-11-20")]),
+        ("2026-11-20 23:59", [(NIGHT, "2026-11-20")]),
+        ("2026-11-21 00:00", [(NIGHT, "2026-11-20")]),
+    ],
+)
+def test_of_the_days_that_were_missed_only_the_slot_that_is_not_over_is_missing(
+    ledger: Ledger, now: str, expected: list[tuple[Slot, str]]
+) -> None:
+    open_ledger(ledger, "2026-11-18 08:00")
+    finish(ledger, ALERT, CYCLE)
+    assert missing(ledger, now) == expected
+
+
+def test_a_late_slot_that_is_over_is_not_missing_even_if_its_mail_was_not_handled(
+    ledger: Ledger,
+) -> None:
+    open_ledger(ledger, "2026-11-18 08:00")
+    begin(ledger, MORNING, "2026-11-19")
+    assert missing(ledger, "2026-11-19 22:59") == [(MORNING, "2026-11-19")]
+    assert missing(ledger, "2026-11-19 23:30") == [(NIGHT, "2026-11-19")]
+
+
+def test_another_country_s_slots_are_not_this_one_s(ledger: Ledger) -> None:
+    open_ledger(Ledger(ledger.engine, "KE"), "2026-11-11 06:30")
+    open_ledger(ledger, "2026-11-18 06:30")
+    assert missing(ledger, "2026-11-18 07:00") == [(ALERT, CYCLE)]
+
+
+def due(slot: Slot, period: str) -> DueSlot:
+    day = date.fromisoformat(period)
+    return DueSlot(CALENDAR.due_at(slot, day), slot, day)
+
+
+@pytest.mark.parametrize(
+    ("missed", "next_ones"),
+    [
+        pytest.param([], [], id="nothing"),
+        pytest.param(
+            [due(SATURDAY, BEFORE), due(ALERT, CYCLE), due(SATURDAY, CYCLE)],
+            [due(SATURDAY, BEFORE)],
+            id="the oldest weekly slot alone",
+        ),
+        pytest.param(
+            [due(MORNING, "2026-11-18"), due(ALERT, CYCLE)],
+            [due(ALERT, CYCLE), due(MORNING, "2026-11-18")],
+            id="a late slot waits for no weekly one",
+        ),
+    ],
+)
+def test_weekly_slots_run_one_by_one(missed: list[DueSlot], next_ones: list[DueSlot]) -> None:
+    assert to_run_next(missed) == next_ones
