@@ -192,6 +192,7 @@ ROWS = {
     "account_reviews": 3,
     "quarantine": 0,
     "cancellations": 0,
+    "held_counterfeit_cases": 0,
     "claims": 0,
     "order_regulations_in_force": 1,
     "sales_regulations_in_force": 1,
