@@ -12,7 +12,7 @@ from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
-from vibes_pipeline.errors import UsageError
+from vibes_pipeline.errors import UsageError, VibesError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
@@ -100,6 +100,14 @@ class SlotRun:
             "first_cycle": min(first_cycle or self.period, self.period),
             "horizon": horizon or self._horizon,
         }
+
+    def require_decided(self, relation: str) -> None:
+        """`VibesError` when the lake has lost a partition that this decided cycle rests on."""
+        if not self.engine.partition(relation).exists():
+            raise VibesError(
+                f"{self.engine.folder} lacks the partitions that cycle {self.period} was decided "
+                "on; restore the lake's backup and run the slot again"
+            )
 
     def day_start(self, day: date) -> datetime:
         """Local 00:00 of a day."""

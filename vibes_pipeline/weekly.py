@@ -81,7 +81,9 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
 
     A frozen cycle's partitions stay as they were when it was decided.
     """
-    if not frozen_cycle(ledger, run.period):
+    if frozen_cycle(ledger, run.period):
+        run.require_decided(model.relation)
+    else:
         facts = run.engine.read(FACTS).row(0, named=True)
         run.engine.materialize(model, run.parameters(first_cycle=facts["first_cycle"]))
     return run.engine.scan(model.relation)

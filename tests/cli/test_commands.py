@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -129,6 +130,18 @@ def test_mail_that_finds_no_server_goes_out_when_the_slot_is_run_again(shell: Sh
     ledger.close()
 
 
+def test_a_decided_cycle_whose_partitions_are_lost_says_what_to_restore(shell: Shell) -> None:
+    assert shell(*ALERT).status == 0
+    partitions = shell.home / "lake" / "NG" / "weekly-alert" / made.CYCLE.isoformat()
+    shutil.rmtree(partitions)
+    outcome = shell(*ALERT)
+    assert outcome.status == 1
+    assert outcome.error == (
+        f"{partitions} lacks the partitions that cycle {made.CYCLE} was decided on; restore the "
+        "lake's backup and run the slot again"
+    )
+
+
 # --- processes of their own -----------------------------------------------------------------------
 
 
@@ -179,6 +192,8 @@ ROWS = {
     "account_reviews": 3,
     "quarantine": 0,
     "cancellations": 0,
+    "held_counterfeit_cases": 0,
+    "claims": 0,
     "order_regulations_in_force": 1,
     "sales_regulations_in_force": 1,
     "delistings": sum(

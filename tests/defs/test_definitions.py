@@ -50,6 +50,14 @@ def test_assets_checks_jobs_and_what_starts_them_are_those_of_the_snapshot() -> 
     )
 
 
+def test_the_weekly_alert_makes_every_model_of_the_week() -> None:
+    made_by_the_job = {
+        ".".join(key.path)
+        for key in definitions.resolve_job_def("weekly_alert").asset_layer.selected_asset_keys
+    }
+    assert {model.relation for model in weekly.weekly_models()} <= made_by_the_job
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_every_asset_says_what_it_is_whose_it_is_and_where(spec: dg.AssetSpec) -> None:
     assert len(spec.description or "") > 20

@@ -17,7 +17,6 @@ import polars as pl
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, closure
-from vibes_pipeline.errors import VibesError
 from vibes_pipeline.slot_run import SlotRun
 
 EXCUSED = "warehouse.excused_events"
@@ -46,11 +45,7 @@ class DecidedCycle:
     def _overlaid(self, seller_id: str, excuses: pl.DataFrame) -> Iterator[DuckDBEngine]:
         """An engine that reads the cycle's partitions and writes beside them."""
         decided = self.run.engine
-        if not decided.partition(ITEMS).exists():
-            raise VibesError(
-                f"{decided.folder} lacks the partitions that cycle {self.run.period} was decided "
-                "on; restore the lake's backup and run the slot again"
-            )
+        self.run.require_decided(ITEMS)
         with TemporaryDirectory() as folder:
             engine = replace(decided, folder=Path(folder), below=decided.folder)
             items = pl.scan_parquet(decided.partition(ITEMS)).filter(

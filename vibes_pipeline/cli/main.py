@@ -21,6 +21,7 @@ COMMANDS = {
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
     "report": ("report", "Write the report of a week as an HTML page."),
     "mail": ("mail", "Look at the mails that sellers get."),
+    "prune": ("prune", "Delete the record of old runs; the ledger keeps everything."),
     "sql": ("sql", "Ask a question in SQL; nothing is changed."),
 }
 

@@ -1,0 +1,25 @@
+-- The ledger's database and its two roles, made once by an administrator in psql:
+--   vibes_owner  owns the database and makes the schema: used when a version is installed
+--   vibes        what the services run as: it reads and appends. It owns none of the ledger, so it
+--                cannot switch off the triggers that refuse changes; it deletes nothing there.
+-- Dagster's own tables are made by vibes itself, in schema public.
+\set ON_ERROR_STOP on
+\prompt 'Password of vibes_owner: ' owner_password
+\prompt 'Password of vibes: ' password
+
+CREATE ROLE vibes_owner LOGIN PASSWORD :'owner_password';
+CREATE ROLE vibes LOGIN PASSWORD :'password';
+-- What others read: see docs/finance.md, docs/enforcement.md.
+CREATE ROLE vibes_finance NOLOGIN;
+CREATE ROLE vibes_enforcement NOLOGIN;
+
+CREATE DATABASE vibes OWNER vibes_owner;
+REVOKE CONNECT, TEMPORARY ON DATABASE vibes FROM PUBLIC;
+GRANT CONNECT ON DATABASE vibes TO vibes, vibes_finance, vibes_enforcement;
+
+\connect vibes
+GRANT CREATE ON SCHEMA public TO vibes;
+-- Row locks need UPDATE; the triggers refuse every change of a row that is only appended.
+ALTER DEFAULT PRIVILEGES FOR ROLE vibes_owner GRANT USAGE ON SCHEMAS TO vibes;
+ALTER DEFAULT PRIVILEGES FOR ROLE vibes_owner GRANT SELECT, INSERT, UPDATE ON TABLES TO vibes;
+ALTER DEFAULT PRIVILEGES FOR ROLE vibes_owner GRANT USAGE ON SEQUENCES TO vibes;
