@@ -441,7 +441,7 @@ def test_two_slots_that_found_the_same_claims_settle_each_once(
         "upheld": 4,
     }
     assert sum(s.actions_undone for s in slots) == 3
-    assert desk.told("S-1") == [RECEIPT, OUTCOME] * 4
+    assert sorted(desk.told("S-1")) == [OUTCOME] * 4 + [RECEIPT] * 4
 
 
 # --- the counterfeit hold -------------------------------------------------------------------------
