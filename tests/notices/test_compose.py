@@ -372,6 +372,15 @@ def test_the_headers_are_ours_and_no_others() -> None:
     ]
 
 
+def test_the_date_is_of_the_zone_it_is_given_in_whatever_mail_went_before() -> None:
+    made = notice([action("returns_charge")])
+    for at, written in (
+        (MESSAGE_DATE, "Wed, 18 Nov 2026 06:00:00 +0000"),
+        (MESSAGE_DATE.astimezone(PROGRAMME.time_zone), "Wed, 18 Nov 2026 07:00:00 +0100"),
+    ):
+        assert compose(made, PROGRAMME, SENDER, at)["Date"] == written
+
+
 def test_the_same_notice_is_the_same_mail_byte_for_byte() -> None:
     made = gallery()["mixed"]
     assert _compose(made).as_bytes() == _compose(made).as_bytes()

@@ -18,6 +18,7 @@ from decimal import Decimal
 from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import format_datetime as format_datetime_header
 from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -126,7 +127,8 @@ def compose(
     message["From"] = str(author)
     message["To"] = recipient
     message["Subject"] = subject
-    message["Date"] = message_date
+    # As text: headers are kept by value, and equal times of two zones are equal.
+    message["Date"] = format_datetime_header(message_date)
     message["Message-ID"] = f"<{notice.notice_id}@{author.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message["MIME-Version"] = "1.0"
