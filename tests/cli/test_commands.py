@@ -179,6 +179,7 @@ ROWS = {
     "account_reviews": 3,
     "quarantine": 0,
     "cancellations": 0,
+    "claims": 0,
 }
 
 
