@@ -51,7 +51,8 @@ def prepare(settings: Settings) -> Path:
     )
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
-    url = database_url(settings)
+    # Dagster's record is no promise to anybody: its many small commits need not wait for the disk.
+    url = database_url(settings).update_query_dict({"options": "-c synchronous_commit=off"})
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ[STORAGE_VARIABLE] = url.render_as_string(hide_password=False)
     return home

@@ -23,10 +23,20 @@ from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.source import Warehouse
 
 
+STATEMENT_TIMEOUT_MS = 60_000
+POOL_RECYCLE_SECONDS = 3600
+
+
 def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
     """The instance that the UI shows, in the ledger's PostgreSQL."""
     dagster_home.prepare(settings)
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    # Its storage opens a connection for every event unless it is told to keep one, as the
+    # webserver tells it; a slot records hundreds.
+    instance.optimize_for_webserver(
+        statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=POOL_RECYCLE_SECONDS, max_overflow=20
+    )
+    return instance
 
 
 def ephemeral_instance() -> AbstractContextManager[dg.DagsterInstance]:
