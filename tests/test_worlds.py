@@ -26,7 +26,11 @@ LATE_RULES = ("late_pending_cancellation", "late_ready_to_ship_cancellation")
     [
         pytest.param("alpha", WEEKLY, "2026-10-10T09:00", id="alpha, its weekly slots"),
         pytest.param(
-            "beta", WEEKLY_AND_CLAIMS, "2026-10-17T09:00", id="beta, its weekly and claims slots"
+            "beta",
+            WEEKLY_AND_CLAIMS,
+            "2026-10-17T09:00",
+            id="beta, its weekly and claims slots",
+            marks=pytest.mark.slow,
         ),
         pytest.param("alpha", DAILY, "2026-09-09T23:00", id="alpha, ten days of its daily slots"),
     ],

@@ -36,6 +36,12 @@ def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFac
             environment.setenv(name, "")
         with slots.persistent_instance(settings) as instance:
             instance.get_runs_count()
+    # A database that anybody is connected to cannot be cloned; the instance keeps its connections.
+    with administration.connect() as connection:
+        connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": READY},
+        )
     return READY
 
 

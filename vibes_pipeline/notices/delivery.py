@@ -132,7 +132,8 @@ class SellerLetters:
             implemented_at=_implemented_at(notice, told),
             claim=self._claim(notice),
         )
-        return compose(content, programme(policy, notice.period), self.sender, at)
+        local = at.astimezone(policy.time_zone)
+        return compose(content, programme(policy, notice.period), self.sender, local)
 
     def _claim(self, notice: OpenNotice) -> NoticeClaim | None:
         if notice.claim_event_id is None:
