@@ -59,7 +59,7 @@ COMMANDS = [
     Bad(
         "a year whose holidays are not listed",
         ("run", "weekly-alert", "--at", "2099-06-03T07:00"),
-        r"2099-05-\d\d is outside the years whose public holidays .*; add the public holidays",
+        r"2099-06-03 is outside the years whose public holidays .*; add the public holidays",
         status=1,
     ),
     Bad(
