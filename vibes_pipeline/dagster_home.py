@@ -6,8 +6,11 @@ Here belongs what makes the UI, the daemon and our commands see the same instanc
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
+from datetime import date, timedelta
 from pathlib import Path
 
+import dagster as dg
 import yaml
 
 from vibes_pipeline.ledger.database import database_url
@@ -15,6 +18,11 @@ from vibes_pipeline.settings import Settings
 
 # Read by dagster.yaml; holds a password, so it is handed on in the environment only.
 STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
+# Read by `defs.partitions`: the first day that the UI shows partitions of.
+SHOWN_FROM_VARIABLE = "VIBES_DAGSTER_SHOWN_FROM"
+
+STATEMENT_TIMEOUT_MS = 60_000
+POOL_RECYCLE_SECONDS = 3600
 
 CONFIGURATION = {
     "storage": {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}},
@@ -56,3 +64,25 @@ def prepare(settings: Settings) -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ[STORAGE_VARIABLE] = url.render_as_string(hide_password=False)
     return home
+
+
+def show_from(first: date | None) -> None:
+    """Let the servers started from here on show no week before the ledger's first period.
+
+    Weeks of which nothing was decided look like failures, and squeeze the plots of the others.
+    """
+    if first is not None:
+        monday = first - timedelta(days=first.weekday())
+        os.environ[SHOWN_FROM_VARIABLE] = monday.isoformat()
+
+
+def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
+    """The instance that the UI shows, in the ledger's PostgreSQL."""
+    prepare(settings)
+    instance = dg.DagsterInstance.get()
+    # Its storage opens a connection for every event unless it is told to keep one, as a webserver
+    # tells it; a slot records hundreds.
+    instance.optimize_for_webserver(
+        statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=POOL_RECYCLE_SECONDS, max_overflow=20
+    )
+    return instance

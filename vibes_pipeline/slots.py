@@ -9,33 +9,20 @@ import logging
 import warnings
 from contextlib import AbstractContextManager
 from datetime import date, datetime
+from functools import cache
 from uuid import uuid4
 
 import dagster as dg
+import yaml
 
-from vibes_pipeline import dagster_home
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.claims.moments import claim_moments
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.paths import workspace_file
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.source import Warehouse
-
-STATEMENT_TIMEOUT_MS = 60_000
-POOL_RECYCLE_SECONDS = 3600
-
-
-def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
-    """The instance that the UI shows, in the ledger's PostgreSQL."""
-    dagster_home.prepare(settings)
-    instance = dg.DagsterInstance.get()
-    # Its storage opens a connection for every event unless it is told to keep one, as the
-    # webserver tells it; a slot records hundreds.
-    instance.optimize_for_webserver(
-        statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=POOL_RECYCLE_SECONDS, max_overflow=20
-    )
-    return instance
 
 
 def ephemeral_instance() -> AbstractContextManager[dg.DagsterInstance]:
@@ -67,12 +54,21 @@ def run_slot(
                 partition_key=None if slot is Slot.CLAIMS else period.isoformat(),
                 instance=instance,
                 run_id=run_id,
+                tags=_location_tag(),
             )
         except dg.DagsterExecutionInterruptedError:
             # Dagster's name for Ctrl-C, which the command line does not know.
             raise KeyboardInterrupt from None
         except dg.DagsterError as error:
             raise _cause(error, instance, run_id) from error
+
+
+@cache
+def _location_tag() -> dict[str, str]:
+    """By which the UI's jobs and timeline find runs, here those of the workspace's one location."""
+    workspace = yaml.safe_load(workspace_file().read_text(encoding="utf-8"))
+    (location,) = workspace["load_from"]
+    return {".dagster/repository": f"__repository__@{location['python_module']['location_name']}"}
 
 
 def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime) -> list[DueSlot]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cli import troubles
 from cli.shell import SET_BY_COMMANDS, Shell, new_shell
 
-from vibes_pipeline import slots
+from vibes_pipeline.dagster_home import persistent_instance
 from vibes_pipeline.settings import Settings
 
 # The template of `tests/conftest.py`, and one with Dagster's tables too, which take seconds to make.
@@ -34,7 +34,7 @@ def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as environment:
         for name in SET_BY_COMMANDS:
             environment.setenv(name, "")
-        with slots.persistent_instance(settings) as instance:
+        with persistent_instance(settings) as instance:
             instance.get_runs_count()
     # A database that anybody is connected to cannot be cloned; the instance keeps its connections.
     with administration.connect() as connection:

@@ -23,8 +23,12 @@ from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 
 VIBES = Path(sys.executable).with_name("vibes")
-# What `dagster_home.prepare` leaves in the environment of its process.
-SET_BY_COMMANDS = ("DAGSTER_HOME", "VIBES_DAGSTER_STORAGE_URL")
+# What `dagster_home` leaves in the environment of its process.
+SET_BY_COMMANDS = (
+    "DAGSTER_HOME",
+    "VIBES_DAGSTER_STORAGE_URL",
+    "VIBES_DAGSTER_SHOWN_FROM",
+)
 
 _numbers = itertools.count(1)
 

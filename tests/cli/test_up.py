@@ -1,34 +1,19 @@
-"""`vibes up --only`: each of Dagster's two servers as a service of its own, ended by a signal."""
+"""`vibes up`: Dagster's two servers together, or each as a service of its own; ended by a signal."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.error import URLError
 
+import pytest
 import sqlalchemy as sa
+from cli.servers import PATIENCE_SECONDS, answers, free_port, until
 from cli.shell import Shell
-
-PATIENCE_SECONDS = 60
-
-
-def until(holds: Callable[[], bool], server: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert server.poll() is None, server.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -39,14 +24,6 @@ def taken_port() -> Iterator[str]:
         yield str(listener.getsockname()[1])
 
 
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5) as reply:
-            return int(reply.status) == 200
-    except URLError:
-        return False
-
-
 def ticks(shell: Shell) -> bool:
     ledger = shell.ledger()
     with ledger.reading() as connection:
@@ -54,6 +31,57 @@ def ticks(shell: Shell) -> bool:
         known = {"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR"} <= set(kinds)
     ledger.close()
     return known
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes that a process started, by the module that each runs."""
+    shown = subprocess.run(
+        ["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+    )
+    found = {}
+    for line in shown.stdout.splitlines():
+        number, *words = line.split()
+        found[words[words.index("-m") + 1]] = int(number)
+    return found
+
+
+def test_both_run_until_they_are_told_to_end(shell: Shell) -> None:
+    port = free_port()
+    up = shell.start("up", "--port", str(port))
+    until(lambda: answers(port) and ticks(shell), up)
+    up.send_signal(signal.SIGINT)
+    out, err = up.communicate(timeout=PATIENCE_SECONDS)
+    assert (up.returncode, err) == (0, "")
+    assert out.splitlines()[-1] == "stopping"
+    assert not answers(port)
+
+
+def test_when_one_of_both_dies_the_other_is_ended_and_the_failure_is_told(shell: Shell) -> None:
+    port = free_port()
+    up = shell.start("up", "--port", str(port))
+    until(lambda: answers(port) and ticks(shell), up)
+    (group,) = children(up.pid).values()
+    os.kill(children(group)["dagster._daemon"], signal.SIGKILL)
+    assert up.wait(PATIENCE_SECONDS) == signal.SIGKILL
+    assert not answers(port)
+
+
+def test_the_ui_opens_with_the_lineage_and_shows_the_folder_of_reports(shell: Shell) -> None:
+    page = shell.home / "reports" / "NG" / "2026-11-09.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<h1>a week</h1>", encoding="utf-8")
+    port = free_port()
+    server = shell.start("up", "--only", "webserver", "--port", str(port))
+    until(lambda: answers(port), server)
+    place = f"http://127.0.0.1:{port}"
+    with urllib.request.urlopen(f"{place}/reports/NG/2026-11-09.html") as reply:
+        assert reply.read() == page.read_bytes()
+    with urllib.request.urlopen(f"{place}/") as reply:
+        assert reply.url == f"{place}/asset-groups"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{place}/reports/../dagster/dagster.yaml")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_webserver_alone_answers_and_ends_when_told(shell: Shell) -> None:

@@ -38,7 +38,7 @@ from defs import origins
 from notices.mail_server import Post, serving
 from rules.marketplace import NIGERIA, Marketplace
 
-from vibes_pipeline import dagster_home, late_orders, slots, weekly
+from vibes_pipeline import dagster_home, late_orders, weekly
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot, monday_of
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.ledger import schema
@@ -277,7 +277,7 @@ def world(
         monkeypatch.setenv("VIBES_MAIL_FROM", "vibes@mail.example")
         settings = Settings.from_environment()
         live_until_it_went_off(ledger, settings, absence)
-        with slots.persistent_instance(settings) as instance:
+        with dagster_home.persistent_instance(settings) as instance:
             dagster_ticked_until(instance, absence.off_at)
             daemon = Daemon(tmp_path, [])
             try:

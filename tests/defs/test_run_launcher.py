@@ -17,7 +17,7 @@ from dagster._core.launcher import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from notices.mail_server import Post, serving
 
-from vibes_pipeline import dagster_home, slots
+from vibes_pipeline import dagster_home
 from vibes_pipeline.defs import run_launcher
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.signs_of_life import is_running, running
@@ -62,7 +62,7 @@ def watched(
         for name, value in shell.environment.items():
             if value is not None:
                 monkeypatch.setenv(name, value)
-        with slots.persistent_instance(Settings.from_environment()) as instance:
+        with dagster_home.persistent_instance(Settings.from_environment()) as instance:
             yield Watched(shell, post, instance)
 
 

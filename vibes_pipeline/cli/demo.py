@@ -43,7 +43,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     """
     settings, policy = settings_and_policy()
 
-    from vibes_pipeline import slots
+    from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.exports.tables import Source
     from vibes_pipeline.ledger.ledger import shared_ledger
 
@@ -51,7 +51,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     ledger = shared_ledger(settings, policy.country)
     first_week = _marketplace(settings, policy, ledger, sellers, weeks, seed)
     start, end = _span(policy, first_week, weeks)
-    with slots.persistent_instance(settings) as instance:
+    with dagster_home.persistent_instance(settings) as instance:
         due = _due(policy, slots.due_slots(policy, settings, start, end))
         replay_shown([d for d in due if not ledger.is_finished(d.slot, d.period)], instance)
     _show(Source(ledger, settings.lake, policy.time_zone), settings, policy)

@@ -33,7 +33,7 @@ def command(days: int) -> None:
 
     import dagster as dg
 
-    from vibes_pipeline import slots
+    from vibes_pipeline.dagster_home import persistent_instance
     from vibes_pipeline.ledger.ledger import shared_ledger
 
     old = dg.RunsFilter(
@@ -47,7 +47,7 @@ def command(days: int) -> None:
     # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
     shared_ledger(settings, policy.country)
     deleted = 0
-    with slots.persistent_instance(settings) as instance:
+    with persistent_instance(settings) as instance:
         while run_ids := instance.get_run_ids(old, limit=BATCH):
             for run_id in run_ids:
                 instance.delete_run(run_id)

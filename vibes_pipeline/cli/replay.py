@@ -28,7 +28,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     if first > last:
         raise UsageError(f"--from {start} is after --until {end}")
 
-    from vibes_pipeline import slots
+    from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.ledger.ledger import shared_ledger
 
     wanted = [parse_slot(name) for name in only]
@@ -36,7 +36,9 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     shared_ledger(settings, policy.country)
     every = slots.due_slots(policy, settings, first, last)
     due = [d for d in every if not wanted or d.slot in wanted]
-    instances = slots.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
+    instances = (
+        dagster_home.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
+    )
     with instances as instance:
         replay_shown(due, instance)
     console.print(f"{len(due)} slots replayed")

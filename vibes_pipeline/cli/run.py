@@ -26,7 +26,7 @@ def command(slot: str, at: str | None) -> None:
     wanted = parse_slot(slot)
     instant = parse_local(at, policy.time_zone) if at else None
 
-    from vibes_pipeline import slots
+    from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.cli.outcome import print_actions, print_claims
     from vibes_pipeline.exports.tables import Source
     from vibes_pipeline.ledger.ledger import shared_ledger
@@ -34,7 +34,7 @@ def command(slot: str, at: str | None) -> None:
     period = policy.slot_calendar.period_of(wanted, instant or WallClock().now())
     # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
     ledger = shared_ledger(settings, policy.country)
-    with slots.persistent_instance(settings) as instance:
+    with dagster_home.persistent_instance(settings) as instance:
         slots.run_slot(wanted, period, instance, at=instant)
     console.print(f"{wanted} of {period} is done")
     if wanted is Slot.CLAIMS:

@@ -5,23 +5,14 @@ With `--only` it is one of the two, for a service manager that runs each as a se
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
 
 import click
 
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.paths import workspace_file
-
-POLL_SECONDS = 0.5
-WEBSERVER, DAEMON = "webserver", "daemon"
-# Both take the workspace and the level of their log; only the first two listen.
-SERVERS = {None: "dagster dev", WEBSERVER: "dagster_webserver", DAEMON: "dagster._daemon run"}
+from vibes_pipeline.servers import DAEMON, WEBSERVER, supervise
 
 
 @click.command(name="up")
@@ -52,6 +43,7 @@ def command(host: str, port: int, only: str | None) -> None:
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
     dagster_home.prepare(settings)
     ledger = Ledger.open(settings, policy.country)
+    dagster_home.show_from(ledger.first_period())
     mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
     ledger.close()
     console.print(
@@ -61,41 +53,10 @@ def command(host: str, port: int, only: str | None) -> None:
         console.print("the daemon ticks (Ctrl-C stops it)")
     else:
         console.print(f"the UI will be at [bold]http://{host}:{port}[/bold] (Ctrl-C stops it)")
-    sys.exit(_serve(_server(only, host, port)))
-
-
-def _server(only: str | None, host: str, port: int) -> list[str]:
-    """The arguments to Python that start Dagster's server, or the one of its two that is wanted."""
-    arguments = [
-        "-m",
-        *SERVERS[only].split(),
-        "-w",
-        str(workspace_file()),
-        "--log-level",
-        "warning",
-    ]
-    return arguments if only == DAEMON else [*arguments, "--host", host, "--port", str(port)]
-
-
-def _serve(server_arguments: list[str]) -> int:
-    """Run Dagster's server until it ends or we are told to stop; its exit status."""
-    stopping = threading.Event()
-    # Before the server starts: it inherits neither our handlers nor a shell's ignored interrupt.
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: stopping.set())
-    server = subprocess.Popen(
-        [sys.executable, *server_arguments],
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        # The terminal's Ctrl-C comes to us alone; Dagster ends its servers on an interrupt.
-        start_new_session=True,
-    )
-    while server.poll() is None:
-        if stopping.wait(timeout=POLL_SECONDS):
-            console.print("stopping")
-            server.send_signal(signal.SIGINT)
-            server.wait()
-            return 0
-    return server.returncode
+    wanted = [only] if only else [WEBSERVER, DAEMON]
+    place = ["--host", host, "--port", str(port)]
+    servers = ["-m", "vibes_pipeline.servers", *wanted, *place]
+    sys.exit(supervise([servers], on_stop=lambda: console.print("stopping")))
 
 
 def _require_free(host: str, port: int) -> None:

@@ -93,6 +93,15 @@ class Ledger:
                 ).scalar()
             )
 
+    def first_period(self) -> date | None:
+        """The earliest cycle or day of which a slot took its effects."""
+        with self.reading() as connection:
+            return connection.execute(
+                sa.select(sa.func.min(schema.slots.c.period)).where(
+                    schema.slots.c.country == self.country
+                )
+            ).scalar()
+
     def slot_effected_at(
         self, connection: sa.Connection, slot: Slot, period: date
     ) -> datetime | None:

@@ -25,6 +25,8 @@ from vibes_pipeline.reports.figures import Cycle, Week
 from vibes_pipeline.reports.week import decided_cycles, read_week
 from vibes_pipeline.settings import Settings
 
+# Where the web UI shows the folder of reports.
+ADDRESS = "/reports"
 # What became of actions besides being implemented; shown where there are any.
 OTHER_STATES = ("reversed", "withdrawn", "expired", "alerted", "proposed")
 # A page is read, not searched: longer tables are cut and say which export has the rest.
@@ -34,6 +36,16 @@ ROWS_SHOWN = 40
 def report_file(settings: Settings, policy: Policy, cycle: date) -> Path:
     """Where a cycle's page is kept."""
     return settings.reports / policy.country / f"{cycle.isoformat()}.html"
+
+
+def weeks_address(policy: Policy) -> str:
+    """Where the web UI shows the list of all weeks, on its own host."""
+    return f"{ADDRESS}/{policy.country}/"
+
+
+def report_address(policy: Policy, cycle: date) -> str:
+    """Where the web UI shows a cycle's page."""
+    return f"{weeks_address(policy)}{cycle.isoformat()}.html"
 
 
 def write_report(

@@ -1,0 +1,105 @@
+"""What `vibes up` starts: Dagster's webserver, its daemon, and the code server they share.
+
+One code server serves both, as under `dagster dev`. Left to itself the daemon would start a new one
+every minute, for changed code, and tell of the old one's end each time.
+
+A process of its own (`python -m vibes_pipeline.servers webserver daemon`), in a session of its own:
+a terminal's Ctrl-C is to reach the servers in order, not the code server first.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+WEBSERVER, DAEMON = "webserver", "daemon"
+LOG_LEVEL = "warning"
+POLL_SECONDS = 0.5
+# A run that the daemon started may be in the middle of a transaction.
+STOPPED_WITHIN_SECONDS = 90
+
+
+@click.command()
+@click.argument("servers", type=click.Choice([WEBSERVER, DAEMON]), nargs=-1)
+@click.option("--host", default="127.0.0.1")
+@click.option("--port", type=int, default=3000)
+def main(servers: Sequence[str], host: str, port: int) -> None:
+    """Run SERVERS until one of them ends or all are interrupted."""
+    with _code_server() as workspace:
+        arguments = {
+            WEBSERVER: ["-m", "vibes_pipeline.webserver", "--host", host, "--port", str(port)],
+            DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
+        }
+        status = supervise([[*arguments[s], "--workspace", str(workspace)] for s in servers])
+    sys.exit(status)
+
+
+def supervise(servers: Sequence[Sequence[str]], on_stop: Callable[[], None] = lambda: None) -> int:
+    """Run Python with each of the arguments until one ends or we are told to stop; exit status."""
+    stopping = threading.Event()
+    # Before they start: they inherit neither our handlers nor a shell's ignored interrupt.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: stopping.set())
+    running = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            start_new_session=True,
+        )
+        for arguments in servers
+    ]
+    while not stopping.wait(timeout=POLL_SECONDS):
+        if ended := [server for server in running if server.poll() is not None]:
+            _stop(running)
+            return int(abs(ended[0].returncode))
+    on_stop()
+    _stop(running)
+    return 0
+
+
+def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Interrupt them, which Dagster's servers end on, and wait until they have ended."""
+    for server in running:
+        server.send_signal(signal.SIGINT)
+    for server in running:
+        try:
+            server.wait(STOPPED_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@contextmanager
+def _code_server() -> Iterator[Path]:
+    """A server of the workspace's definitions, and the workspace file that names it."""
+    import yaml
+    from dagster._cli.proxy_server_manager import ProxyServerManager
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    from vibes_pipeline.dagster_home import persistent_instance
+    from vibes_pipeline.paths import workspace_file
+    from vibes_pipeline.settings import Settings
+
+    with (
+        persistent_instance(Settings.from_environment()) as instance,
+        ProxyServerManager(
+            instance, WorkspaceFileTarget(paths=[str(workspace_file())]), LOG_LEVEL
+        ) as started,
+        TemporaryDirectory(prefix="vibes-workspace-") as folder,
+    ):
+        file = Path(folder) / "workspace.yaml"
+        file.write_text(yaml.safe_dump({"load_from": list(started.get_code_server_specs())}))
+        yield file
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Dagster's web UI, and beside it the weeks' reports, which the pages of the UI link to.
+
+A process of its own, which `servers` starts.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import click
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_webserver.app import create_app_from_workspace_process_context
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from vibes_pipeline.dagster_home import persistent_instance
+from vibes_pipeline.reports.page import ADDRESS
+from vibes_pipeline.servers import LOG_LEVEL
+from vibes_pipeline.settings import Settings
+
+# The lineage: Dagster's own choice, the timeline, knows only the runs that its daemon started.
+FIRST_PAGE = "/asset-groups"
+# A browser's open page holds a websocket, which does not end by itself.
+LAST_WORDS_SECONDS = 3
+
+
+@click.command()
+@click.option("--host", required=True)
+@click.option("--port", type=int, required=True)
+@click.option("--workspace", required=True, help="The file that names the code servers.")
+def main(host: str, port: int, workspace: str) -> None:
+    """Serve until interrupted."""
+    settings = Settings.from_environment()
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    with (
+        persistent_instance(settings) as instance,
+        WorkspaceProcessContext(
+            instance, workspace_load_target=WorkspaceFileTarget(paths=[workspace])
+        ) as context,
+    ):
+        app = create_app_from_workspace_process_context(context, lifespan=_lifespan)
+        # Before Dagster's own, the last of which answers any address with the UI.
+        app.router.routes[:0] = [
+            Route("/", lambda _: RedirectResponse(FIRST_PAGE)),
+            Mount(ADDRESS, StaticFiles(directory=settings.reports, html=True)),
+        ]
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_level=LOG_LEVEL,
+            timeout_graceful_shutdown=LAST_WORDS_SECONDS,
+        )
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Let the server end without a traceback when it is interrupted."""
+    with suppress(CancelledError):
+        yield
+
+
+if __name__ == "__main__":
+    main()
