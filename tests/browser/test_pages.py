@@ -1,95 +1,33 @@
-"""The week's report and the gallery of mails as a browser shows them, of a small run of all slots.
-
-Skipped where there is no Chromium, or the tool that drives it cannot start it.
-"""
+"""The week's report and the gallery of mails as a browser shows them."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from browser.conftest import SCRIPT
 from cli import troubles
-from cli.shell import Shell, new_shell
+from cli.shell import Shell
 from ledger import made
-from rules.marketplace import Marketplace
 
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: `pip install -e .[test]`"
-)
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-# Nothing is fetched, and a container without user namespaces can start it.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SCRIPT = "<script>document.title='owned'</script>"
-# The template of `tests/conftest.py`.
-MIGRATED = "migrated"
-# The weekly slots, and between them one day of the late ones.
-SPANS = (
-    (troubles.ALERT_AT, troubles.ALERT_AT),
-    ("2026-11-19T06:00", "2026-11-19T23:00"),
-    (troubles.IMPLEMENTATION_AT, troubles.IMPLEMENTATION_AT, "--slot", "weekly-implementation"),
-)
 DESKTOP, PHONE = (1200, 900), (390, 800)
 KINDS = ("weekly_alert", "weekly_implementation", "late_alert", "late_cancellation")
-
-
-def market() -> Marketplace:
-    """The marketplace of troubles, with an item to cancel on Thursday and a seller without mail."""
-    made_ = troubles.market()
-    slow = {"seller_id": "S-slow", "sku": "K-slow", "pending_at": "Wed+1 09:00"}
-    made_.item({**slow, "order_item_id": "I-open"})
-    unreached = made_.seller(seller_id=f"S-{SCRIPT}", email=None)
-    made_.item({**troubles.OLD, "seller_id": unreached, **_back()})
-    return made_
-
-
-def _back() -> dict[str, str]:
-    return {"order_item_id": "I-lost", "returned_at": "Tue 10:00", "return_reason": "wrong_item"}
-
-
-@pytest.fixture(scope="module")
-def shell(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A shell after a cycle and a day of late orders; the implementation wrote the report."""
-    folder = tmp_path_factory.mktemp("pages")
-    with new_shell(administration, MIGRATED, market().write(folder / "raw"), folder) as opened:
-        for start, end, *only in SPANS:
-            replayed = opened("replay", "--from", start, "--until", end, *only)
-            assert replayed.status == 0, replayed.err
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def ledger_of_shell(shell: Shell) -> Iterator[Ledger]:
-    opened = shell.ledger()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium to look at pages with")
-    with playwright.sync_playwright() as driver:
-        try:
-            started = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        except playwright.Error as error:
-            pytest.skip(f"chromium cannot be started: {str(error).splitlines()[0]}")
-        yield started
-        started.close()
 
 
 @dataclass
 class Seen:
     """A page in the browser, what it asked for and what the browser complained of."""
 
-    page: playwright.Page
+    page: Page
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -110,7 +48,7 @@ class Seen:
         )
 
 
-def look(browser: playwright.Browser, file: Path, size: tuple[int, int] = DESKTOP) -> Seen:
+def look(browser: Browser, file: Path, size: tuple[int, int] = DESKTOP) -> Seen:
     seen = Seen(browser.new_page(viewport={"width": size[0], "height": size[1]}))
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.on("console", lambda message: seen.complaints.append(message.text))
@@ -136,7 +74,7 @@ def gallery(shell: Shell) -> Path:
 
 
 def test_the_report_s_figures_are_the_ledger_s(
-    browser: playwright.Browser, report: Path, ledger_of_shell: Ledger
+    browser: Browser, report: Path, ledger_of_shell: Ledger
 ) -> None:
     (row,) = made.rows(ledger_of_shell, sa.func.sum(schema.postings.c.amount))
     seen = look(browser, report)
@@ -148,7 +86,7 @@ def test_the_report_s_figures_are_the_ledger_s(
 
 
 def test_the_report_s_rules_are_those_that_struck_with_their_naira(
-    browser: playwright.Browser, report: Path, ledger_of_shell: Ledger
+    browser: Browser, report: Path, ledger_of_shell: Ledger
 ) -> None:
     s = schema.action_states.c
     charged = made.rows(
@@ -170,7 +108,7 @@ def test_the_report_s_rules_are_those_that_struck_with_their_naira(
     ],
 )
 def test_every_plot_is_drawn_once_and_fits_its_place(
-    browser: playwright.Browser,
+    browser: Browser,
     report: Path,
     size: tuple[int, int],
     shown: str,
@@ -194,9 +132,7 @@ def test_every_plot_is_drawn_once_and_fits_its_place(
     assert seen.is_quiet()
 
 
-def test_a_plot_s_figures_can_be_opened_as_a_table(
-    browser: playwright.Browser, report: Path
-) -> None:
+def test_a_plot_s_figures_can_be_opened_as_a_table(browser: Browser, report: Path) -> None:
     seen = look(browser, report)
     table = seen.page.locator("#charges table")
     assert not table.is_visible()
@@ -205,16 +141,14 @@ def test_a_plot_s_figures_can_be_opened_as_a_table(
     assert table.locator("tbody tr").last.locator("td").last.inner_text() == seen.text("#charged")
 
 
-def test_a_seller_s_id_is_text_on_the_page(browser: playwright.Browser, report: Path) -> None:
+def test_a_seller_s_id_is_text_on_the_page(browser: Browser, report: Path) -> None:
     seen = look(browser, report)
     cells = seen.page.locator("#undelivered tbody tr").first.locator("td").all_inner_texts()
     assert cells[:4] == [f"S-{SCRIPT}", "weekly alert", "9 Nov 2026", "undeliverable"]
     assert "owned" not in seen.page.title()
 
 
-def test_the_list_of_weeks_leads_to_the_report_and_back(
-    browser: playwright.Browser, report: Path
-) -> None:
+def test_the_list_of_weeks_leads_to_the_report_and_back(browser: Browser, report: Path) -> None:
     seen = look(browser, report.with_name("index.html"))
     seen.page.get_by_role("link", name="9 to 15 November 2026").click()
     assert seen.page.url == report.as_uri()
@@ -223,9 +157,7 @@ def test_the_list_of_weeks_leads_to_the_report_and_back(
     assert seen.is_quiet()
 
 
-def test_the_report_reads_as_well_in_the_dark_and_on_paper(
-    browser: playwright.Browser, report: Path
-) -> None:
+def test_the_report_reads_as_well_in_the_dark_and_on_paper(browser: Browser, report: Path) -> None:
     seen = look(browser, report)
     ink = "getComputedStyle(document.querySelector('#charges .wide svg text')).fill"
     light = seen.page.evaluate(ink)
@@ -243,7 +175,7 @@ def test_the_report_reads_as_well_in_the_dark_and_on_paper(
 
 
 def test_the_gallery_shows_every_kind_of_mail_in_both_widths_and_as_text(
-    browser: playwright.Browser, gallery: Path
+    browser: Browser, gallery: Path
 ) -> None:
     seen = look(browser, gallery / "index.html", (1960, 900))
     for kind in KINDS:
@@ -264,7 +196,7 @@ def test_the_gallery_shows_every_kind_of_mail_in_both_widths_and_as_text(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_mail_fits_its_window(
-    browser: playwright.Browser, gallery: Path, kind: str, size: tuple[int, int]
+    browser: Browser, gallery: Path, kind: str, size: tuple[int, int]
 ) -> None:
     seen = look(browser, gallery / f"{kind}.html", size)
     assert seen.overflow() == 0

@@ -43,8 +43,9 @@ def test_the_report_is_written_and_dagster_is_told_its_place_and_figures(
     implemented: dict[str, dg.MetadataValue], tmp_path: Path
 ) -> None:
     page = tmp_path / "reports" / "NG" / f"{made.CYCLE}.html"
-    assert implemented["page"] == dg.MetadataValue.path(page)
-    told = {name: value.value for name, value in implemented.items() if name != "page"}
+    assert implemented["page"] == dg.MetadataValue.url(f"/reports/NG/{made.CYCLE}.html")
+    assert implemented["file"] == dg.MetadataValue.path(page)
+    told = {name: implemented[name].value for name in implemented if name not in ("page", "file")}
     assert told == {
         "actions_decided": 1,
         "actions_implemented": 1,

@@ -17,6 +17,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.policy import Rule
+from vibes_pipeline.slot_run import SlotRun
 
 ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5
@@ -53,15 +54,30 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
         description=_description(model),
         partitions_def=WEEKLY,
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
-        metadata={"dagster/relation_identifier": model.relation},
+        metadata=kept_in(model.relation),
     )
     def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
         with interrupts_held():
             frame = weekly.compute(run, vibes.ledger, model)
-            return dg.MaterializeResult(metadata=frame_metadata(frame, model))
+            return dg.MaterializeResult(
+                metadata={**frame_metadata(frame, model), **written(run, model.relation)}
+            )
 
     return materialized
+
+
+def kept_in(relation: str) -> dict[str, str]:
+    """The relation that holds an asset's rows, and how to look at it."""
+    return {
+        "dagster/relation_identifier": relation,
+        "look_at_it": f'vibes sql "FROM {relation} LIMIT 100"',
+    }
+
+
+def written(run: SlotRun, relation: str) -> dict[str, dg.MetadataValue]:
+    """The file of a slot's partition."""
+    return {"parquet": dg.MetadataValue.path(run.engine.partition(relation))}
 
 
 def frame_metadata(

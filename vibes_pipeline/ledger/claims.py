@@ -88,6 +88,19 @@ def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
     )
 
 
+def newest_event(ledger: Ledger) -> int:
+    """The id of the last intake or decision of a claim; 0 before the first."""
+    of_each = [
+        sa.select(sa.func.max(table.c.event_id).label("event_id")).where(
+            table.c.country == ledger.country
+        )
+        for table in (schema.claim_intakes, schema.claim_decisions)
+    ]
+    newest = sa.union_all(*of_each).subquery()
+    with ledger.reading() as connection:
+        return connection.execute(sa.select(sa.func.max(newest.c.event_id))).scalar() or 0
+
+
 def opened_at(ledger: Ledger) -> datetime | None:
     """The instant of the ledger's first slot: nobody is written to of claims from before."""
     with ledger.reading() as connection:

@@ -8,8 +8,15 @@ from vibes_pipeline.claims.settle import settle
 from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import POLICY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, frame_metadata, model_assets, quoted
+from vibes_pipeline.defs.sql_assets import (
+    CLAIMS_STEP,
+    frame_metadata,
+    kept_in,
+    model_assets,
+    quoted,
+)
 from vibes_pipeline.exports import tables
+from vibes_pipeline.ledger.claims import newest_event
 
 OPERATIONS = ["team:operations"]
 
@@ -26,6 +33,7 @@ models = [
     group_name="claims",
     kinds={"postgres"},
     owners=OPERATIONS,
+    metadata=kept_in("ledger.claim_decisions"),
     description=(
         "What every slot does first: new claims are taken in, decisions on claims and accounts "
         "made by then are applied, each claim in one transaction; what an upheld one rests on is "
@@ -51,6 +59,8 @@ def settled_claims(
     """Apply what came up since the last slot; nothing is done twice."""
     settled = settle(vibes.claims_run(), vibes.ledger)
     yield dg.MaterializeResult(
+        # Nothing that lies on this step is out of date because it ran and found nothing.
+        data_version=dg.DataVersion(str(newest_event(vibes.ledger))),
         metadata={
             "claims": settled.states.total(),
             **{f"claims_{state}": count for state, count in sorted(settled.states.items())},
@@ -77,6 +87,7 @@ def settled_claims(
     group_name="claims",
     kinds={"postgres"},
     owners=OPERATIONS,
+    metadata=kept_in("ledger.claim_states"),
     description=(
         "Every claim with its state and age: what waits for a person's decision, and which upheld "
         "ones are about nothing that could be found (Rulebook §11). `vibes export claims` writes "

@@ -7,7 +7,13 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import ENGINEERS, asset_key, frame_metadata, model_assets
+from vibes_pipeline.defs.sql_assets import (
+    ENGINEERS,
+    asset_key,
+    frame_metadata,
+    model_assets,
+    written,
+)
 from vibes_pipeline.ledger.rules import WEEKLY_RULES
 
 models = model_assets("decisions")
@@ -33,6 +39,7 @@ def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeR
     return dg.MaterializeResult(
         metadata={
             **frame_metadata(frame.drop("evidence")),
+            **written(run, weekly.PROPOSAL),
             "actions_by_rule": {rule: count for rule, count, _ in by_rule.iter_rows()},
         }
     )

@@ -6,7 +6,14 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata, quoted
+from vibes_pipeline.defs.sql_assets import (
+    CLAIMS_STEP,
+    ENGINEERS,
+    frame_metadata,
+    kept_in,
+    quoted,
+    written,
+)
 from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 
@@ -28,7 +35,8 @@ EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
 def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """Look each open charge's event up again, as of now."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
-    return dg.MaterializeResult(metadata=frame_metadata(weekly.look_up_evidence(run, vibes.ledger)))
+    gone = weekly.look_up_evidence(run, vibes.ledger)
+    return dg.MaterializeResult(metadata={**frame_metadata(gone), **written(run, weekly.EVIDENCE)})
 
 
 @dg.asset_check(
@@ -66,6 +74,7 @@ def proposal_is_unchanged(
     kinds={"postgres"},
     owners=ENGINEERS,
     partitions_def=WEEKLY,
+    metadata=kept_in("ledger.action_events"),
     description=(
         "What was alerted in time is implemented: charges posted, regulations in force, delistings "
         "done; never without an alert accepted "

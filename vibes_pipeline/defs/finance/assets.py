@@ -5,7 +5,7 @@ import dagster as dg
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import frame_metadata
+from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in
 from vibes_pipeline.exports import tables
 
 
@@ -16,6 +16,7 @@ from vibes_pipeline.exports import tables
     kinds={"postgres"},
     owners=["team:finance"],
     partitions_def=WEEKLY,
+    metadata=kept_in("finance.charges"),
     description=(
         "One row per posting: a debit when a charge is implemented, an equal credit when it is "
         "reversed. `vibes export charges` writes all of them as CSV, Parquet or XLSX."

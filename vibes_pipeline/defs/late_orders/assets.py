@@ -7,9 +7,17 @@ import polars as pl
 
 from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import DAILY, POLICY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, frame_metadata, quoted
+from vibes_pipeline.defs.sql_assets import (
+    CLAIMS_STEP,
+    ENGINEERS,
+    frame_metadata,
+    kept_in,
+    quoted,
+    written,
+)
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.errors import StaleWarehouse
 from vibes_pipeline.ledger.rules import LATE_RULES
@@ -96,6 +104,7 @@ def overdue_items(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materia
     return dg.MaterializeResult(
         metadata={
             **frame_metadata(overdue, load_models()[late_orders.OVERDUE]),
+            **written(run, late_orders.OVERDUE),
             "too_old_to_cancel": overdue.filter(~pl.col("is_looked_back_to")).height,
         }
     )
@@ -134,7 +143,13 @@ def every_item_is_cancelled_once(
     decided = pl.concat([run.engine.read(f"late_orders.{r}s") for r in LATE_RULES])
     twice = decided.filter(pl.col("order_item_id").is_duplicated())["order_item_id"].unique()
     return dg.AssetCheckResult(
-        passed=twice.is_empty(), metadata={"first_items": twice.sort().head(20).to_list()}
+        passed=twice.is_empty(),
+        metadata={"first_items": twice.sort().head(20).to_list()},
+        description=None
+        if twice.is_empty()
+        else f"{twice.len()} items would be cancelled more than once "
+        f"({listed(twice.sort().head(20).to_list(), twice.len())}); nobody is alerted until the "
+        "warehouse or the rule is mended",
     )
 
 
@@ -145,6 +160,7 @@ def every_item_is_cancelled_once(
     kinds={"postgres"},
     owners=ENGINEERS,
     partitions_def=DAILY,
+    metadata=kept_in("ledger.actions"),
     description="The day's late actions in the ledger, and the alerts planned about them.",
 )
 def proposed_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
@@ -176,7 +192,9 @@ def outcomes(
     yield from _require_fresh(run)
     settled = late_orders.settle(run, vibes.ledger)
     by_outcome = dict(settled.group_by("outcome").len().sort("outcome").iter_rows())
-    yield dg.MaterializeResult(metadata={**frame_metadata(settled), **by_outcome})
+    yield dg.MaterializeResult(
+        metadata={**frame_metadata(settled), **by_outcome, **written(run, late_orders.OUTCOMES)}
+    )
 
 
 @dg.asset(
@@ -186,6 +204,7 @@ def outcomes(
     kinds={"postgres"},
     owners=ENGINEERS,
     partitions_def=DAILY,
+    metadata=kept_in("ledger.cancellations"),
     description=(
         "What was alerted in time and is overdue still is cancelled: the order system's feed, "
         "`ledger.cancellations` in PostgreSQL and `vibes export cancellations`. What was updated "

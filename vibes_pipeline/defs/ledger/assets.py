@@ -6,7 +6,7 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, quoted
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, kept_in, quoted
 
 
 @dg.asset(
@@ -47,6 +47,7 @@ def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
     kinds={"postgres"},
     owners=ENGINEERS,
     partitions_def=WEEKLY,
+    metadata=kept_in("ledger.cycles"),
     description=(
         "The cycle's proposal, frozen and hashed: Saturday implements exactly that, minus what was "
         "withdrawn, never more, never at a higher amount (Rulebook §2). Run again, it changes "

@@ -11,7 +11,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import DAILY, POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, quoted
+from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, kept_in, quoted
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Parameter
@@ -34,6 +34,7 @@ def _mails(
         kinds={"email"},
         owners=OPERATIONS,
         partitions_def=WEEKLY if slot.is_weekly else DAILY,
+        metadata=kept_in("ledger.notices"),
         # Red when the slot has not run half an hour after its time; green again once it has.
         freshness_policy=dg.FreshnessPolicy.cron(
             deadline_cron=POLICY.slot_times(POLICY.calendar.last_day).cron(slot, later=GRACE),
@@ -69,6 +70,7 @@ def _mails(
     group_name="notices",
     kinds={"email"},
     owners=OPERATIONS,
+    metadata=kept_in("ledger.notices"),
     description=(
         "Notices that a slot could not deliver, attempted again: deferred ones after their pause, "
         "refused and undeliverable ones once the address in the warehouse is mended (Rulebook §2)."
@@ -85,6 +87,7 @@ def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
     group_name="notices",
     kinds={"email"},
     owners=OPERATIONS,
+    metadata=kept_in("ledger.notices"),
     description=(
         "A receipt for each new claim, with what is missing or that it came too late, and a mail "
         "about each decision: what was cancelled or credited, and what stays (Rulebook §11)."

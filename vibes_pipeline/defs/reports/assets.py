@@ -6,7 +6,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.notices.assets import OPERATIONS
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.reports.page import write_report
+from vibes_pipeline.reports.page import report_address, weeks_address, write_report
 
 
 @dg.asset(
@@ -19,7 +19,8 @@ from vibes_pipeline.reports.page import write_report
     description=(
         "One page on the week, to open in a browser: what was decided and implemented, the charges "
         "of the last weeks, sellers by band, upheld claims, notices not delivered, and what awaits "
-        "a person. `vibes report` writes it anew at any time."
+        "a person. `vibes report` writes it anew at any time.\n\n"
+        f"[All weeks]({weeks_address(POLICY)})"
     ),
 )
 def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
@@ -28,7 +29,8 @@ def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResul
     shown, file = write_report(vibes.ledger, vibes.settings, vibes.policy, run.period, run.now)
     return dg.MaterializeResult(
         metadata={
-            "page": dg.MetadataValue.path(file),
+            "page": dg.MetadataValue.url(report_address(vibes.policy, run.period)),
+            "file": dg.MetadataValue.path(file),
             "actions_decided": shown.decided,
             "actions_implemented": shown.implemented,
             "charged": f"{POLICY.currency_symbol}{shown.debited:,.2f}",

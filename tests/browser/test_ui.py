@@ -1,0 +1,131 @@
+"""The Dagster UI of a small run, as a data engineer's browser shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from cli import troubles
+from cli.shell import Shell
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+# Its pages ask the server for their parts one after the other, on a busy machine for long.
+PATIENCE_MS = 60_000
+# From left to right; what shares a place may lie one above the other.
+STAGES = (
+    ("raw",),
+    ("claims",),
+    ("history", "warehouse"),
+    ("events",),
+    ("metrics",),
+    ("decisions",),
+    ("ledger",),
+    ("enforcement", "late_orders"),
+    ("finance", "notices"),
+    ("reports",),
+)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1440, "height": 1200})
+    opened.set_default_timeout(PATIENCE_MS)
+    yield opened
+    opened.close()
+
+
+def row(page: Page, key: str) -> Locator:
+    """The line of a table that begins with a key."""
+    return page.get_by_role("row").filter(has=page.get_by_text(key, exact=True)).first
+
+
+def test_the_lineage_reads_from_left_to_right_stage_by_stage(page: Page, ui: str) -> None:
+    page.goto(ui)
+    page.wait_for_url(f"{ui}/asset-groups**")
+
+    def left(stage: str) -> float:
+        box = page.locator(f'foreignObject [data-tooltip="{stage}"]').bounding_box()
+        assert box is not None
+        return round(box["x"], 1)
+
+    page.locator('foreignObject [data-tooltip="reports"]').wait_for()
+    places = [max(map(left, stages)) for stages in STAGES]
+    assert places == sorted(set(places))
+    for before, stages in zip(places, STAGES[1:], strict=False):
+        assert before < min(map(left, stages))
+
+
+def test_an_asset_s_page_says_what_it_is_by_which_rule_and_what_came_of_it(
+    page: Page, ui: str, shell: Shell
+) -> None:
+    page.goto(f"{ui}/assets/decisions/returns_charges")
+    page.get_by_text("Charges for items returned for quality, one row per item").wait_for()
+    quoted = page.locator("blockquote")
+    assert "for every item marked as returned in Seller Center" in quoted.inner_text()
+    assert page.get_by_text(re.compile(r"^\(policy [0-9a-f]{12}\)$")).is_visible()
+    assert "naira" in row(page, "amount").inner_text()
+    assert page.get_by_text("Row count").locator("xpath=..").inner_text().split()[-1] == "2"
+    assert "I-back" in row(page, "sample").inner_text()
+    assert "₦3,000.00" in row(page, "total").inner_text()
+    partition = f"lake/NG/weekly-alert/{troubles.CYCLE}/decisions/returns_charges.parquet"
+    assert str(shell.home / partition) in row(page, "parquet").inner_text()
+    assert "FROM decisions.returns_charges" in row(page, "look_at_it").inner_text()
+
+
+def test_naira_and_rows_are_plotted_over_the_weeks_since_the_first(page: Page, ui: str) -> None:
+    page.goto(f"{ui}/assets/finance/charges")
+    page.get_by_text("Plots", exact=True).click()
+    page.locator("canvas").nth(1).wait_for()
+    assert page.locator("canvas").count() == 2
+    assert page.get_by_text("total_ngn", exact=True).is_visible()
+    page.goto(f"{ui}/assets/finance/charges?view=partitions")
+    page.get_by_text(troubles.CYCLE, exact=True).first.wait_for()
+    assert page.get_by_text("2026-11-02", exact=True).count() == 0
+
+
+def test_a_failing_check_names_the_rows_and_says_what_to_do(page: Page, ui: str) -> None:
+    page.goto(f"{ui}/assets/notices/weekly_alerts?view=checks")
+    page.get_by_text("mend their addresses in raw.sellers").wait_for()
+    assert page.get_by_text("non-blocking").is_visible()
+    page.goto(f"{ui}/assets/decisions/proposal?view=checks")
+    page.get_by_text("until it holds nothing is frozen").wait_for()
+    assert page.get_by_text("blocking", exact=True).is_visible()
+
+
+def test_an_asset_leads_to_the_report_it_wrote(page: Page, ui: str) -> None:
+    page.goto(f"{ui}/assets/reports/week")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name=f"/reports/NG/{troubles.CYCLE}.html").click()
+    assert opened.value.locator("h1").inner_text() == "Week of 9 to 15 November 2026"
+    page.goto(f"{ui}/reports/NG/")
+    assert page.locator("h1").inner_text() == "The weeks"
+
+
+def test_the_schedules_run_at_their_lagos_times_and_the_jobs_know_their_runs(
+    page: Page, ui: str
+) -> None:
+    page.goto(f"{ui}/automation")
+    page.get_by_text("weekly_alert", exact=True).wait_for()
+    for time in (
+        "At 07:00 AM GMT+1, only on Wednesday",
+        "At 09:00 AM GMT+1, only on Saturday",
+        "At 06:00 AM GMT+1",
+        "At 11:00 PM GMT+1",
+    ):
+        page.get_by_text(time).wait_for()
+    assert page.locator("input[type=checkbox]:checked").count() == 8
+    page.goto(f"{ui}/jobs")
+    page.get_by_text(re.compile("ago$")).first.wait_for()
+    assert page.get_by_text(re.compile("ago$")).count() == 4
+
+
+def test_no_page_of_the_ui_fetches_anything_from_elsewhere(page: Page, ui: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{ui}/assets/reports/week")
+    page.get_by_text("All weeks").wait_for()
+    assert [url for url in asked if not url.startswith((ui, "data:", "blob:"))] == []
