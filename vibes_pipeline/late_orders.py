@@ -64,7 +64,8 @@ def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     # No relation of a weekly cycle is open here: the working set needs none of its items.
     engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
     parameters = _parameters(run, ledger, opened)
-    engine.materialize(load_models()[RECENT], parameters)
+    for model in closure([RECENT]):
+        run.engine.materialize(model, parameters)
     for model in closure([OVERDUE]):
         engine.materialize(model, parameters)
     return engine.read(OVERDUE)

@@ -21,7 +21,7 @@ from rules.marketplace import NIGERIA, Decided, Item, Marketplace, Row
 from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock, SimulatedClock
-from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.models import closure
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.history import EXCUSES, Schema
@@ -86,7 +86,8 @@ def found_on(
         "cancels_at": market.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, day),
         "first_late_day": first_late_day,
     }
-    engine.materialize(load_models()[late_orders.RECENT], parameters)
+    for model in closure([late_orders.RECENT]):
+        run.engine.materialize(model, parameters)
     for model in closure([*map(decision, LATE_RULES), late_orders.OUTCOMES]):
         engine.materialize(model, parameters)
     return Decided(replace(run, engine=engine))

@@ -30,8 +30,8 @@ class DuckDBEngine:
     """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
 
     What others put there, the ledger's history say, models read by the same names. `stand_ins`
-    names, for a raw table, the model whose rows all other models read in its place. What is not in
-    `folder` is read from `below`, which is never written to.
+    names, for a raw table, the model whose rows are read in its place. What is not in `folder` is
+    read from `below`, which is never written to.
     """
 
     warehouse: Warehouse
@@ -92,7 +92,7 @@ class DuckDBEngine:
     def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
         raw = []
         for relation in model.depends_on:
-            if self.stand_ins.get(relation) not in (None, model.relation):
+            if relation in self.stand_ins:
                 self._mount_partition(relation, self.stand_ins[relation])
             elif relation.startswith("raw."):
                 raw.append(relation.removeprefix("raw."))
