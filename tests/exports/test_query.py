@@ -131,8 +131,8 @@ def test_all_relations_are_shown_with_what_they_are(library: Library) -> None:
 @pytest.mark.parametrize(
     ("relation", "column"),
     [
-        ("raw.sellers", ("email", "VARCHAR", "")),
-        ("policy.order_regulation", ("in_force_days", "Int64", "")),
+        ("raw.sellers", ("email", "VARCHAR", "where the seller is written to")),
+        ("policy.order_regulation", ("in_force_days", "Int64", "days from the implementation")),
         ("metrics.seller_week", ("shipped_items", "BIGINT", "items shipped in the window")),
         ("Decisions.order_regulations", ("cycle", "", "the observed week's Monday")),
         ("finance.charges", ("amount", "NUMERIC(14, 2)", "Debits positive, reversals negative.")),
@@ -142,6 +142,14 @@ def test_a_relation_shows_its_columns_and_what_they_mean(
     library: Library, relation: str, column: tuple[str, str, str]
 ) -> None:
     assert column in [(c.name, c.type, c.description) for c in library.columns(relation)]
+
+
+def test_every_relation_says_what_it_is_and_every_column_outside_the_ledger_too(
+    library: Library,
+) -> None:
+    assert all(meaning for _, meaning in library.listed().rows)
+    outside = [name for name in library._names if not name.startswith("ledger.")]
+    assert [n for n in outside if not all(c.description for c in library.columns(n))] == []
 
 
 # --- what may not be done -------------------------------------------------------------------------

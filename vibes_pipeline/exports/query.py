@@ -28,9 +28,9 @@ from vibes_pipeline.exports.tables import Source, frame_type, partitions
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.tables import policy_tables
+from vibes_pipeline.policy import tables as policy_tables
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.warehouse.contract import CONTRACT
+from vibes_pipeline.warehouse.contract import CONTRACT, MEANINGS
 from vibes_pipeline.warehouse.source import Warehouse
 from vibes_pipeline.weekly import weekly_models
 
@@ -100,7 +100,7 @@ class Library:
         stored = "as the order warehouse stores it (Rulebook §13)"
         meanings = {
             **{f"raw.{name}": stored for name in CONTRACT},
-            **{f"policy.{name}": "dated values of the policy" for name in self._policy},
+            **{f"policy.{name}": meaning for name, meaning in policy_tables.RELATIONS.items()},
             **{m.relation: m.description for m in weekly_models()},
             **comments,
         }
@@ -113,9 +113,11 @@ class Library:
             raise UsageError(f"no relation {relation!r}; {DESCRIBED}")
         stage, _, table = name.partition(".")
         if stage == "raw":
-            return [Column(c, type_, "") for c, type_ in CONTRACT[table].columns.items()]
+            stored = CONTRACT[table].columns.items()
+            return [Column(c, type_, MEANINGS[c]) for c, type_ in stored]
         if stage == "policy":
-            return [Column(c, str(type_), "") for c, type_ in self._policy[table].schema.items()]
+            dated = self._policy[table].schema.items()
+            return [Column(c, str(type_), policy_tables.MEANINGS[c]) for c, type_ in dated]
         if name in self._ledger_tables:
             return [
                 Column(c["name"], str(c["type"]), c.get("comment") or "")
@@ -209,7 +211,7 @@ class Library:
 
     @cached_property
     def _policy(self) -> Mapping[str, pl.DataFrame]:
-        return policy_tables(self.policy)
+        return policy_tables.policy_tables(self.policy)
 
     @property
     def _ledger_tables(self) -> Mapping[str, sa.Table]:

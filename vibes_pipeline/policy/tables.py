@@ -8,7 +8,7 @@ each. Percentages are Decimal(9,4), amounts of money Decimal(14,2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -34,6 +34,81 @@ MULTIPLE = pl.Decimal(9, 4)
 AMOUNT = pl.Decimal(14, 2)
 TEXT, FLAG, COUNT, DAY = pl.String(), pl.Boolean(), pl.Int64(), pl.Date()
 SPAN: Schema = {"valid_from": DAY, "valid_until": DAY}
+
+
+# What a row of each relation is.
+RELATIONS: Mapping[str, str] = {
+    "cancel_reasons": "a reason for cancelling an item, and what it counts as",
+    "return_reasons": "a reason for returning an item, and whether it is of quality",
+    "failure_reasons": "a reason for failing the quality check at drop-off",
+    "product_types": "a product type that sales regulation tells apart",
+    "fulfilment": "the hours that the fulfilment clock runs until an item is overdue",
+    "calendar": "a local day: whether the fulfilment clock runs, and how long it has run",
+    "order_regulation": "what the order regulation counts, and for how long it is in force",
+    "order_regulation_bands": "a band of cancellation rates and its limits",
+    "commission_charges": "a charge that is a multiple of the commission",
+    "quality_charges": "a charge by reason",
+    "counterfeit_charge": "the charge for a counterfeit, and the seller's time for evidence",
+    "late_data": "how far back an event that arrived late is still charged",
+    "sales_regulation": "what the sales regulation looks at, and for how long it is in force",
+    "sales_regulation_thresholds": "rates that a product type, or a single SKU, must exceed",
+    "product_delisting": "the occurrence that brings a delisting",
+    "review_events": "an event that lists a seller's account for review",
+    "late_orders": "how far back a deadline may lie for its item to be cancelled",
+    "notice": "how long before an action its alert must have been accepted",
+}
+
+# What a column holds, by its name, which means the same in every relation.
+MEANINGS: Mapping[str, str] = {
+    "valid_from": "the first local day on which it holds",
+    "valid_until": "the first one on which it no longer does",
+    "rule": "as the rulebook names it",
+    "reason": "its code in the order warehouse",
+    "is_accountable": "a cancellation that counts as the seller's",
+    "is_out_of_stock": "one that is charged as out of stock",
+    "is_late": "one by the system, for lateness",
+    "is_quality": "a return that is charged, and counts against the product",
+    "product_type": "null in the row of a single SKU",
+    "sku": "null in the row of a product type",
+    "hours": "running hours",
+    "day": "local date",
+    "starts_at": "its 00:00",
+    "ends_at": "its 24:00",
+    "is_fulfilment_day": "the fulfilment clock runs",
+    "is_working_day": "counts for the evidence window",
+    "working_days": "how many there have been, this one included",
+    "clock_before": "seconds that the clock had run when the day began",
+    "clock_after": "seconds that it has run when the day ends",
+    "window_weeks": "weeks, ending with the observed one",
+    "daily_order_minimum": "orders a day; no limit by share is less",
+    "exempts_jumia_express": "sellers on Jumia Express get none",
+    "in_force_days": "days from the implementation",
+    "band": "its place in the list, from 0",
+    "from_pct": "cancellation rate from which it begins, in percent",
+    "includes_from": "that rate itself is in the band",
+    "to_pct": "cancellation rate at which it ends, in percent; null: none",
+    "includes_to": "that rate itself is in the band",
+    "daily_share_pct": "limit as a share of the shipped orders a day, in percent",
+    "daily_order_limit": "limit in orders a day",
+    "pending_to_shipped_multiple": "limit as a multiple of the daily order limit",
+    "pending_to_shipped_limit": "limit in orders",
+    "commission_multiple": "times the item's commission",
+    "cap": "naira, at most",
+    "exempt_first_days": "days of 24 hours from onboarding in which a seller is exempt",
+    "amount": "naira",
+    "evidence_working_days": "working days after the day of the notification",
+    "late_arrival_days": "days before the observed week",
+    "rejection_window_days": "days, ending with the observed week",
+    "return_lag_weeks": "weeks before the observed one",
+    "minimum_customers": "distinct customers",
+    "rejection_over_pct": "rejection rate to exceed, in percent",
+    "return_over_pct": "return rate to exceed, in percent",
+    "occurrence": "its ordinal; each later one brings it too",
+    "event": "as account_reviews counts it",
+    "late_lookback_days": "days",
+    "notice_hours": "hours, for weekly actions",
+    "late_notice_hours": "hours, for late orders",
+}
 
 
 def schemas(time_zone: str) -> dict[str, Schema]:
