@@ -32,13 +32,16 @@ STOPPED_WITHIN_SECONDS = 90
 @click.argument("servers", type=click.Choice([WEBSERVER, DAEMON]), nargs=-1)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=int, default=3000)
-def main(servers: Sequence[str], host: str, port: int) -> None:
+@click.option("--read-only", is_flag=True)
+def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
     """Run SERVERS until one of them ends or all are interrupted."""
+    place = ["--host", host, "--port", str(port)]
+    looking = ["--read-only"] if read_only else []
+    arguments = {
+        WEBSERVER: ["-m", "vibes_pipeline.webserver", *place, *looking],
+        DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
+    }
     with _code_server() as workspace:
-        arguments = {
-            WEBSERVER: ["-m", "vibes_pipeline.webserver", "--host", host, "--port", str(port)],
-            DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
-        }
         status = supervise([[*arguments[s], "--workspace", str(workspace)] for s in servers])
     sys.exit(status)
 

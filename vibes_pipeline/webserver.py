@@ -33,15 +33,16 @@ LAST_WORDS_SECONDS = 3
 @click.command()
 @click.option("--host", required=True)
 @click.option("--port", type=int, required=True)
-@click.option("--workspace", required=True, help="The file that names the code servers.")
-def main(host: str, port: int, workspace: str) -> None:
+@click.option("--workspace", required=True, help="The file that names the code server.")
+@click.option("--read-only", is_flag=True)
+def main(host: str, port: int, workspace: str, read_only: bool) -> None:
     """Serve until interrupted."""
     settings = Settings.from_environment()
     settings.reports.mkdir(parents=True, exist_ok=True)
     with (
         persistent_instance(settings) as instance,
         WorkspaceProcessContext(
-            instance, workspace_load_target=WorkspaceFileTarget(paths=[workspace])
+            instance, WorkspaceFileTarget(paths=[workspace]), read_only=read_only
         ) as context,
     ):
         app = create_app_from_workspace_process_context(context, lifespan=_lifespan)

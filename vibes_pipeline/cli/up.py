@@ -28,7 +28,8 @@ from vibes_pipeline.servers import DAEMON, WEBSERVER, supervise
     type=click.Choice([WEBSERVER, DAEMON]),
     help="One of the two, for a service of its own.",
 )
-def command(host: str, port: int, only: str | None) -> None:
+@click.option("--read-only", is_flag=True, help="A UI in which nothing can be started or changed.")
+def command(host: str, port: int, only: str | None, read_only: bool) -> None:
     """Bring up the web UI and the daemon that ticks the schedules; Ctrl-C stops both.
 
     Over a simulated ledger, such as the demo's, the schedules tick and say why they skip.
@@ -55,7 +56,8 @@ def command(host: str, port: int, only: str | None) -> None:
         console.print(f"the UI will be at [bold]http://{host}:{port}[/bold] (Ctrl-C stops it)")
     wanted = [only] if only else [WEBSERVER, DAEMON]
     place = ["--host", host, "--port", str(port)]
-    servers = ["-m", "vibes_pipeline.servers", *wanted, *place]
+    looking = ["--read-only"] if read_only else []
+    servers = ["-m", "vibes_pipeline.servers", *wanted, *place, *looking]
     sys.exit(supervise([servers], on_stop=lambda: console.print("stopping")))
 
 
