@@ -475,11 +475,10 @@ def test_a_notice_whose_address_was_mended_goes_out_within_ten_minutes(
     assert len(post.received) == troubles.SELLERS - 1
 
     first = daemon.evaluate(sensors.undelivered_notices)
-    assert len(first.run_requests) == 1
-    daemon.deliver()
-    assert len(post.received) == troubles.SELLERS - 1, "nothing was mended yet"
+    assert not first.run_requests, "nothing was mended yet"
 
     seller["email"] = mended
+    daemon.market.write(daemon.folder / "raw")
     looked_at = datetime.fromisoformat(first.cursor)
     soon = daemon.evaluate(sensors.undelivered_notices, first.cursor)
     assert isinstance(soon, dg.SkipReason), "the warehouse is not read every minute"

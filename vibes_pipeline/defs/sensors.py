@@ -15,6 +15,7 @@ from vibes_pipeline.defs.partitions import POLICY
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.ledger.notices import open_notices
+from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.settings import Settings
@@ -50,8 +51,9 @@ UNFINISHED = [
 def undelivered_notices(
     context: dg.SensorEvaluationContext,
 ) -> dg.SensorResult | dg.SkipReason:
-    """Deferred notices after their pause; refused ones now and then, for mended addresses."""
-    ledger = shared_ledger(Settings.from_environment(), POLICY.country)
+    """Deferred notices after their pause, refused ones once their address is mended."""
+    settings = Settings.from_environment()
+    ledger = shared_ledger(settings, POLICY.country)
     if ledger.is_simulated() is not False:
         return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
     now = WallClock().now()
@@ -60,9 +62,19 @@ def undelivered_notices(
     checked_at = datetime.fromisoformat(context.cursor) if context.cursor else None
     if any(is_retry_due(n, now) and now - n.planned_at > SETTLED_AFTER for n in waiting):
         return dg.SensorResult(run_requests=[dg.RunRequest()])
-    if waiting and (checked_at is None or now - checked_at >= MENDING_CHECKED_EVERY):
-        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=now.isoformat())
-    return dg.SkipReason(f"{len(waiting)} notices are open, none is due.")
+    none_due = dg.SkipReason(f"{len(waiting)} notices are open, none is due.")
+    if not waiting or (checked_at and now - checked_at < MENDING_CHECKED_EVERY):
+        return none_due
+    try:
+        can_go = can_go_out(waiting, POLICY, settings, SENSOR_PATIENCE_SECONDS)
+    except WarehouseError as busy:
+        return dg.SkipReason(f"{busy}")
+    requests = [dg.RunRequest()] if can_go else []
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if can_go else none_due,
+        cursor=now.isoformat(),
+    )
 
 
 @dg.sensor(

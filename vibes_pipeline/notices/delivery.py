@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
@@ -25,12 +26,12 @@ from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
 from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
-from vibes_pipeline.notices.outbox import Outbox, Told
+from vibes_pipeline.notices.outbox import Outbox, Told, is_mended
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import DEFAULT_SENDER, Settings
-from vibes_pipeline.warehouse.source import Warehouse
+from vibes_pipeline.warehouse.source import PATIENCE_SECONDS, Warehouse
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,16 @@ class Directory:
     product_names: Mapping[str, str | None]
 
 
-def read_directory(policy: Policy, settings: Settings) -> Directory:
-    """Read the sellers and products of the warehouse as it is now."""
+def read_directory(
+    policy: Policy, settings: Settings, patience_seconds: float = PATIENCE_SECONDS
+) -> Directory:
+    """Read the sellers and products of the warehouse as it is now.
+
+    Raises `WarehouseError` when another process has held it for longer than the patience.
+    """
+    warehouse = Warehouse(settings.warehouse, patience_seconds)
     with tempfile.TemporaryDirectory() as folder:
-        engine = DuckDBEngine(
-            Warehouse(settings.warehouse), Path(folder), policy.time_zone, policy_tables(policy)
-        )
+        engine = DuckDBEngine(warehouse, Path(folder), policy.time_zone, policy_tables(policy))
         for model in closure(["warehouse.sellers", "warehouse.products"]):
             engine.materialize(model, {"country": policy.country})
         sellers, products = engine.read("warehouse.sellers"), engine.read("warehouse.products")
@@ -65,11 +70,13 @@ def deliver_notices(
     clock: Clock,
     *,
     slot_now: datetime,
+    again: Collection[UUID] = (),
     progress: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Attempt every open notice that is due; give how many ended in which status.
 
-    `slot_now` is the instant that the slot's events bear. Raises `MailError` when the mail server
+    `slot_now` is the instant that the slot's events bear; `again` are notices whose answer was lost
+    twice, and that a person wants sent once more. Raises `MailError` when the mail server
     cannot be reached or no sender is set for it; nothing is lost by that.
     """
     if settings.smtp_url and settings.sender == DEFAULT_SENDER and not clock.is_simulated:
@@ -92,8 +99,26 @@ def deliver_notices(
         addresses=directory.addresses,
         clock=clock,
         slot_now=slot_now,
+        again=again,
     )
     return outbox.deliver(progress)
+
+
+def can_go_out(
+    waiting: Sequence[OpenNotice], policy: Policy, settings: Settings, patience_seconds: float
+) -> bool:
+    """Whether a notice that a server refused, or none was asked to take, can be attempted anew.
+
+    The first once the seller's address in the warehouse is another, the second once there is a
+    server.
+    """
+    if settings.smtp_url and any(notice.status == "stored" for notice in waiting):
+        return True
+    refused = [notice for notice in waiting if notice.status in ("failed", "undeliverable")]
+    if not refused:
+        return False
+    addresses = read_directory(policy, settings, patience_seconds).addresses
+    return any(is_mended(notice, addresses.get(notice.seller_id)) for notice in refused)
 
 
 @dataclass(frozen=True)

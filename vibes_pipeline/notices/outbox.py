@@ -11,7 +11,7 @@ import hashlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -65,7 +66,8 @@ class Outbox:
     """Sends the ledger's open notices.
 
     `addresses` maps a seller to the address in the warehouse, None where there is none;
-    `slot_now` is what ledger events bear.
+    `slot_now` is what ledger events bear; `again` are the notices that a person has looked into
+    and wants sent although their answer was lost before.
     """
 
     ledger: Ledger
@@ -75,6 +77,7 @@ class Outbox:
     clock: Clock
     slot_now: datetime
     connections: int = CONNECTIONS
+    again: Collection[UUID] = ()
 
     def deliver(self, progress: Callable[[], None] = lambda: None) -> Counter[str]:
         """Attempt every notice that is due; give how many ended in which status.
@@ -192,14 +195,14 @@ class Outbox:
                 )
                 return notice.unknowns < RESENDS_OF_UNKNOWN
             case "unknown":
-                return notice.unknowns <= RESENDS_OF_UNKNOWN
+                return not awaits_a_person(notice) or notice.notice_id in self.again
             case "deferred":
                 return self.clock.now() >= retry_at(notice)
             case "stored":
                 return not isinstance(self.transport, MaildirTransport)
             case _:
                 # Refused for good or undeliverable: until the address in the warehouse is mended.
-                return notice.address_hash != _hash(self.addresses.get(notice.seller_id))
+                return is_mended(notice, self.addresses.get(notice.seller_id))
 
     def _address(self, notice: OpenNotice) -> str | UnusableAddress:
         stored = self.addresses.get(notice.seller_id)
@@ -250,11 +253,21 @@ def is_retry_due(notice: OpenNotice, now: datetime) -> bool:
         case "deferred":
             return now >= retry_at(notice)
         case "unknown":
-            return notice.unknowns <= RESENDS_OF_UNKNOWN
+            return not awaits_a_person(notice)
         case "queued" | "sending":
             return True
         case _:
             return False
+
+
+def awaits_a_person(notice: OpenNotice) -> bool:
+    """Whether its answer was lost so often that somebody must ask the relay what became of it."""
+    return notice.status == "unknown" and notice.unknowns > RESENDS_OF_UNKNOWN
+
+
+def is_mended(notice: OpenNotice, address: str | None) -> bool:
+    """Whether the warehouse's address of the seller is another than the one that failed."""
+    return notice.address_hash != _hash(address)
 
 
 def retry_at(notice: OpenNotice) -> datetime:
