@@ -4,64 +4,37 @@ from __future__ import annotations
 
 import inspect
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 import yaml
+from documents import DOCUMENTS, PROJECT, README, code_blocks, commands, shown_in, title
 
 from vibes_pipeline.cli.main import COMMANDS, cli
 from vibes_pipeline.exports.tables import EXPORTS
 from vibes_pipeline.settings import Settings
 
-PROJECT = Path(__file__).resolve().parents[1]
-README = PROJECT / "README.md"
-DOCUMENTS = [README, *sorted((PROJECT / "docs").glob("*.md"))]
 DEPLOYED = sorted(file for file in (PROJECT / "deploy").iterdir() if file.is_file())
-
-# An assignment before a command, as a shell takes it.
-ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # What the documents write in place of a file or a name that the reader has.
-PLACEHOLDERS = {"TABLE", "FILE", "DIR"}
-
-
-def title(file: Path) -> str:
-    return file.relative_to(PROJECT).as_posix()
-
-
-def code_blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Language and content of each fenced block."""
-    yield from re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
-
-
-def vibes_commands(text: str) -> Iterator[list[str]]:
-    """The arguments of each `vibes` command that stands at a line's beginning, after assignments."""
-    for line in text.replace("\\\n", " ").splitlines():
-        if not re.search(r"\bvibes\b", line):
-            continue
-        words = shlex.split(line.removeprefix("ExecStart="), comments=True)
-        while words and (ASSIGNMENT.match(words[0]) or words[0] == "sudo"):
-            words = words[1:]
-        if words and Path(words[0]).name == "vibes":
-            yield words[1:]
+PLACEHOLDERS = {"TABLE", "FILE", "DIR", "NOTICE_ID"}
 
 
 def in_documents() -> Iterator[object]:
     for document in DOCUMENTS:
-        for language, content in code_blocks(document.read_text(encoding="utf-8")):
-            if language == "":
-                for arguments in vibes_commands(content):
-                    yield pytest.param(arguments, id=f"{title(document)}: {' '.join(arguments)}")
+        for command in shown_in(document):
+            shown = " ".join(command.arguments)
+            yield pytest.param(command.arguments, id=f"{title(document)}: {shown}")
 
 
 def in_services() -> Iterator[object]:
     for file in DEPLOYED:
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("ExecStart="):
-                for arguments in vibes_commands(line):
-                    yield pytest.param(arguments, id=f"{title(file)}: {' '.join(arguments)}")
+                for command in commands(line):
+                    shown = " ".join(command.arguments)
+                    yield pytest.param(command.arguments, id=f"{title(file)}: {shown}")
 
 
 def parse(arguments: list[str]) -> list[click.Context]:
@@ -99,9 +72,9 @@ def test_the_documents_show_commands_and_the_services_run_them() -> None:
     ],
 )
 def test_a_command_that_is_wrong_is_found(line: str) -> None:
-    (arguments,) = vibes_commands(line)
+    (command,) = commands(line)
     with pytest.raises(click.UsageError):
-        parse(arguments)
+        parse(command.arguments)
 
 
 def test_the_readme_lists_every_command_and_every_table() -> None:
