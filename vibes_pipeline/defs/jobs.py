@@ -1,35 +1,34 @@
 """One job per slot, run in one process: a process per step costs seconds and buys nothing."""
 
+from functools import partial
+
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.sql_assets import CLAIMS_STEP
 
-_ALERT = dg.AssetSelection.assets(["notices", "weekly_alerts"]).upstream().materializable()
-_IMPLEMENTATION = dg.AssetSelection.assets(
-    CLAIMS_STEP,
-    ["enforcement", "evidence_gone"],
-    ["enforcement", "implementation"],
-    ["finance", "charges"],
-    ["notices", "post_implementation_mails"],
-    ["reports", "week"],
-)
+_job = partial(dg.define_asset_job, executor_def=dg.in_process_executor)
 
-weekly_alert = dg.define_asset_job(
+weekly_alert = _job(
     "weekly_alert",
-    selection=_ALERT,
-    executor_def=dg.in_process_executor,
+    selection=dg.AssetSelection.assets(["notices", "weekly_alerts"]).upstream().materializable(),
     description="Decide the cycle's actions, freeze them, send each seller one alert.",
 )
 
-weekly_implementation = dg.define_asset_job(
+weekly_implementation = _job(
     "weekly_implementation",
-    selection=_IMPLEMENTATION,
-    executor_def=dg.in_process_executor,
+    selection=dg.AssetSelection.assets(
+        CLAIMS_STEP,
+        ["enforcement", "evidence_gone"],
+        ["enforcement", "implementation"],
+        ["finance", "charges"],
+        ["notices", "post_implementation_mails"],
+        ["reports", "week"],
+    ),
     description="Implement what was alerted, send each seller one mail about it, write the report.",
 )
 
-late_alert = dg.define_asset_job(
+late_alert = _job(
     "late_alert",
     selection=dg.AssetSelection.assets(
         CLAIMS_STEP,
@@ -39,11 +38,10 @@ late_alert = dg.define_asset_job(
         ["late_orders", "proposed_cancellations"],
         ["notices", "late_alerts"],
     ),
-    executor_def=dg.in_process_executor,
     description="Find items that will be overdue tonight, send each seller one alert.",
 )
 
-late_cancellation = dg.define_asset_job(
+late_cancellation = _job(
     "late_cancellation",
     selection=dg.AssetSelection.assets(
         CLAIMS_STEP,
@@ -51,25 +49,20 @@ late_cancellation = dg.define_asset_job(
         ["late_orders", "cancellations"],
         ["notices", "late_cancellation_mails"],
     ),
-    executor_def=dg.in_process_executor,
     description="Cancel what is overdue still, then send each seller one mail about it.",
 )
 
-claims = dg.define_asset_job(
+claims = _job(
     "claims",
     selection=dg.AssetSelection.assets(
-        CLAIMS_STEP,
-        ["claims", "claims"],
-        ["notices", "claim_mails"],
+        CLAIMS_STEP, ["claims", "claims"], ["notices", "claim_mails"]
     ),
-    executor_def=dg.in_process_executor,
     description="Take in claims, apply decisions on claims and accounts, write to the sellers.",
 )
 
-notice_delivery = dg.define_asset_job(
+notice_delivery = _job(
     "notice_delivery",
     selection=dg.AssetSelection.assets(["notices", "outbox"]),
-    executor_def=dg.in_process_executor,
     description="Attempt again what a slot could not deliver.",
 )
 
