@@ -104,6 +104,25 @@ def test_a_new_claim_and_a_decision_on_it_each_request_a_run_until_it_is_done(
     assert made.rows(factory.ledger, c.claim_id, c.state) == [("C-1", "rejected")]
 
 
+def data_version(factory: Factory) -> str | None:
+    """By which Dagster knows whether what lies on the step is out of date."""
+    event = factory.instance.get_latest_materialization_event(dg.AssetKey(STEP.split("/")))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return (event.asset_materialization.tags or {}).get("dagster/data_version")
+
+
+def test_the_claims_are_out_of_date_only_once_something_was_settled(factory: Factory) -> None:
+    open_as(factory, is_simulated=False)
+    run_claims(factory)
+    nothing = data_version(factory)
+    run_claims(factory)
+    assert data_version(factory) == nothing
+    claim(factory)
+    run_claims(factory)
+    assert data_version(factory) != nothing
+
+
 @pytest.mark.parametrize("is_simulated", [True, None], ids=["simulated", "not used yet"])
 def test_over_a_ledger_that_is_not_live_nothing_is_requested(
     factory: Factory, is_simulated: bool | None

@@ -494,3 +494,16 @@ def test_a_notice_whose_address_was_mended_goes_out_within_ten_minutes(
     done = daemon.evaluate(sensors.undelivered_notices, again.cursor)
     assert isinstance(done, dg.SkipReason)
     assert done.skip_message == "0 notices are open, none is due."
+
+
+def test_notices_kept_for_want_of_a_server_go_out_once_there_is_one(
+    daemon: Daemon, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIBES_SMTP_URL")
+    daemon.market = troubles.market(due_cycle().isoformat())
+    daemon.run(Slot.WEEKLY_ALERT)
+    assert not daemon.evaluate(sensors.undelivered_notices).run_requests
+    monkeypatch.setenv("VIBES_SMTP_URL", post.url)
+    assert len(daemon.evaluate(sensors.undelivered_notices).run_requests) == 1
+    daemon.deliver()
+    assert len(post.received) == troubles.SELLERS
