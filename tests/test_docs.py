@@ -84,6 +84,11 @@ def test_the_readme_lists_every_command_and_every_table() -> None:
     assert set(re.findall(r"`(\w+)`", exported)) == set(EXPORTS)
 
 
+def test_the_help_of_export_names_every_table() -> None:
+    told = cli.get_command(click.Context(cli), "export").help
+    assert [table for table in EXPORTS if not re.search(rf"\b{table}\b", told)] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: Path) -> None:
     text = document.read_text(encoding="utf-8")

@@ -30,8 +30,8 @@ def command(
     In force now: order_regulations_in_force, sales_regulations_in_force, delistings;
     cancellations (the order system's feed).
 
-    Others: actions, notices, seller_week, order_regulations, sales_regulations, account_reviews,
-    quarantine.
+    Others: actions, claims, held_counterfeit_cases, notices, seller_week, order_regulations,
+    sales_regulations, account_reviews, quarantine.
     """
     from vibes_pipeline.exports.files import check_target, write_table
     from vibes_pipeline.exports.tables import Source, read_table, require_table
