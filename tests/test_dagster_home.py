@@ -7,21 +7,20 @@ from datetime import date
 
 import pytest
 
-from vibes_pipeline.dagster_home import SHOWN_FROM_VARIABLE, show_from
+from vibes_pipeline.dagster_home import SHOWN_FROM_VARIABLE, show_since
 
 
 @pytest.mark.parametrize(
-    ("first", "shown_from"),
+    ("opened_on", "first_week"),
     [
-        pytest.param(date(2026, 11, 9), "2026-11-09", id="a cycle"),
-        pytest.param(date(2026, 11, 15), "2026-11-09", id="a day of late orders, a Sunday"),
-        pytest.param(None, None, id="a ledger not used yet"),
+        pytest.param(date(2026, 11, 18), "2026-11-09", id="by a weekly alert, a Wednesday"),
+        pytest.param(date(2026, 11, 16), "2026-11-09", id="a Monday: that alert is yet to come"),
+        pytest.param(date(2026, 11, 22), "2026-11-09", id="a Sunday: it may be caught up with"),
     ],
 )
-def test_the_ui_shows_whole_weeks_from_the_ledger_s_first_period_on(
-    first: date | None, shown_from: str | None, monkeypatch: pytest.MonkeyPatch
+def test_the_ui_shows_the_weeks_since_that_before_the_ledger_was_opened(
+    opened_on: date, first_week: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(SHOWN_FROM_VARIABLE, "before")
-    monkeypatch.delenv(SHOWN_FROM_VARIABLE)
-    show_from(first)
-    assert os.environ.get(SHOWN_FROM_VARIABLE) == shown_from
+    monkeypatch.setenv(SHOWN_FROM_VARIABLE, "set by the servers started before")
+    show_since(opened_on)
+    assert os.environ[SHOWN_FROM_VARIABLE] == first_week

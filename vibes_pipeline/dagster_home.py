@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from vibes_pipeline.calendar import monday_of
 from vibes_pipeline.ledger.database import database_url
 from vibes_pipeline.settings import Settings
 
@@ -66,14 +67,14 @@ def prepare(settings: Settings) -> Path:
     return home
 
 
-def show_from(first: date | None) -> None:
-    """Let the servers started from here on show no week before the ledger's first period.
+def show_since(opened_on: date) -> None:
+    """Let the servers started from here on show no week before the ledger's first.
 
+    That is the one before the day on which it was opened, whose alert may have been its first slot.
     Weeks of which nothing was decided look like failures, and squeeze the plots of the others.
     """
-    if first is not None:
-        monday = first - timedelta(days=first.weekday())
-        os.environ[SHOWN_FROM_VARIABLE] = monday.isoformat()
+    first_week = monday_of(opened_on) - timedelta(weeks=1)
+    os.environ[SHOWN_FROM_VARIABLE] = first_week.isoformat()
 
 
 def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:

@@ -202,11 +202,9 @@ def test_a_slots_mail_is_handled_when_it_first_was(ledger: Ledger) -> None:
     ]
 
 
-def test_the_first_period_is_the_earliest_that_any_slot_took_effects_of(ledger: Ledger) -> None:
-    assert ledger.first_period() is None
-    made.freeze_cycle(ledger, [made.charge("S-1", "I1")])
-    assert ledger.first_period() == made.CYCLE
-    with ledger.writing(is_simulated=True, now=made.ALERT_AT) as connection:
-        day = made.CYCLE - timedelta(days=3)
-        ledger.record_effects(connection, Slot.LATE_ALERT, day, made.ALERT_AT, made.ALERT_AT)
-    assert ledger.first_period() == day
+def test_a_ledger_is_opened_at_the_instant_of_its_first_slot(ledger: Ledger) -> None:
+    assert ledger.opened_at() is None
+    for now in (made.ALERT_AT, made.ALERT_AT - timedelta(days=1)):
+        with ledger.writing(is_simulated=True, now=now):
+            pass
+    assert ledger.opened_at() == made.ALERT_AT

@@ -64,7 +64,7 @@ class Unsettled:
 def settle(run: SlotRun, ledger: Ledger) -> Settled:
     """Take in new claims, apply decisions on claims and accounts made by the slot's instant."""
     unsettled, kept = _find(run, ledger)
-    opened_at = book.opened_at(ledger) or run.now
+    opened_at = ledger.opened_at() or run.now
     states: Counter[str] = Counter()
     undone, waited = 0, []
     for waiting in unsettled:

@@ -44,7 +44,8 @@ def command(host: str, port: int, only: str | None, read_only: bool) -> None:
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
     dagster_home.prepare(settings)
     ledger = Ledger.open(settings, policy.country)
-    dagster_home.show_from(ledger.first_period())
+    if opened_at := ledger.opened_at():
+        dagster_home.show_since(policy.local_date(opened_at))
     mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
     ledger.close()
     console.print(

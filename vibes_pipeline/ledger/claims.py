@@ -101,14 +101,6 @@ def newest_event(ledger: Ledger) -> int:
         return connection.execute(sa.select(sa.func.max(newest.c.event_id))).scalar() or 0
 
 
-def opened_at(ledger: Ledger) -> datetime | None:
-    """The instant of the ledger's first slot: nobody is written to of claims from before."""
-    with ledger.reading() as connection:
-        return connection.execute(
-            sa.select(schema.ledgers.c.opened_at).where(schema.ledgers.c.country == ledger.country)
-        ).scalar()
-
-
 def record_intake(
     connection: sa.Connection, country: str, claim: Mapping[str, Any], now: datetime
 ) -> int | None:

@@ -93,12 +93,12 @@ class Ledger:
                 ).scalar()
             )
 
-    def first_period(self) -> date | None:
-        """The earliest cycle or day of which a slot took its effects."""
+    def opened_at(self) -> datetime | None:
+        """The instant of its first slot."""
         with self.reading() as connection:
             return connection.execute(
-                sa.select(sa.func.min(schema.slots.c.period)).where(
-                    schema.slots.c.country == self.country
+                sa.select(schema.ledgers.c.opened_at).where(
+                    schema.ledgers.c.country == self.country
                 )
             ).scalar()
 
