@@ -19,6 +19,11 @@ from vibes_pipeline.slot_run import SlotRun
 
 OPERATIONS = ["team:operations"]
 GRACE = timedelta(minutes=30)
+WHEN_RED = (
+    f"Its freshness turns red when the slot has not run {GRACE.seconds // 60} minutes after its "
+    "time, and green once it has. Over a simulated ledger, such as the demo's, slots run only when "
+    "they are replayed, so there it turns red at the next slot's time."
+)
 
 
 def _mails(
@@ -34,14 +39,13 @@ def _mails(
         kinds={"email"},
         owners=OPERATIONS,
         partitions_def=WEEKLY if slot.is_weekly else DAILY,
-        metadata=kept_in("ledger.notices"),
-        # Red when the slot has not run half an hour after its time; green again once it has.
+        metadata=kept_in("ledger.notice_states"),
         freshness_policy=dg.FreshnessPolicy.cron(
             deadline_cron=POLICY.slot_times(POLICY.calendar.last_day).cron(slot, later=GRACE),
             lower_bound_delta=GRACE,
             timezone=POLICY.time_zone.key,
         ),
-        description=description,
+        description=f"{description}\n\n{WHEN_RED}",
         check_specs=[
             dg.AssetCheckSpec(
                 "every_notice_is_accepted",
@@ -70,7 +74,7 @@ def _mails(
     group_name="notices",
     kinds={"email"},
     owners=OPERATIONS,
-    metadata=kept_in("ledger.notices"),
+    metadata=kept_in("ledger.notice_states"),
     description=(
         "Notices that a slot could not deliver, attempted again: deferred ones after their pause, "
         "refused and undeliverable ones once the address in the warehouse is mended (Rulebook §2)."
@@ -87,7 +91,7 @@ def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
     group_name="notices",
     kinds={"email"},
     owners=OPERATIONS,
-    metadata=kept_in("ledger.notices"),
+    metadata=kept_in("ledger.notice_states"),
     description=(
         "A receipt for each new claim, with what is missing or that it came too late, and a mail "
         "about each decision: what was cancelled or credited, and what stays (Rulebook §11)."
