@@ -35,6 +35,27 @@ EDGES_SHOWN = 3
 # Of a lying bar, in characters a line.
 NAME_WIDTH = 24
 
+STYLE = alt.Config(
+    background="transparent",
+    font=FONT,
+    padding=2,
+    aria=False,
+    view=alt.ViewConfig(stroke=None),
+    axis=alt.AxisConfig(
+        labelColor=MUTED,
+        titleColor=MUTED,
+        domainColor=LINE,
+        tickColor=LINE,
+        gridColor=LINE,
+        labelFontSize=12,
+        titleFontSize=12,
+        titleFontWeight="normal",
+    ),
+    axisY=alt.AxisConfig(labelColor=INK),
+    legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, symbolType="square"),
+    text=alt.MarkConfig(fontSize=12),
+)
+
 Drawing = Callable[[int], Any]
 
 
@@ -353,24 +374,9 @@ def _plot(
 
 def _svg(chart: Any) -> str:
     """The chart as SVG that fits a width, its title and axes included."""
-    whole = (
-        chart.properties(autosize=alt.AutoSizeParams(type="fit", contains="padding"))
-        .configure(background="transparent", font=FONT, padding=2, aria=False)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=MUTED,
-            titleColor=MUTED,
-            domainColor=LINE,
-            tickColor=LINE,
-            gridColor=LINE,
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
-        )
-        .configure_axisY(labelColor=INK)
-        .configure_legend(labelColor=INK, labelFontSize=12, labelLimit=0, symbolType="square")
-        .configure_text(fontSize=12)
-    )
+    fitting = alt.AutoSizeParams(type="fit", contains="padding")
+    # Set as one: each of a chart's own methods copies the whole of it.
+    whole = chart.properties(autosize=fitting, config=STYLE)
     svg: str = vlc.vegalite_to_svg(whole.to_json(validate=True))
     return svg
 
