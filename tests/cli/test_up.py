@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from cli.servers import PATIENCE_SECONDS, answers, free_port, until
 from cli.shell import Shell
+
+START = """
+    mutation {
+        launchRun(executionParams: {
+            selector: {
+                repositoryLocationName: "vibes-ng"
+                repositoryName: "__repository__"
+                jobName: "notice_delivery"
+            }
+            runConfigData: {}
+        }) {
+            __typename
+            ... on LaunchRunSuccess { run { runId } }
+        }
+    }
+"""
 
 
 @contextmanager
@@ -45,15 +64,46 @@ def children(pid: int) -> dict[str, int]:
     return found
 
 
-def test_both_run_until_they_are_told_to_end(shell: Shell) -> None:
+def asked(port: int, question: str) -> Any:
+    """What the webserver's GraphQL answers."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        data=json.dumps({"query": question}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as reply:
+        return json.load(reply)["data"]
+
+
+def run_ended_well(port: int, run_id: str) -> bool:
+    status = asked(port, f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}')
+    assert status["runOrError"]["status"] != "FAILURE"
+    return bool(status["runOrError"]["status"] == "SUCCESS")
+
+
+def test_both_run_what_is_started_in_the_ui_until_they_are_told_to_end(shell: Shell) -> None:
     port = free_port()
     up = shell.start("up", "--port", str(port))
     until(lambda: answers(port) and ticks(shell), up)
+    run = asked(port, START)["launchRun"]["run"]
+    until(lambda: run_ended_well(port, run["runId"]), up)
+
     up.send_signal(signal.SIGINT)
     out, err = up.communicate(timeout=PATIENCE_SECONDS)
-    assert (up.returncode, err) == (0, "")
+    assert up.returncode == 0
+    # The runs' own log goes there; nothing in it is to alarm anybody.
+    assert re.findall("WARNING|ERROR|CRITICAL|Traceback", err) == []
     assert out.splitlines()[-1] == "stopping"
     assert not answers(port)
+
+
+def test_in_a_ui_to_look_at_nothing_can_be_started(shell: Shell) -> None:
+    port = free_port()
+    server = shell.start("up", "--only", "webserver", "--port", str(port), "--read-only")
+    until(lambda: answers(port), server)
+    assert asked(port, START)["launchRun"]["__typename"] == "UnauthorizedError"
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(PATIENCE_SECONDS) == 0
 
 
 def test_when_one_of_both_dies_the_other_is_ended_and_the_failure_is_told(shell: Shell) -> None:
