@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from vibes_pipeline.interrupts import interrupts_held
+
+
+@pytest.fixture(autouse=True)
+def interrupted_as_usual() -> Iterator[None]:
+    """Python's own handling, which a process that a script starts behind itself is without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupt_waits_for_the_end_of_the_block() -> None:

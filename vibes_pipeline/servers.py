@@ -24,8 +24,8 @@ import click
 WEBSERVER, DAEMON = "webserver", "daemon"
 LOG_LEVEL = "warning"
 POLL_SECONDS = 0.5
-# A run that the daemon started may be in the middle of a transaction.
-STOPPED_WITHIN_SECONDS = 90
+# They end within seconds; one that hangs is killed.
+STOPPED_WITHIN_SECONDS = 30
 
 
 @click.command()
@@ -46,7 +46,12 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
     sys.exit(status)
 
 
-def supervise(servers: Sequence[Sequence[str]], on_stop: Callable[[], None] = lambda: None) -> int:
+def supervise(
+    servers: Sequence[Sequence[str]],
+    *,
+    on_stop: Callable[[], None] = lambda: None,
+    stopped_within_seconds: float = STOPPED_WITHIN_SECONDS,
+) -> int:
     """Run Python with each of the arguments until one ends or we are told to stop; exit status."""
     stopping = threading.Event()
     # Before they start: they inherit neither our handlers nor a shell's ignored interrupt.
@@ -62,20 +67,20 @@ def supervise(servers: Sequence[Sequence[str]], on_stop: Callable[[], None] = la
     ]
     while not stopping.wait(timeout=POLL_SECONDS):
         if ended := [server for server in running if server.poll() is not None]:
-            _stop(running)
+            _stop(running, stopped_within_seconds)
             return int(abs(ended[0].returncode))
     on_stop()
-    _stop(running)
+    _stop(running, stopped_within_seconds)
     return 0
 
 
-def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+def _stop(running: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
     """Interrupt them, which Dagster's servers end on, and wait until they have ended."""
     for server in running:
         server.send_signal(signal.SIGINT)
     for server in running:
         try:
-            server.wait(STOPPED_WITHIN_SECONDS)
+            server.wait(seconds)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()

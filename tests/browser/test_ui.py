@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from cli import troubles
@@ -103,6 +105,13 @@ def test_an_asset_leads_to_the_report_it_wrote(page: Page, ui: str) -> None:
     assert opened.value.locator("h1").inner_text() == "Week of 9 to 15 November 2026"
     page.goto(f"{ui}/reports/NG/")
     assert page.locator("h1").inner_text() == "The weeks"
+
+
+def test_of_the_home_nothing_but_the_reports_is_served(ui: str) -> None:
+    assert urlopen(f"{ui}/reports/NG/{troubles.CYCLE}.html").status == 200
+    for path in ("../dagster/dagster.yaml", "NG/../../dagster/dagster.yaml", "nothing.html"):
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"{ui}/reports/{path}")
 
 
 def test_the_schedules_run_at_their_lagos_times_and_the_jobs_know_their_runs(

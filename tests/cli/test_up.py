@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from cli.servers import PATIENCE_SECONDS, answers, free_port, until
 from cli.shell import Shell
@@ -97,15 +96,6 @@ def test_both_run_what_is_started_in_the_ui_until_they_are_told_to_end(shell: Sh
     assert not answers(port)
 
 
-def test_in_a_ui_to_look_at_nothing_can_be_started(shell: Shell) -> None:
-    port = free_port()
-    server = shell.start("up", "--only", "webserver", "--port", str(port), "--read-only")
-    until(lambda: answers(port), server)
-    assert asked(port, START)["launchRun"]["__typename"] == "UnauthorizedError"
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(PATIENCE_SECONDS) == 0
-
-
 def test_when_one_of_both_dies_the_other_is_ended_and_the_failure_is_told(shell: Shell) -> None:
     port = free_port()
     up = shell.start("up", "--port", str(port))
@@ -116,29 +106,12 @@ def test_when_one_of_both_dies_the_other_is_ended_and_the_failure_is_told(shell:
     assert not answers(port)
 
 
-def test_the_ui_opens_with_the_lineage_and_shows_the_folder_of_reports(shell: Shell) -> None:
-    page = shell.home / "reports" / "NG" / "2026-11-09.html"
-    page.parent.mkdir(parents=True)
-    page.write_text("<h1>a week</h1>", encoding="utf-8")
+def test_the_webserver_alone_to_look_at_starts_nothing_and_ends_when_told(shell: Shell) -> None:
     port = free_port()
-    server = shell.start("up", "--only", "webserver", "--port", str(port))
-    until(lambda: answers(port), server)
-    place = f"http://127.0.0.1:{port}"
-    with urllib.request.urlopen(f"{place}/reports/NG/2026-11-09.html") as reply:
-        assert reply.read() == page.read_bytes()
-    with urllib.request.urlopen(f"{place}/") as reply:
-        assert reply.url == f"{place}/asset-groups"
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{place}/reports/../dagster/dagster.yaml")
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(PATIENCE_SECONDS) == 0
-
-
-def test_the_webserver_alone_answers_and_ends_when_told(shell: Shell) -> None:
-    port = free_port()
-    server = shell.start("up", "--only", "webserver", "--port", str(port))
+    server = shell.start("up", "--only", "webserver", "--port", str(port), "--read-only")
     until(lambda: answers(port), server)
     assert not ticks(shell)
+    assert asked(port, START)["launchRun"]["__typename"] == "UnauthorizedError"
     server.send_signal(signal.SIGTERM)
     assert server.wait(PATIENCE_SECONDS) == 0
     assert not answers(port)

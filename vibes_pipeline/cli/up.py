@@ -12,7 +12,7 @@ import click
 
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.servers import DAEMON, WEBSERVER, supervise
+from vibes_pipeline.servers import DAEMON, STOPPED_WITHIN_SECONDS, WEBSERVER, supervise
 
 
 @click.command(name="up")
@@ -59,7 +59,14 @@ def command(host: str, port: int, only: str | None, read_only: bool) -> None:
     place = ["--host", host, "--port", str(port)]
     looking = ["--read-only"] if read_only else []
     servers = ["-m", "vibes_pipeline.servers", *wanted, *place, *looking]
-    sys.exit(supervise([servers], on_stop=lambda: console.print("stopping")))
+    sys.exit(
+        supervise(
+            [servers],
+            on_stop=lambda: console.print("stopping"),
+            # Each of them may take its time, and the code server after them.
+            stopped_within_seconds=4 * STOPPED_WITHIN_SECONDS,
+        )
+    )
 
 
 def _require_free(host: str, port: int) -> None:
