@@ -16,8 +16,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: setup
 	$(VENV)/bin/vibes demo
 
+# One worker more than cores: many tests wait for a server, a daemon or a disk.
 test: setup check
-	$(VENV)/bin/pytest --numprocesses auto --dist worksteal
+	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 
 check: setup
 	$(VENV)/bin/ruff check .
