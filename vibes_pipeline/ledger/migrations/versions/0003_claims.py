@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic import op
+from vibes_pipeline.ledger.migrations import refuse_downgrade, run_sql_beside
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+downgrade = refuse_downgrade
+
 
 def upgrade() -> None:
-    statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    # The driver's own cursor, without parameters: it passes percent signs through untouched.
-    op.get_bind().connection.cursor().execute(statements)
-
-
-def downgrade() -> None:
-    raise RuntimeError("the ledger is only appended to; restore a backup instead of downgrading")
+    run_sql_beside(__file__)
