@@ -69,12 +69,9 @@ def undelivered_notices(
         can_go = can_go_out(waiting, POLICY, settings, SENSOR_PATIENCE_SECONDS)
     except WarehouseError as busy:
         return dg.SkipReason(f"{busy}")
-    requests = [dg.RunRequest()] if can_go else []
-    return dg.SensorResult(
-        run_requests=requests,
-        skip_reason=None if can_go else none_due,
-        cursor=now.isoformat(),
-    )
+    if can_go:
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=now.isoformat())
+    return dg.SensorResult(skip_reason=none_due, cursor=now.isoformat())
 
 
 @dg.sensor(

@@ -26,7 +26,7 @@ from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
 from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
-from vibes_pipeline.notices.outbox import Outbox, Told, is_mended
+from vibes_pipeline.notices.outbox import REFUSED, Outbox, Told, is_obstacle_gone
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
@@ -112,13 +112,14 @@ def can_go_out(
     The first once the seller's address in the warehouse is another, the second once there is a
     server.
     """
-    if settings.smtp_url and any(notice.status == "stored" for notice in waiting):
-        return True
-    refused = [notice for notice in waiting if notice.status in ("failed", "undeliverable")]
-    if not refused:
-        return False
-    addresses = read_directory(policy, settings, patience_seconds).addresses
-    return any(is_mended(notice, addresses.get(notice.seller_id)) for notice in refused)
+    is_any_refused = any(notice.status in REFUSED for notice in waiting)
+    addresses = (
+        read_directory(policy, settings, patience_seconds).addresses if is_any_refused else {}
+    )
+    return any(
+        is_obstacle_gone(n, addresses.get(n.seller_id), has_server=bool(settings.smtp_url))
+        for n in waiting
+    )
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ CONNECTIONS = 4
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 RESENDS_OF_UNKNOWN = 1
+# Refused for good, or without an address to try: until that in the warehouse is mended.
+REFUSED = ("failed", "undeliverable")
 
 log = logging.getLogger(__name__)
 
@@ -179,30 +181,24 @@ class Outbox:
 
     def _is_due(self, connection: sa.Connection, notice: OpenNotice) -> bool:
         """Whether to attempt it now; an attempt broken off before is closed as unknown first."""
-        match notice.status:
-            case "queued":
-                return True
-            case "sending":
-                book.record_attempt(
-                    self.ledger,
-                    connection,
-                    notice,
-                    notice.attempts,
-                    "unknown",
-                    self.clock.now(),
-                    detail="the sender ended before the server's answer was recorded",
-                    address_hash=notice.address_hash,
-                )
-                return notice.unknowns < RESENDS_OF_UNKNOWN
-            case "unknown":
-                return not awaits_a_person(notice) or notice.notice_id in self.again
-            case "deferred":
-                return self.clock.now() >= retry_at(notice)
-            case "stored":
-                return not isinstance(self.transport, MaildirTransport)
-            case _:
-                # Refused for good or undeliverable: until the address in the warehouse is mended.
-                return is_mended(notice, self.addresses.get(notice.seller_id))
+        if notice.status == "sending":
+            book.record_attempt(
+                self.ledger,
+                connection,
+                notice,
+                notice.attempts,
+                "unknown",
+                self.clock.now(),
+                detail="the sender ended before the server's answer was recorded",
+                address_hash=notice.address_hash,
+            )
+            return notice.unknowns < RESENDS_OF_UNKNOWN
+        if awaits_a_person(notice):
+            return notice.notice_id in self.again
+        has_server = not isinstance(self.transport, MaildirTransport)
+        return is_retry_due(notice, self.clock.now()) or is_obstacle_gone(
+            notice, self.addresses.get(notice.seller_id), has_server=has_server
+        )
 
     def _address(self, notice: OpenNotice) -> str | UnusableAddress:
         stored = self.addresses.get(notice.seller_id)
@@ -265,9 +261,11 @@ def awaits_a_person(notice: OpenNotice) -> bool:
     return notice.status == "unknown" and notice.unknowns > RESENDS_OF_UNKNOWN
 
 
-def is_mended(notice: OpenNotice, address: str | None) -> bool:
-    """Whether the warehouse's address of the seller is another than the one that failed."""
-    return notice.address_hash != _hash(address)
+def is_obstacle_gone(notice: OpenNotice, address: str | None, *, has_server: bool) -> bool:
+    """Whether what kept a notice back is: an address other than that which failed, or a server."""
+    if notice.status == "stored":
+        return has_server
+    return notice.status in REFUSED and notice.address_hash != _hash(address)
 
 
 def retry_at(notice: OpenNotice) -> datetime:
