@@ -9,13 +9,16 @@ import os
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dagster as dg
 import yaml
 
 from vibes_pipeline.calendar import monday_of
 from vibes_pipeline.ledger.database import database_url
 from vibes_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 # Read by dagster.yaml; holds a password, so it is handed on in the environment only.
 STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
@@ -79,6 +82,9 @@ def show_since(opened_on: date) -> None:
 
 def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
     """The instance that the UI shows, in the ledger's PostgreSQL."""
+    # A second to import, which what only prepares an instance for others does not need.
+    import dagster as dg
+
     prepare(settings)
     instance = dg.DagsterInstance.get()
     # Its storage opens a connection for every event unless it is told to keep one, as a webserver

@@ -3,7 +3,7 @@
 One code server serves both, as under `dagster dev`. Left to itself the daemon would start a new one
 every minute, for changed code, and tell of the old one's end each time.
 
-A process of its own (`python -m vibes_pipeline.servers webserver daemon`), in a session of its own:
+A process of its own (`python -m vibes_pipeline.servers`), in a session of its own:
 a terminal's Ctrl-C is to reach the servers in order, not the code server first.
 """
 
@@ -30,8 +30,8 @@ STOPPED_WITHIN_SECONDS = 30
 
 @click.command()
 @click.argument("servers", type=click.Choice([WEBSERVER, DAEMON]), nargs=-1)
-@click.option("--host", default="127.0.0.1")
-@click.option("--port", type=int, default=3000)
+@click.option("--host", required=True)
+@click.option("--port", type=int, required=True)
 @click.option("--read-only", is_flag=True)
 def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
     """Run SERVERS until one of them ends or all are interrupted."""

@@ -65,7 +65,7 @@ def run_slot(
 
 @cache
 def _location_tag() -> dict[str, str]:
-    """By which the UI's jobs and timeline find runs, here those of the workspace's one location."""
+    """By which the UI knows the runs of its jobs: those of the workspace's one code location."""
     workspace = yaml.safe_load(workspace_file().read_text(encoding="utf-8"))
     (location,) = workspace["load_from"]
     return {".dagster/repository": f"__repository__@{location['python_module']['location_name']}"}
