@@ -17,12 +17,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from cli.shell import Outcome, Shell, new_shell
+from cli.shell import MIGRATED, Outcome, Shell, new_shell
 from documents import DOCUMENTS, PROJECT, Command, code_blocks, shown_in
 
 POLICY_OWNER = PROJECT / "docs" / "policy_owner.md"
-# The template of `tests/conftest.py`.
-MIGRATED = "migrated"
 ELSEWHERE = {"up", "run", "import", "demo"}
 DATA_ENGINEER = PROJECT / "docs" / "data_engineer.md"
 AGAIN = next(c for c in shown_in(DATA_ENGINEER) if c.assignments.get("VIBES_HOME") == "./again")

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from cli import troubles
 from cli.servers import PATIENCE_SECONDS, answers, free_port, until
-from cli.shell import Shell, new_shell
+from cli.shell import MIGRATED, Shell, new_shell
 from rules.marketplace import Marketplace
 
 from vibes_pipeline.ledger.ledger import Ledger
@@ -22,8 +22,6 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 # Nothing is fetched, and a container without user namespaces can start it.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SCRIPT = "<script>document.title='owned'</script>"
-# The template of `tests/conftest.py`.
-MIGRATED = "migrated"
 # The weekly slots, and between them one day of the late ones.
 SPANS = (
     (troubles.ALERT_AT, troubles.ALERT_AT),

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import SET_BY_COMMANDS, Shell, new_shell
+from cli.shell import MIGRATED, SET_BY_COMMANDS, Shell, new_shell
 
 from vibes_pipeline.dagster_home import persistent_instance
 from vibes_pipeline.settings import Settings
 
-# The template of `tests/conftest.py`, and one with Dagster's tables too, which take seconds to make.
-MIGRATED, READY = "migrated", "migrated_with_dagster"
+# A template with Dagster's tables too, which take seconds to make.
+READY = "migrated_with_dagster"
 
 
 @pytest.fixture(scope="session")

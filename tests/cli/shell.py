@@ -30,6 +30,9 @@ SET_BY_COMMANDS = (
     "VIBES_DAGSTER_SHOWN_FROM",
 )
 
+# The template of `tests/conftest.py`: a database with an empty ledger.
+MIGRATED = "migrated"
+
 _numbers = itertools.count(1)
 
 

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import Shell, new_shell
+from cli.shell import MIGRATED, Shell, new_shell
 from dagster._core.launcher import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from notices.mail_server import Post, serving
@@ -22,8 +22,6 @@ from vibes_pipeline.defs import run_launcher
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.signs_of_life import is_running, running
 from vibes_pipeline.settings import Settings
-
-MIGRATED = "migrated"  # the template of `tests/conftest.py`
 
 
 @dataclass

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 20, 5, tzinfo=UTC)
 SINCE = NOW - timedelta(days=18)
 # Enough for a dozen row groups, in the order of `pending_at` as a loader appends them; one row in
 # ten thousand has none, so that no group is without.
-ROWS, MINUTES_EACH = 1_500_000, 1
+ROWS = 1_500_000
 OLD = f"""
     CREATE TABLE old.raw.order_items AS
     SELECT

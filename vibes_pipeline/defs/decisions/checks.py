@@ -19,16 +19,17 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
         at_fault: pl.DataFrame = audit(weekly.read_proposal(run), run)
+        first = at_fault["reference"].head(20).to_list()
         return dg.AssetCheckResult(
             passed=at_fault.is_empty(),
             description=None
             if at_fault.is_empty()
             else f"{at_fault.height} proposed actions fail the audit {audit.__name__} "
-            f"({listed(at_fault['reference'].head(20).to_list(), at_fault.height)}); nothing is "
+            f"({listed(first, at_fault.height)}); nothing is "
             "frozen until the warehouse, the policy or the rule is mended",
             metadata={
                 "actions_at_fault": at_fault.height,
-                "first_references": at_fault["reference"].head(20).to_list(),
+                "first_references": first,
             },
         )
 

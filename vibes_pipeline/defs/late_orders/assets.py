@@ -141,15 +141,15 @@ def every_item_is_cancelled_once(
     """Blocks the proposal; the ids are the evidence."""
     run = vibes.slot_run(Slot.LATE_ALERT, context)
     decided = pl.concat([run.engine.read(f"late_orders.{r}s") for r in LATE_RULES])
-    twice = decided.filter(pl.col("order_item_id").is_duplicated())["order_item_id"].unique()
+    twice = decided.filter(pl.col("order_item_id").is_duplicated())["order_item_id"]
+    items = twice.unique().sort().to_list()
     return dg.AssetCheckResult(
-        passed=twice.is_empty(),
-        metadata={"first_items": twice.sort().head(20).to_list()},
+        passed=not items,
+        metadata={"first_items": items[:20]},
         description=None
-        if twice.is_empty()
-        else f"{twice.len()} items would be cancelled more than once "
-        f"({listed(twice.sort().head(20).to_list(), twice.len())}); nobody is alerted until the "
-        "warehouse or the rule is mended",
+        if not items
+        else f"{len(items)} items would be cancelled more than once ({listed(items)}); nobody is "
+        "alerted until the warehouse or the rule is mended",
     )
 
 
