@@ -140,8 +140,7 @@ def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameter
         [_looks_back_to(run), *(_instant(at) - timedelta(days=1) for at in opened["entered_at"])]
     )
     return {
-        "country": run.policy.country,
-        "now": run.now,
+        **run.view,
         "day": day,
         "week_start": run.day_start(monday),
         "week_end": run.day_start(monday + timedelta(weeks=1)),

@@ -16,6 +16,7 @@ from vibes_pipeline.errors import UsageError, VibesError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.warehouse.contract import EARLIEST_INSTANT, LATEST_INSTANT
 from vibes_pipeline.warehouse.source import Warehouse
 
 # No item is that new: a working set from here on holds only items wanted by name.
@@ -83,6 +84,19 @@ class SlotRun:
         """The observed week of a weekly slot."""
         return ObservedWeek(self.period, self.policy.time_zone)
 
+    @property
+    def view(self) -> Parameters:
+        """How every model of any slot looks at the warehouse: of one country, as of `now` (§13).
+
+        The instants from `earliest_instant` on and before `latest_instant` are good ones.
+        """
+        return {
+            "country": self.policy.country,
+            "now": self.now,
+            "earliest_instant": EARLIEST_INSTANT,
+            "latest_instant": LATEST_INSTANT,
+        }
+
     def parameters(
         self, *, first_cycle: date | None = None, horizon: datetime | None = None
     ) -> Parameters:
@@ -92,8 +106,7 @@ class SlotRun:
         far back the working set reaches, by default as far as any weekly rule looks.
         """
         return {
-            "country": self.policy.country,
-            "now": self.now,
+            **self.view,
             "cycle": self.period,
             "week_start": self.week.start,
             "week_end": self.week.end,

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.claims.intake import Claim, judge
 from vibes_pipeline.claims.remedy import Case, about, carry_out, remedy_for
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.ledger import claims as book
 from vibes_pipeline.ledger.ledger import Ledger
@@ -108,15 +108,14 @@ def _find(run: SlotRun, ledger: Ledger) -> tuple[list[Unsettled], list[tuple[str
 
 def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
     """Claims that wait, in the order in which they were raised."""
-    parameters: Parameters = {"country": run.policy.country, "now": run.now}
     engine.write("ledger.claim_states", book.claim_states(ledger))
     engine.write("ledger.claim_intakes", book.claim_intakes(ledger))
     for model in closure([UNSETTLED]):
-        engine.materialize(model, parameters)
+        engine.materialize(model, run.view)
     waiting = engine.read(UNSETTLED)
     if waiting.is_empty():
         return []
-    engine.materialize(load_models()[ORDERS], parameters)
+    engine.materialize(load_models()[ORDERS], run.view)
     with_orders = waiting.join(engine.read(ORDERS), on="claim_id", how="left").with_columns(
         pl.col("seller_items", "claimed_items").fill_null(0)
     )
@@ -135,7 +134,7 @@ def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple
         return []
     engine.write("ledger.account_delistings", delisted)
     for model in closure([KEPT]):
-        engine.materialize(model, {"country": run.policy.country, "now": run.now})
+        engine.materialize(model, run.view)
     return list(engine.read(KEPT).select("seller_id", "decision_id").iter_rows())
 
 

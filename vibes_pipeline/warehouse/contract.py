@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 VARCHAR = "VARCHAR"
 BOOLEAN = "BOOLEAN"
 MONEY = "DECIMAL(14,2)"
 INSTANT = "TIMESTAMP WITH TIME ZONE"
+
+# Instants are of the years 1970 to 2200: [earliest, latest). Infinity and the far ends of the type
+# lie outside, which neither Python nor Parquet's readers can hold.
+EARLIEST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_INSTANT = datetime(2201, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
