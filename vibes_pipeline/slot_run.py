@@ -7,7 +7,7 @@ mail, in `notices.outbox`; none of this knows Dagster.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
@@ -16,11 +16,11 @@ from vibes_pipeline.errors import UsageError, VibesError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.warehouse.contract import EARLIEST_INSTANT, LATEST_INSTANT
+from vibes_pipeline.warehouse.contract import BOUNDS, LATEST_INSTANT
 from vibes_pipeline.warehouse.source import Warehouse
 
-# No item is that new: a working set from here on holds only items wanted by name.
-NO_HORIZON = datetime(9999, 1, 1, tzinfo=UTC)
+# No good item is that new: a working set from here on holds only items wanted by name.
+NO_HORIZON = LATEST_INSTANT
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,8 @@ class SlotRun:
 
     @property
     def view(self) -> Parameters:
-        """How every model of any slot looks at the warehouse: of one country, as of `now` (§13).
-
-        The instants from `earliest_instant` on and before `latest_instant` are good ones.
-        """
-        return {
-            "country": self.policy.country,
-            "now": self.now,
-            "earliest_instant": EARLIEST_INSTANT,
-            "latest_instant": LATEST_INSTANT,
-        }
+        """How every model of any slot looks at the warehouse: of one country, as of `now` (§13)."""
+        return {"country": self.policy.country, "now": self.now, **BOUNDS}
 
     def parameters(
         self, *, first_cycle: date | None = None, horizon: datetime | None = None

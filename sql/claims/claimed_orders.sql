@@ -3,7 +3,8 @@
 -- set aside.
 SELECT
     c.claim_id,                                                                     -- the claim
-    MIN(i.pending_at) AS order_created_at,                                          -- of the order's first item
+    MIN(CASE WHEN i.pending_at >= $earliest_instant THEN i.pending_at END)
+        AS order_created_at,                                                        -- of the order's first item
     COUNT(CASE WHEN i.seller_id = c.seller_id THEN 1 END) AS seller_items,          -- of who claims
     COUNT(CASE WHEN i.seller_id = c.seller_id AND (c.sku IS NULL OR i.sku = c.sku) THEN 1 END)
         AS claimed_items,                                                           -- of the SKU stated, if any

@@ -12,14 +12,23 @@ judged AS (
         d.*,
         CONCAT_WS(
             '; ',
-            CASE WHEN d.decision_id IS NULL THEN 'decision_id is null' END,
+            CASE
+                WHEN d.decision_id IS NULL THEN 'decision_id is null'
+                WHEN NOT REGEXP_MATCHES(d.decision_id, $visible) THEN 'decision_id is empty'
+                WHEN CONTAINS(d.decision_id, CHR(0)) THEN 'decision_id holds a NUL character'
+                WHEN LENGTH(d.decision_id) > $longest_id THEN 'decision_id is too long'
+            END,
             CASE WHEN r.decision_id IS NOT NULL THEN 'decision_id occurs more than once' END,
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
             CASE
                 WHEN d.decision IS NULL OR d.decision NOT IN ('delist', 'keep')
                     THEN 'decision is not a listed one'
             END,
-            CASE WHEN d.decided_at IS NULL THEN 'decided_at is null' END
+            CASE WHEN d.decided_at IS NULL THEN 'decided_at is null' END,
+            CASE
+                WHEN d.decided_at < $earliest_instant OR d.decided_at >= $latest_instant
+                    THEN 'decided_at is outside the years 1970 to 2200'
+            END
         ) AS faults
     FROM raw.account_decisions AS d
     LEFT JOIN repeated AS r ON d.decision_id = r.decision_id

@@ -1,4 +1,6 @@
 -- Counterfeit cases set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- Among them cases proven since the policy's calendar starts but notified before: nobody can say when
+-- their evidence window closed, and a date without listed holidays is never guessed (Rulebook §3).
 WITH repeated AS (
     SELECT case_id
     FROM raw.counterfeit_cases
@@ -19,17 +21,40 @@ items AS (
     GROUP BY i.order_item_id
 ),
 
+calendar_start AS (
+    SELECT MIN(starts_at) AS starts_at
+    FROM policy.calendar
+),
+
 judged AS (
     SELECT
         c.*,
         i.seller_id,
         CONCAT_WS(
             '; ',
-            CASE WHEN c.case_id IS NULL THEN 'case_id is null' END,
+            CASE
+                WHEN c.case_id IS NULL THEN 'case_id is null'
+                WHEN NOT REGEXP_MATCHES(c.case_id, $visible) THEN 'case_id is empty'
+                WHEN CONTAINS(c.case_id, CHR(0)) THEN 'case_id holds a NUL character'
+                WHEN LENGTH(c.case_id) > $longest_id THEN 'case_id is too long'
+            END,
             CASE WHEN r.case_id IS NOT NULL THEN 'case_id occurs more than once' END,
-            CASE WHEN i.order_item_id IS NULL OR b.row_id IS NOT NULL THEN 'order item is unknown or set aside' END
+            CASE WHEN i.order_item_id IS NULL OR b.row_id IS NOT NULL THEN 'order item is unknown or set aside' END,
+            CASE
+                WHEN c.notified_at < $earliest_instant OR c.notified_at >= $latest_instant
+                    THEN 'notified_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN c.proven_at < $earliest_instant OR c.proven_at >= $latest_instant
+                    THEN 'proven_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN c.notified_at < k.starts_at AND c.proven_at >= k.starts_at
+                    THEN 'notified_at is before the years whose public holidays are listed'
+            END
         ) AS faults
     FROM raw.counterfeit_cases AS c
+    CROSS JOIN calendar_start AS k
     LEFT JOIN repeated AS r ON c.case_id = r.case_id
     LEFT JOIN items AS i ON c.order_item_id = i.order_item_id
     LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON c.order_item_id = b.row_id

@@ -25,10 +25,19 @@ judged AS (
         i.seller_id,
         CONCAT_WS(
             '; ',
-            CASE WHEN q.qc_id IS NULL THEN 'qc_id is null' END,
+            CASE
+                WHEN q.qc_id IS NULL THEN 'qc_id is null'
+                WHEN NOT REGEXP_MATCHES(q.qc_id, $visible) THEN 'qc_id is empty'
+                WHEN CONTAINS(q.qc_id, CHR(0)) THEN 'qc_id holds a NUL character'
+                WHEN LENGTH(q.qc_id) > $longest_id THEN 'qc_id is too long'
+            END,
             CASE WHEN r.qc_id IS NOT NULL THEN 'qc_id occurs more than once' END,
             CASE WHEN i.order_item_id IS NULL OR b.row_id IS NOT NULL THEN 'order item is unknown or set aside' END,
             CASE WHEN q.checked_at IS NULL THEN 'checked_at is null' END,
+            CASE
+                WHEN q.checked_at < $earliest_instant OR q.checked_at >= $latest_instant
+                    THEN 'checked_at is outside the years 1970 to 2200'
+            END,
             CASE
                 WHEN q.result IS NULL OR q.result NOT IN ('passed', 'failed')
                     THEN 'result is not a listed one'

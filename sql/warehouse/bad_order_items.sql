@@ -1,6 +1,7 @@
 -- Order items set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
 -- Judged as stored, before the as-of view. Every copy of a repeated id is bad, so whether an item
 -- is good depends on its id alone. Items of other countries' sellers are not considered.
+-- An id that begins with a visible ASCII character is not empty: only the others are searched for one.
 WITH repeated AS (
     SELECT order_item_id
     FROM raw.order_items
@@ -14,12 +15,23 @@ judged AS (
         i.*,
         CONCAT_WS(
             '; ',
-            CASE WHEN i.order_item_id IS NULL THEN 'order_item_id is null' END,
             CASE
-                WHEN CONTAINS(CONCAT(i.order_item_id, i.order_number, i.seller_id, i.sku), CHR(0))
-                    THEN 'an id holds a NUL character'
+                WHEN i.order_item_id IS NULL THEN 'order_item_id is null'
+                WHEN NOT i.order_item_id BETWEEN '!' AND '~'
+                    AND NOT REGEXP_MATCHES(i.order_item_id, $visible)
+                    THEN 'order_item_id is empty'
+                WHEN CONTAINS(i.order_item_id, CHR(0)) THEN 'order_item_id holds a NUL character'
+                WHEN LENGTH(i.order_item_id) > $longest_id THEN 'order_item_id is too long'
             END,
             CASE WHEN r.order_item_id IS NOT NULL THEN 'order_item_id occurs more than once' END,
+            CASE
+                WHEN i.order_number IS NULL THEN 'order_number is null'
+                WHEN NOT i.order_number BETWEEN '!' AND '~'
+                    AND NOT REGEXP_MATCHES(i.order_number, $visible)
+                    THEN 'order_number is empty'
+                WHEN CONTAINS(i.order_number, CHR(0)) THEN 'order_number holds a NUL character'
+                WHEN LENGTH(i.order_number) > $longest_id THEN 'order_number is too long'
+            END,
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
             CASE WHEN p.sku IS NULL THEN 'SKU is unknown or set aside' END,
             CASE WHEN p.seller_id <> i.seller_id THEN 'SKU is another seller''s' END,
@@ -28,6 +40,34 @@ judged AS (
             CASE WHEN i.item_price < 0 THEN 'item_price is negative' END,
             CASE WHEN i.commission IS NULL THEN 'commission is null' END,
             CASE WHEN i.commission < 0 THEN 'commission is negative' END,
+            CASE
+                WHEN i.pending_at < $earliest_instant OR i.pending_at >= $latest_instant
+                    THEN 'pending_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN i.ready_to_ship_at < $earliest_instant OR i.ready_to_ship_at >= $latest_instant
+                    THEN 'ready_to_ship_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN i.shipped_at < $earliest_instant OR i.shipped_at >= $latest_instant
+                    THEN 'shipped_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN i.delivered_at < $earliest_instant OR i.delivered_at >= $latest_instant
+                    THEN 'delivered_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN i.cancelled_at < $earliest_instant OR i.cancelled_at >= $latest_instant
+                    THEN 'cancelled_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN i.rejected_at < $earliest_instant OR i.rejected_at >= $latest_instant
+                    THEN 'rejected_at is outside the years 1970 to 2200'
+            END,
+            CASE
+                WHEN i.returned_at < $earliest_instant OR i.returned_at >= $latest_instant
+                    THEN 'returned_at is outside the years 1970 to 2200'
+            END,
             CASE WHEN i.ready_to_ship_at < i.pending_at THEN 'ready_to_ship_at is before pending_at' END,
             CASE WHEN i.shipped_at < i.pending_at THEN 'shipped_at is before pending_at' END,
             CASE WHEN i.delivered_at < i.pending_at THEN 'delivered_at is before pending_at' END,

@@ -13,7 +13,12 @@ judged AS (
         p.*,
         CONCAT_WS(
             '; ',
-            CASE WHEN p.sku IS NULL THEN 'sku is null' END,
+            CASE
+                WHEN p.sku IS NULL THEN 'sku is null'
+                WHEN NOT REGEXP_MATCHES(p.sku, $visible) THEN 'sku is empty'
+                WHEN CONTAINS(p.sku, CHR(0)) THEN 'sku holds a NUL character'
+                WHEN LENGTH(p.sku) > $longest_id THEN 'sku is too long'
+            END,
             CASE WHEN r.sku IS NOT NULL THEN 'sku occurs more than once' END,
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
             CASE

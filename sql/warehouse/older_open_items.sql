@@ -10,7 +10,8 @@ INNER JOIN policy.late_orders AS p
     ON CAST($cycle AS DATE) >= p.valid_from AND CAST($cycle AS DATE) < p.valid_until
 LEFT JOIN warehouse.bad_order_items AS b ON i.order_item_id = b.row_id
 WHERE
-    b.row_id IS NULL
+    i.order_item_id IS NOT NULL
+    AND b.row_id IS NULL
     AND CAST(
         CASE WHEN i.ready_to_ship_at <= $now THEN i.ready_to_ship_at ELSE i.pending_at END AS DATE
     ) < CAST($week_end AS DATE) - CAST(p.late_lookback_days AS INTEGER)

@@ -21,6 +21,7 @@ from rules.marketplace import NIGERIA, Decided, Item, Marketplace, Row
 from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock, SimulatedClock
+from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
@@ -75,9 +76,8 @@ def found_on(
         ]
     )
     week_start = run.day_start(monday_of(day))
-    parameters: dict[str, date | datetime | str] = {
-        "country": market.policy.country,
-        "now": run.now,
+    parameters: Parameters = {
+        **run.view,
         "day": day,
         "week_start": week_start,
         "week_end": week_start + timedelta(weeks=1),

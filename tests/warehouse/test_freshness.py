@@ -140,3 +140,26 @@ def test_every_form_tells_the_same(tmp_path: Path, form: str) -> None:
 def test_a_warehouse_that_is_not_there_is_no_stale_one(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="there is no warehouse at"):
         require_complete(Warehouse(tmp_path / "nothing.duckdb"), WEEK_END, LAGOS)
+
+
+ODD_ENTRIES = ("infinity", "-infinity", "0001-01-01 00:00:00+00", "294247-01-10 04:00:54.775806+00")
+
+
+@pytest.mark.parametrize("odd", ODD_ENTRIES)
+def test_an_entry_with_an_instant_that_is_none_is_an_error_that_names_the_table(
+    tmp_path: Path, odd: str
+) -> None:
+    """Whatever else is said of the table, and whatever a slot needs."""
+    broken = warehouse(tmp_path, [*EVERY_TABLE.items(), ("sellers", odd)])
+    with pytest.raises(WarehouseError) as error:
+        require_complete(broken, WEEK_END, LAGOS, ["order_items"])
+    text = str(error.value)
+    assert text.startswith("raw.loads says that a table is complete through an instant")
+    assert "outside the years 1970 to 2200: raw.sellers (" in text
+    assert text.endswith("mend raw.loads and run the slot again")
+    assert "\n" not in text
+
+
+def test_an_odd_entry_of_a_table_that_no_rule_reads_does_not_matter(tmp_path: Path) -> None:
+    fresh = warehouse(tmp_path, [*EVERY_TABLE.items(), ("customers", "infinity")])
+    assert require_complete(fresh, WEEK_END, LAGOS) is True

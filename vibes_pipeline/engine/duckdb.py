@@ -22,7 +22,7 @@ import polars as pl
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.warehouse.source import Warehouse
 
-Parameters = Mapping[str, date | datetime | str]
+Parameters = Mapping[str, date | datetime | str | int]
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ class Library:
                 columns = list(found.columns)
             except duckdb.Error as error:
                 raise UsageError(_one_line(error)) from None
+            except OverflowError:
+                raise UsageError(
+                    "a time in the answer is too far away to be shown; cast it to VARCHAR"
+                ) from None
         is_cut = limit is not None and len(rows) > limit
         return Answer(columns, rows[:limit] if is_cut else rows, is_cut)
 

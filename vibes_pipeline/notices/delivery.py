@@ -31,6 +31,7 @@ from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import DEFAULT_SENDER, Settings
+from vibes_pipeline.warehouse.contract import BOUNDS
 from vibes_pipeline.warehouse.source import PATIENCE_SECONDS, Warehouse
 
 
@@ -54,7 +55,7 @@ def read_directory(
     with tempfile.TemporaryDirectory() as folder:
         engine = DuckDBEngine(warehouse, Path(folder), policy.time_zone, policy_tables(policy))
         for model in closure(["warehouse.sellers", "warehouse.products"]):
-            engine.materialize(model, {"country": policy.country})
+            engine.materialize(model, {"country": policy.country, **BOUNDS})
         sellers, products = engine.read("warehouse.sellers"), engine.read("warehouse.products")
     return Directory(
         shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},

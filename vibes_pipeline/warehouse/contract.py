@@ -11,10 +11,25 @@ BOOLEAN = "BOOLEAN"
 MONEY = "DECIMAL(14,2)"
 INSTANT = "TIMESTAMP WITH TIME ZONE"
 
-# Instants are of the years 1970 to 2200: [earliest, latest). Infinity and the far ends of the type
-# lie outside, which neither Python nor Parquet's readers can hold.
+# Good instants are of the years 1970 to 2200, [earliest, latest): neither Python nor the readers of
+# Parquet can hold infinity and the far ends of the type.
 EARLIEST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_INSTANT = datetime(2201, 1, 1, tzinfo=UTC)
+
+# The most characters of an id: an entry of the ledger's indices holds at most 2,704 bytes.
+LONGEST_ID = 200
+
+# Matches what a person sees a character in; text without a match is empty. Beside controls and
+# separators these five letters and symbols show nothing.
+VISIBLE = r"[^\p{C}\p{Z}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]"
+
+# What a good row keeps to, as parameters of the SQL that judges.
+INSTANT_BOUNDS = {"earliest_instant": EARLIEST_INSTANT, "latest_instant": LATEST_INSTANT}
+BOUNDS: Mapping[str, datetime | int | str] = {
+    **INSTANT_BOUNDS,
+    "longest_id": LONGEST_ID,
+    "visible": VISIBLE,
+}
 
 
 @dataclass(frozen=True)

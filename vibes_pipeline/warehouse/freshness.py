@@ -8,24 +8,50 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from vibes_pipeline.errors import StaleWarehouse
-from vibes_pipeline.warehouse.contract import CONTRACT, LOADS, RAW_TABLES
+from vibes_pipeline.errors import StaleWarehouse, WarehouseError
+from vibes_pipeline.warehouse.contract import (
+    CONTRACT,
+    EARLIEST_INSTANT,
+    INSTANT_BOUNDS,
+    LATEST_INSTANT,
+    LOADS,
+    RAW_TABLES,
+)
 from vibes_pipeline.warehouse.source import Warehouse
+
+# Per table: its newest good instant and, as text, one out of bounds, which Python may not hold.
+LOADED = """
+SELECT
+    table_name,
+    max(loaded_through) FILTER (is_good),
+    min(CAST(loaded_through AS VARCHAR)) FILTER (NOT is_good)
+FROM (
+    SELECT *, loaded_through >= $earliest_instant AND loaded_through < $latest_instant AS is_good
+    FROM raw.loads
+    WHERE list_contains($tables, table_name)
+)
+GROUP BY table_name
+"""
 
 
 def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None:
     """Per table that is there, up to when it is complete; None where the warehouse does not say.
 
     Every table that is there must keep the raw contract, also one that the slot does not read.
+    Raises `WarehouseError` for a table of which `raw.loads` holds an instant that is none (§13).
     """
     tables = warehouse.tables()
     with duckdb.connect() as connection, warehouse.mounted(connection, CONTRACT):
-        rows = connection.execute(
-            "SELECT table_name, max(loaded_through) FROM raw.loads GROUP BY table_name"
-        ).fetchall()
+        rows = connection.execute(LOADED, INSTANT_BOUNDS | {"tables": list(RAW_TABLES)}).fetchall()
     if LOADS.name not in tables:
         return None
-    known = dict(rows)
+    if odd := sorted(f"raw.{name} ({at})" for name, _, at in rows if at is not None):
+        raise WarehouseError(
+            f"raw.loads says that a table is complete through an instant that is infinite or "
+            f"outside the years {EARLIEST_INSTANT.year} to {LATEST_INSTANT.year - 1}: "
+            f"{', '.join(odd)}; mend raw.loads and run the slot again"
+        )
+    known = {name: at for name, at, _ in rows}
     return {name: known.get(name) for name in RAW_TABLES if name in tables}
 
 
