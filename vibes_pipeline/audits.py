@@ -1,4 +1,8 @@
-"""What must hold of a proposal before it is frozen; each audit gives the actions at fault."""
+"""What must hold of a proposal before it is frozen; each audit gives the actions at fault.
+
+An audit finds faults of the pipeline's own. A row of the warehouse that would trip one is a bad row
+(Rulebook §13): `sql/warehouse/bad_*.sql` sets it aside before anything is made of it.
+"""
 
 from __future__ import annotations
 

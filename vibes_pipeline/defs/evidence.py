@@ -1,19 +1,51 @@
-"""How a failed check names its evidence: the first ids on one line, and how many more there are."""
+"""How a failed check names its evidence: the first rows on one line, and how many more."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vibes_pipeline.ledger.rules import CHARGES
 
 SHOWN = 10
-LONGEST_ID = 40
+CHARACTERS_SHOWN = 40
+
+# What an action's source rows are named by, the closest first.
+SOURCES = {"order_item_id": "item", "order_number": "order", "sku": "SKU", "seller_id": "seller"}
 
 
-def listed(ids: Sequence[str], count: int | None = None) -> str:
+def listed(ids: Sequence[str | None], count: int | None = None) -> str:
     """The first ids, plain: `S-1, S-2 and 12 more`; `count` is how many there are in all."""
-    shown = [plain(i)[:LONGEST_ID] for i in ids[:SHOWN]]
-    more = (len(ids) if count is None else count) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    return first([shown(i) for i in ids[:SHOWN]], len(ids) if count is None else count)
+
+
+def first(texts: Sequence[str], count: int) -> str:
+    """The first of so many texts on one line, and how many more there are."""
+    given = texts[:SHOWN]
+    more = count - len(given)
+    return ", ".join(given) + (f" and {more} more" if more > 0 else "")
+
+
+def shown(row_id: str | None) -> str:
+    """An id as a person may be shown it: plain, not too long, and told where there is nothing."""
+    if row_id is None:
+        return "null"
+    return plain(row_id)[:CHARACTERS_SHOWN] or "(empty)"
+
+
+def named(action: Mapping[str, Any]) -> str:
+    """An action by its reference and the rows of the warehouse that it comes from.
+
+    `NG-ABCDEFGH of returns_charge: item I-1, order O-1, SKU K-1, seller S-1`; what the action
+    does not name is left out, but of a charge told as null.
+    """
+    sources = [
+        f"{word} {shown(action[column])}"
+        for column, word in SOURCES.items()
+        if action[column] is not None or action["rule"] in CHARGES
+    ]
+    return f"{action['reference']} of {action['rule']}: {', '.join(sources)}"
 
 
 def plain(text: object) -> str:
     """Ids may be anybody's text: nothing in it may make a table, a link or markup."""
-    return re.sub(r"[|<>\[\]()`*\\\r\n]", " ", str(text))
+    return re.sub(r"[|<>\[\]()`*\\\x00-\x1f\x7f]", " ", str(text))

@@ -5,7 +5,7 @@ import polars as pl
 
 from vibes_pipeline import audits, weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.evidence import first, named
 from vibes_pipeline.defs.resources import Vibes
 
 
@@ -14,23 +14,23 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
         name=audit.__name__,
         asset=["decisions", "proposal"],
         blocking=True,
-        description=f"{audit.__doc__} Blocks: until it holds nothing is frozen.",
+        description=(
+            f"{audit.__doc__} Blocks: until it holds nothing is frozen. A failure names the item, "
+            "order, SKU and seller that each action comes from."
+        ),
     )
     def check(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg.AssetCheckResult:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
         at_fault: pl.DataFrame = audit(weekly.read_proposal(run), run)
-        first = at_fault["reference"].head(20).to_list()
+        actions = [named(action) for action in at_fault.head(20).iter_rows(named=True)]
         return dg.AssetCheckResult(
             passed=at_fault.is_empty(),
             description=None
             if at_fault.is_empty()
             else f"{at_fault.height} proposed actions fail the audit {audit.__name__} "
-            f"({listed(first, at_fault.height)}); nothing is "
-            "frozen until the warehouse, the policy or the rule is mended",
-            metadata={
-                "actions_at_fault": at_fault.height,
-                "first_references": first,
-            },
+            f"({first(actions, at_fault.height)}); nothing is frozen until the rule or the policy "
+            "is mended: the fault is the pipeline's, for rows that are bad are set aside before",
+            metadata={"actions_at_fault": at_fault.height, "first_actions": actions},
         )
 
     return check

@@ -7,7 +7,7 @@ import polars as pl
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.evidence import first, shown
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, RAW_GATE, asset_key, model_assets
@@ -152,7 +152,7 @@ def nothing_is_set_aside(
     """Warns; the ids are the evidence."""
     run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     bad = run.engine.read("warehouse.quarantine")
-    ids = [i or "null" for i in bad["row_id"].head(20)]
+    ids = [shown(i) for i in bad["row_id"].head(20)]
     by_reason = bad.group_by("table_name", "faults").agg(pl.len()).sort("len", descending=True)
     return dg.AssetCheckResult(
         passed=bad.is_empty(),
@@ -164,6 +164,6 @@ def nothing_is_set_aside(
         },
         description=None
         if bad.is_empty()
-        else f"Set aside: {listed(ids, bad.height)}. `vibes export "
+        else f"Set aside: {first(ids, bad.height)}. `vibes export "
         "quarantine` lists them all with their reasons; mend them in the warehouse.",
     )
