@@ -45,9 +45,11 @@ class SlotRun:
         *,
         now: datetime,
         is_simulated: bool,
+        warehouse: Warehouse | None = None,
     ) -> SlotRun:
         """The slot of a period at its one instant.
 
+        `warehouse` is what a step before this one has read: the slot goes on with that state.
         Raises `UsageError` when it is not due yet, and `CalendarError` for a period outside the
         years whose holidays are listed.
         """
@@ -67,7 +69,7 @@ class SlotRun:
             policy=policy,
             settings=settings,
             engine=DuckDBEngine(
-                warehouse=Warehouse(settings.warehouse),
+                warehouse=warehouse or Warehouse(settings.warehouse),
                 folder=settings.lake / policy.country / slot / period.isoformat(),
                 time_zone=policy.time_zone,
                 policy=policy_tables(policy),

@@ -14,6 +14,7 @@ import pytest
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import Model, load_models
+from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 from vibes_pipeline.warehouse.file import new_warehouse
 from vibes_pipeline.warehouse.source import Warehouse
@@ -213,13 +214,51 @@ def test_an_absent_table_that_may_be_absent_is_empty(tmp_path: Path) -> None:
     assert (frame.height, frame.columns) == (0, list(RAW_TABLES["dropoff_qc"].columns))
 
 
-def test_the_warehouse_is_let_go_between_queries(tmp_path: Path) -> None:
-    """A loader may write while no model is run, and the next model sees what it wrote."""
-    with new_warehouse(tmp_path / "orders.duckdb") as connection:
-        connection.execute("INSERT INTO raw.sellers BY NAME SELECT 'S1' AS seller_id")
-    engine = DuckDBEngine(Warehouse(tmp_path / "orders.duckdb"), tmp_path / "slot", LAGOS, {})
+def put_seller(file: Path, seller_id: str) -> None:
+    """Rename a warehouse with this one seller into place."""
+    with new_warehouse(file, overwrite=True) as connection:
+        connection.execute("INSERT INTO raw.sellers BY NAME SELECT $1 AS seller_id", [seller_id])
+
+
+def test_all_models_of_a_slot_read_one_state_of_a_warehouse_that_is_renamed_into_place(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "orders.duckdb"
+    put_seller(file, "S1")
+    engine = DuckDBEngine(Warehouse(file), tmp_path / "slot", LAGOS, {})
     sellers = model(tmp_path, "metrics.m", "SELECT seller_id FROM raw.sellers")
     assert made(engine, sellers) == [("S1",)]
-    with duckdb.connect(str(engine.warehouse.path)) as loader:
+    put_seller(file, "S2")
+    assert made(engine, sellers) == [("S1",)]
+    # A step with a folder of its own, as claims have one, is of the same slot.
+    assert made(replace(engine, folder=tmp_path / "aside"), sellers) == [("S1",)]
+    assert made(replace(engine, warehouse=Warehouse(file)), sellers) == [("S2",)]
+
+
+def test_a_loader_may_write_while_no_model_is_run_and_the_next_model_stops(tmp_path: Path) -> None:
+    file = tmp_path / "orders.duckdb"
+    put_seller(file, "S1")
+    engine = DuckDBEngine(Warehouse(file), tmp_path / "slot", LAGOS, {})
+    sellers = model(tmp_path, "metrics.m", "SELECT seller_id FROM raw.sellers")
+    assert made(engine, sellers) == [("S1",)]
+    with duckdb.connect(str(file)) as loader:
         loader.execute("UPDATE raw.sellers SET seller_id = 'S2'")
-    assert made(engine, sellers) == [("S2",)]
+    with pytest.raises(WarehouseError, match="was changed while it was read; run the same again"):
+        engine.materialize(sellers, {})
+    assert engine.read("metrics.m").rows() == [("S1",)]
+    assert made(replace(engine, warehouse=Warehouse(file)), sellers) == [("S2",)]
+
+
+@pytest.mark.parametrize(("home", "neighbour"), [("h?", "h1"), ("cycle=x", "x"), ("a [1]", "a 1")])
+def test_the_lake_of_another_home_is_never_read(
+    tmp_path: Path, warehouse: Warehouse, home: str, neighbour: str
+) -> None:
+    made_of = {
+        name: DuckDBEngine(warehouse, tmp_path / name, LAGOS, {}) for name in (home, neighbour)
+    }
+    for name, engine in made_of.items():
+        sql = f"SELECT '{name}' AS home, 'stored' AS cycle FROM raw.sellers LIMIT 1"
+        engine.materialize(model(tmp_path, "metrics.m", sql), {})
+    downstream = model(tmp_path, "decisions.d", "SELECT home, cycle FROM metrics.m")
+    assert made(made_of[home], downstream) == [(home, "stored")]
+    assert made_of[home].scan("metrics.m").collect().rows() == [(home, "stored")]

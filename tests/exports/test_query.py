@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -259,6 +260,34 @@ def test_a_warehouse_being_loaded_stops_only_what_reads_it(
             library.ask("FROM raw.sellers")
     finally:
         loader.communicate(b"\n", timeout=10)
+
+
+@pytest.mark.parametrize("name", ["h?", "week [46]", "cycle=2026"])
+def test_a_home_and_a_warehouse_of_any_name_are_read(
+    library: Library, tmp_path: Path, name: str
+) -> None:
+    home = tmp_path / name
+    home.mkdir()
+    warehouse = warehouses.build(home, warehouses.PARQUET_FOLDERS)
+    odd = replace(library, settings=replace(library.settings, home=home, warehouse=warehouse))
+    part = odd.settings.lake / "NG/weekly-alert/2026-11-09/metrics/seller_week.parquet"
+    part.parent.mkdir(parents=True)
+    SELLER_WEEK.write_parquet(part)
+    asked = "SELECT count(*) FROM raw.sellers AS s JOIN metrics.seller_week USING (seller_id)"
+    assert odd.ask(asked).rows == [(2,)]
+
+
+def test_a_warehouse_that_cannot_be_read_is_no_fault_of_the_statement(
+    library: Library, tmp_path: Path
+) -> None:
+    path = warehouses.build(tmp_path, warehouses.PARQUET_FILES)
+    part = path / "sellers.parquet"
+    content = part.read_bytes()
+    # Its footer is whole: only the rows cannot be read.
+    part.write_bytes(b"\x55" * 200 + content[200:])
+    broken = replace(library, settings=replace(library.settings, warehouse=path))
+    with pytest.raises(WarehouseError, match=r"sellers\.parquet.*; write it anew"):
+        broken.ask("FROM raw.sellers")
 
 
 def test_nothing_of_a_statement_stays_in_the_ledger(library: Library) -> None:

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
-from warehouses import DUCKDB_FILE, FORMS, PARQUET_FILES, PARQUET_FOLDERS, build
+from warehouses import DUCKDB_FILE, FORMS, PARQUET_FILES, PARQUET_FOLDERS, build, failure
 
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.warehouse.contract import CONTRACT, RAW_TABLES
@@ -27,20 +27,6 @@ def mounted(path: Path, patience_seconds: float = 0) -> Iterator[duckdb.DuckDBPy
         connection.execute("SET TimeZone = 'UTC'")
         with Warehouse(path, patience_seconds).mounted(connection, CONTRACT):
             yield connection
-
-
-def failure(path: Path, *tables: str, patience_seconds: float = 0) -> str:
-    """What reading the tables, by default all, fails with, in one line."""
-    with pytest.raises(WarehouseError) as error:
-        _read(Warehouse(path, patience_seconds), tables or tuple(CONTRACT))
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def _read(warehouse: Warehouse, tables: Sequence[str]) -> None:
-    with duckdb.connect() as connection, warehouse.mounted(connection, tables):
-        for table in tables:
-            connection.execute(f"FROM raw.{table}").fetchall()
 
 
 # --- what is mounted ----------------------------------------------------------------------------

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import pytest
 
+from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.warehouse.contract import CONTRACT
+from vibes_pipeline.warehouse.source import Warehouse
 
 DUCKDB_FILE, PARQUET_FILES, PARQUET_FOLDERS = "a DuckDB file", "Parquet files", "Parquet folders"
 FORMS = (DUCKDB_FILE, PARQUET_FILES, PARQUET_FOLDERS)
@@ -37,6 +41,22 @@ def build(folder: Path, form: str, *changes: str) -> Path:
         _write_parquet(connection, out, form)
     file.unlink()
     return out
+
+
+def failure(warehouse: Warehouse | Path, *tables: str, patience_seconds: float = 0) -> str:
+    """The one line that reading the tables, by default all, fails with."""
+    if isinstance(warehouse, Path):
+        warehouse = Warehouse(warehouse, patience_seconds)
+    with pytest.raises(WarehouseError) as error:
+        _read(warehouse, tables or tuple(CONTRACT))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def _read(warehouse: Warehouse, tables: Sequence[str]) -> None:
+    with duckdb.connect() as connection, warehouse.mounted(connection, tables):
+        for table in tables:
+            connection.execute(f"FROM raw.{table}").fetchall()
 
 
 @cache

@@ -48,9 +48,7 @@ class DecidedCycle:
         self.run.require_decided(ITEMS)
         with TemporaryDirectory() as folder:
             engine = replace(decided, folder=Path(folder), below=decided.folder)
-            items = pl.scan_parquet(decided.partition(ITEMS)).filter(
-                pl.col("seller_id") == seller_id
-            )
+            items = decided.scan(ITEMS).filter(pl.col("seller_id") == seller_id)
             engine.write(ITEMS, items.collect())
             engine.write("ledger.excuses", excuses)
             yield engine

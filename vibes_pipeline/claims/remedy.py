@@ -228,6 +228,7 @@ def _decided_cycle(case: Case, action: Mapping[str, Any]) -> DecidedCycle:
             run.settings,
             now=action["proposed_at"],
             is_simulated=run.is_simulated,
+            warehouse=run.engine.warehouse,
         )
     )
 

@@ -13,18 +13,23 @@ from vibes_pipeline.ledger.signs_of_life import running
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.warehouse.source import Warehouse
 
 Partitioned = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
 class Vibes(dg.ConfigurableResource[None]):
-    """One run's settings, policy and ledger; `at` makes the run, and its ledger, simulated."""
+    """One run's settings, policy, ledger and state of the warehouse.
+
+    `at` makes the run, and its ledger, simulated.
+    """
 
     at: str | None = None
     _settings: Settings = PrivateAttr()
     _policy: Policy = PrivateAttr()
     _clock: Clock = PrivateAttr()
     _now: datetime = PrivateAttr()
+    _warehouse: Warehouse = PrivateAttr()
     _run: SlotRun | None = PrivateAttr(default=None)
     _while_running: ExitStack = PrivateAttr(default_factory=ExitStack)
 
@@ -37,6 +42,7 @@ class Vibes(dg.ConfigurableResource[None]):
         else:
             self._clock = SimulatedClock(parse_local(self.at, self._policy.time_zone))
         self._now = self._clock.now()
+        self._warehouse = Warehouse(self._settings.warehouse)
         if context.run is not None:
             self._while_running.enter_context(running(self.ledger, context.run.run_id))
 
@@ -88,4 +94,5 @@ class Vibes(dg.ConfigurableResource[None]):
             self._settings,
             now=self._now,
             is_simulated=self._clock.is_simulated,
+            warehouse=self._warehouse,
         )

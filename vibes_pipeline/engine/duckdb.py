@@ -2,7 +2,7 @@
 
 Nothing is written to a database file: a model's rows go to a temporary Parquet file that is renamed
 into place. The session's time zone is the policy's, so casts to DATE and weeks are local. The order
-warehouse is attached for one query at a time.
+warehouse is attached for one query at a time; what all queries of one slot read of it is one state.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import polars as pl
 
+from vibes_pipeline import parquet
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.warehouse.source import Warehouse
 
@@ -70,11 +71,11 @@ class DuckDBEngine:
 
     def read(self, relation: str) -> pl.DataFrame:
         """The rows of a partition made before."""
-        return pl.read_parquet(self.partition(relation))
+        return parquet.read(self.partition(relation))
 
     def scan(self, relation: str) -> pl.LazyFrame:
         """A partition made before, of which only what is asked for is read."""
-        return pl.scan_parquet(self.partition(relation))
+        return parquet.scan(self.partition(relation))
 
     @contextmanager
     def _replaced(self, relation: str) -> Iterator[Path]:
@@ -117,11 +118,9 @@ class DuckDBEngine:
 
     def _mount_partition(self, relation: str, made: str) -> None:
         """Make a relation out of the partition of the model that made it."""
-        file = str(self.partition(made)).replace("'", "''")
+        rows = parquet.sql_rows([self.partition(made)])
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
-        self._connection.execute(
-            f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM read_parquet('{file}')"
-        )
+        self._connection.execute(f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM {rows}")
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

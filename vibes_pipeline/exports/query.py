@@ -27,6 +27,7 @@ from vibes_pipeline.errors import UsageError
 from vibes_pipeline.exports.tables import Source, frame_type, partitions
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy import tables as policy_tables
 from vibes_pipeline.settings import Settings
@@ -76,22 +77,22 @@ class Library:
         if SHOW_TABLES.fullmatch(statement):
             return self.listed()
         named = self._named(_parsed(statement))
-        with (
-            TemporaryDirectory(prefix="vibes-sql-") as scratch,
-            duckdb.connect() as connection,
-            self._mounted(connection, named),
-        ):
-            self._lock(connection, scratch)
-            try:
+        try:
+            with (
+                TemporaryDirectory(prefix="vibes-sql-") as scratch,
+                duckdb.connect() as connection,
+                self._mounted(connection, named),
+            ):
+                self._lock(connection, scratch)
                 found = connection.sql(statement)
                 rows = (found if limit is None else found.limit(limit + 1)).fetchall()
                 columns = list(found.columns)
-            except duckdb.Error as error:
-                raise UsageError(_one_line(error)) from None
-            except OverflowError:
-                raise UsageError(
-                    "a time in the answer is too far away to be shown; cast it to VARCHAR"
-                ) from None
+        except duckdb.Error as error:
+            raise UsageError(_one_line(error)) from None
+        except OverflowError:
+            raise UsageError(
+                "a time in the answer is too far away to be shown; cast it to VARCHAR"
+            ) from None
         is_cut = limit is not None and len(rows) > limit
         return Answer(columns, rows[:limit] if is_cut else rows, is_cut)
 
@@ -190,8 +191,10 @@ class Library:
     def _lock(self, connection: duckdb.DuckDBPyConnection, scratch: str) -> None:
         """From here on: no file but the lake's and the warehouse's, no setting changed."""
         folders = [f for f in (self.settings.lake, self.settings.warehouse) if f.is_dir()]
-        connection.execute(f"SET temp_directory = {_literal(scratch)}")
-        connection.execute(f"SET allowed_directories = [{', '.join(map(_literal, folders))}]")
+        # A path is held against this list as it is written, and again as the file that it means.
+        allowed = ", ".join(map(sql_text, [*map(str, folders), *map(without_wildcards, folders)]))
+        connection.execute(f"SET temp_directory = {sql_text(scratch)}")
+        connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
 
@@ -277,18 +280,13 @@ def _common_tables(node: object) -> set[str]:
 
 
 def _part(cycle: date, file: Path) -> str:
-    return f"SELECT DATE '{cycle}' AS cycle, * FROM read_parquet({_literal(file)})"
+    return f"SELECT DATE '{cycle}' AS cycle, * FROM {sql_rows([file])}"
 
 
 def _put(connection: duckdb.DuckDBPyConnection, relation: str, frame: pl.DataFrame) -> None:
     connection.register("a_frame", frame)
     connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM a_frame")
     connection.unregister("a_frame")
-
-
-def _literal(path: Path | str) -> str:
-    """A path as an SQL string; DuckDB takes no parameters where files are named."""
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _one_line(error: Exception) -> str:

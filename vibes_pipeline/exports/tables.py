@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
+from vibes_pipeline import parquet
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import feeds, schema
@@ -217,7 +218,7 @@ def claims(source: Source) -> pl.DataFrame:
 def model_rows(source: Source, cycle: date, relation: str) -> pl.DataFrame | None:
     """A model's rows of one cycle; None while it has not been run for it."""
     files = _files(source, [cycle], relation)
-    return pl.read_parquet(files[0][1]) if files else None
+    return parquet.read(files[0][1]) if files else None
 
 
 def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
@@ -225,7 +226,7 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
 
     def read(source: Source) -> pl.DataFrame:
         frames = [
-            pl.read_parquet(file).select(pl.lit(cycle).alias("cycle"), pl.all())
+            parquet.read(file).select(pl.lit(cycle).alias("cycle"), pl.all())
             for cycle, file in partitions(source, relation)
         ]
         if not frames:
@@ -242,7 +243,7 @@ def _quarantine(source: Source) -> pl.DataFrame:
     cycles = sorted(date.fromisoformat(f.name) for f in folder.glob("????-??-??"))
     key = ["table_name", "row_id", "seller_id", "faults", "stored_row"]
     seen = [
-        pl.read_parquet(file)
+        parquet.read(file)
         .group_by(key)
         .agg(pl.len().alias("copies"))
         .with_columns(pl.lit(cycle).alias("last_seen_cycle"))
