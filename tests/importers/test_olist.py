@@ -253,6 +253,28 @@ def test_amounts_are_rounded_half_up_after_the_rate(
     assert rows == [(Decimal(price), Decimal(commission))], reason
 
 
+@pytest.mark.parametrize(
+    ("item", "amounts", "reason"),
+    [
+        ("o-canceled-01", (0, 0), "the customer cancelled it: nobody owes anything for it"),
+        ("o-unavailable-01", (None, None), "the charge for stock needs the price: a bad row"),
+        ("o-early-01", (None, None), "it was sold, at a price that nobody knows: a bad row"),
+    ],
+)
+def test_a_blank_price_is_zero_only_where_the_customer_cancelled(
+    tmp_path: Path, item: str, amounts: tuple[int | None, int | None], reason: str
+) -> None:
+    blank = SOURCE["order_items"].replace("price::DECIMAL", "NULL::DECIMAL")
+    out = tmp_path / "made.duckdb"
+    import_olist(write_source(tmp_path / "source", order_items=blank), out, country="NG")
+    with duckdb.connect(str(out), read_only=True) as con:
+        rows = con.execute(
+            "SELECT item_price, commission FROM raw.order_items WHERE order_item_id = $item",
+            {"item": item},
+        ).fetchall()
+    assert rows == [amounts], reason
+
+
 def without_file(source: Path) -> None:
     (source / "sellers.parquet").unlink()
 

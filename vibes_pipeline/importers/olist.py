@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.parquet import sql_rows
 from vibes_pipeline.warehouse.file import count_rows, new_warehouse
 
 OLIST_TIME_ZONE = "America/Sao_Paulo"
@@ -68,7 +69,8 @@ def import_olist(
     `country` (ISO 3166 alpha-2) is given to every seller, so that its policy applies; `rate` is
     that country's currency units per real. Every order item becomes one row; Pending is the
     approval (the purchase, where never approved), ready to ship and shipped are the handing over to
-    the carrier. `raw.loads` says complete through the midnight after the last event.
+    the carrier; a cancelled item whose price is blank costs 0. `raw.loads` says complete through
+    the midnight after the last event.
 
     Raises WarehouseError for a missing file, a missing or mistyped column, or for items whose
     order, customer or seller is in no file; UsageError as `new_warehouse`.
@@ -94,7 +96,7 @@ def _attach_source(con: duckdb.DuckDBPyConnection, source: Path) -> None:
         if not file.is_file():
             raise WarehouseError(f"{file} is missing; the Olist folder needs it")
         try:
-            relation = con.read_parquet(str(file))
+            relation = con.sql(f"SELECT * FROM {sql_rows([file])}")
         except duckdb.Error as error:
             raise WarehouseError(f"{file} is not a readable Parquet file") from error
         missing = [column for column in columns if column not in relation.columns]
@@ -135,11 +137,18 @@ SELECT
 FROM (SELECT DISTINCT product_id, seller_id FROM source_order_items)
 """
 
+# A line that the customer cancelled brings its seller no charge for stock: where its price is
+# blank, nothing was owed. Any other without a price comes over without one and is set aside.
 _ITEMS = """
 INSERT INTO raw.order_items BY NAME
 WITH priced AS (
-    SELECT *, round(price * $rate, 2)::DECIMAL(14, 2) AS item_price
-    FROM source_order_items
+    SELECT
+        i.*,
+        round(
+            coalesce(i.price, CASE o.order_status WHEN 'canceled' THEN 0 END) * $rate, 2
+        )::DECIMAL(14, 2) AS item_price
+    FROM source_order_items AS i
+    LEFT JOIN source_orders AS o USING (order_id)
 )
 SELECT
     i.order_id || '-' || lpad(i.order_item_id::VARCHAR, 2, '0') AS order_item_id,
