@@ -175,7 +175,7 @@ def test_every_slot_with_a_time_of_its_own_has_a_schedule_that_runs_by_default()
     schedules = {
         s.name: s for s in definitions.schedules or [] if isinstance(s, dg.ScheduleDefinition)
     }
-    times = load_policy("ng").slot_times(datetime.now(UTC).date())
+    times = load_policy("ng").slots.times_on(datetime.now(UTC).date())
     for slot in TIMED_SLOTS:
         schedule = schedules[slot.value.replace("-", "_")]
         assert schedule.cron_schedule == times.cron(slot)

@@ -17,7 +17,7 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=job.name,
         job=job,
-        cron_schedule=POLICY.slot_times(POLICY.calendar.last_day).cron(slot),
+        cron_schedule=POLICY.slots.times_on(POLICY.calendar.last_day).cron(slot),
         execution_timezone=POLICY.time_zone.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,

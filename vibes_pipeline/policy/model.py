@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from vibes_pipeline.calendar import Calendar, SlotCalendar, SlotTimes, WeeklyTime
+from vibes_pipeline.calendar import Calendar, SlotCalendar
 from vibes_pipeline.policy.claims import Claims
 from vibes_pipeline.policy.parameter import (
     DECISION,
@@ -63,7 +63,7 @@ from vibes_pipeline.policy.scalars import (
     Year,
     Zone,
 )
-from vibes_pipeline.policy.slots import Notice, Slots
+from vibes_pipeline.policy.slots import Notice, Slots, check_notice_margin
 
 
 class PublicHolidays(Strict):
@@ -201,6 +201,21 @@ class PolicyContent(Strict):
     claims: Claims
     contact: Contact
 
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The fulfilment clock's calendar over the years whose holidays are listed."""
+        return Calendar(
+            self.time_zone,
+            self.fulfilment.weekdays.on,
+            self.fulfilment.working_weekdays.on,
+            self.fulfilment.public_holidays.names,
+        )
+
+    @cached_property
+    def slot_calendar(self) -> SlotCalendar:
+        """When each slot of each period is due, through all amendments."""
+        return SlotCalendar(self.time_zone, self.slots.times_on)
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         _check_documents(self)
@@ -224,6 +239,13 @@ class PolicyContent(Strict):
             self.warehouse.product_types.stretches(),
             {name: pair.return_over_pct for name, pair in self.sales_regulation.thresholds.items()},
             ("sales_regulation", "thresholds"),
+        )
+        check_notice_margin(
+            self.slots,
+            self.notice,
+            self.slot_calendar,
+            self.calendar.first_day,
+            self.calendar.last_day,
         )
         return self
 
@@ -267,37 +289,6 @@ class Policy(PolicyContent):
     @property
     def short_version(self) -> str:
         return self.version[:12]
-
-    @cached_property
-    def calendar(self) -> Calendar:
-        """The fulfilment clock's calendar over the years whose holidays are listed."""
-        return Calendar(
-            self.time_zone,
-            self.fulfilment.weekdays.on,
-            self.fulfilment.working_weekdays.on,
-            self.fulfilment.public_holidays.names,
-        )
-
-    def slot_times(self, day: date) -> SlotTimes:
-        """The slot times in force on a local date."""
-        alert, implementation = (
-            WeeklyTime(slot.weekday, slot.time)
-            for slot in (
-                self.slots.weekly_alert.on(day),
-                self.slots.weekly_implementation.on(day),
-            )
-        )
-        return SlotTimes(
-            alert,
-            implementation,
-            self.slots.late_alert.on(day).time,
-            self.slots.late_cancellation.on(day).time,
-        )
-
-    @cached_property
-    def slot_calendar(self) -> SlotCalendar:
-        """When each slot of each period is due, through all amendments."""
-        return SlotCalendar(self.time_zone, self.slot_times)
 
     def local_date(self, instant: datetime) -> date:
         """The local date of an instant, by which a dated value is chosen."""

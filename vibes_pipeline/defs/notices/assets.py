@@ -41,7 +41,7 @@ def _mails(
         partitions_def=WEEKLY if slot.is_weekly else DAILY,
         metadata=kept_in("ledger.notice_states"),
         freshness_policy=dg.FreshnessPolicy.cron(
-            deadline_cron=POLICY.slot_times(POLICY.calendar.last_day).cron(slot, later=GRACE),
+            deadline_cron=POLICY.slots.times_on(POLICY.calendar.last_day).cron(slot, later=GRACE),
             lower_bound_delta=GRACE,
             timezone=POLICY.time_zone.key,
         ),
