@@ -24,6 +24,8 @@ import click
 WEBSERVER, DAEMON = "webserver", "daemon"
 LOG_LEVEL = "warning"
 POLL_SECONDS = 0.5
+# Dagster asks for zones before it imports us: an empty path leaves it the pinned wheel alone.
+PINNED_ZONES = {"PYTHONTZPATH": ""}
 # They end within seconds; one that hangs is killed.
 STOPPED_WITHIN_SECONDS = 30
 
@@ -60,7 +62,7 @@ def supervise(
     running = [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            env={**os.environ, "PYTHONWARNINGS": "ignore", **PINNED_ZONES},
             start_new_session=True,
         )
         for arguments in servers
