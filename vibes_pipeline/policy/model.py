@@ -290,6 +290,18 @@ class Policy(PolicyContent):
     def short_version(self) -> str:
         return self.version[:12]
 
+    @cached_property
+    def amended_on(self) -> list[date]:
+        """Every day on which some value begins or ceases to hold, in order."""
+        return sorted(
+            {
+                edge
+                for _, parameter in parameters(self)
+                for stretch in parameter.stretches()
+                for edge in (stretch.valid_from, stretch.valid_until)
+            }
+        )
+
     def local_date(self, instant: datetime) -> date:
         """The local date of an instant, by which a dated value is chosen."""
         if instant.tzinfo is None:
