@@ -236,6 +236,18 @@ class SlotCalendar:
             period -= self._step(slot)
         return period
 
+    def due_around(self, slot: Slot, at: datetime) -> DueSlot:
+        """The one due in the local week, or on the day, that holds the instant."""
+        period = self._period_due_around(slot, at)
+        return DueSlot(self.due_at(slot, period), slot, period)
+
+    def next_due(self, slot: Slot, at: datetime) -> DueSlot:
+        """The first one due at the instant or later."""
+        period = self._period_due_around(slot, at)
+        if in_utc(self.due_at(slot, period)) < in_utc(at):
+            period += self._step(slot)
+        return DueSlot(self.due_at(slot, period), slot, period)
+
     def due_between(
         self, start: datetime, end: datetime, slots: Iterable[Slot] = TIMED_SLOTS
     ) -> list[DueSlot]:

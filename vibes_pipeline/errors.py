@@ -43,6 +43,10 @@ class CalendarError(VibesError):
     """A date lies outside the years whose public holidays the policy lists (Rulebook §3)."""
 
 
+class TimeZoneError(VibesError):
+    """Python and an engine disagree on the policy's time zone, or one does not know it."""
+
+
 class LedgerError(VibesError):
     """The ledger cannot be reached, or refuses what was asked of it."""
 

@@ -1,7 +1,7 @@
 """What `vibes up` starts: Dagster's webserver, its daemon, and the code server they share.
 
 One code server serves both, as under `dagster dev`. Left to itself the daemon would start a new one
-every minute, for changed code, and tell of the old one's end each time.
+every minute, for changed code, and tell of the old one's end each time. (See `code_server`.)
 
 A process of its own (`python -m vibes_pipeline.servers`), in a session of its own:
 a terminal's Ctrl-C is to reach the servers in order, not the code server first.
@@ -14,16 +14,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Sequence
 
 import click
 
 WEBSERVER, DAEMON = "webserver", "daemon"
 LOG_LEVEL = "warning"
 POLL_SECONDS = 0.5
+# Dagster asks for zones before it imports us: an empty path leaves it the pinned wheel alone.
+PINNED_ZONES = {"PYTHONTZPATH": ""}
 # They end within seconds; one that hangs is killed.
 STOPPED_WITHIN_SECONDS = 30
 
@@ -41,7 +40,10 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
         WEBSERVER: ["-m", "vibes_pipeline.webserver", *place, *looking],
         DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
     }
-    with _code_server() as workspace:
+    # A second to import, which `vibes up` itself, that uses what follows, does not need.
+    from vibes_pipeline.code_server import code_server
+
+    with code_server(LOG_LEVEL) as workspace:
         status = supervise([[*arguments[s], "--workspace", str(workspace)] for s in servers])
     sys.exit(status)
 
@@ -60,7 +62,7 @@ def supervise(
     running = [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            env={**os.environ, "PYTHONWARNINGS": "ignore", **PINNED_ZONES},
             start_new_session=True,
         )
         for arguments in servers
@@ -84,29 +86,6 @@ def _stop(running: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
-
-
-@contextmanager
-def _code_server() -> Iterator[Path]:
-    """A server of the workspace's definitions, and the workspace file that names it."""
-    import yaml
-    from dagster._cli.proxy_server_manager import ProxyServerManager
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
-
-    from vibes_pipeline.dagster_home import persistent_instance
-    from vibes_pipeline.paths import workspace_file
-    from vibes_pipeline.settings import Settings
-
-    with (
-        persistent_instance(Settings.from_environment()) as instance,
-        ProxyServerManager(
-            instance, WorkspaceFileTarget(paths=[str(workspace_file())]), LOG_LEVEL
-        ) as started,
-        TemporaryDirectory(prefix="vibes-workspace-") as folder,
-    ):
-        file = Path(folder) / "workspace.yaml"
-        file.write_text(yaml.safe_dump({"load_from": list(started.get_code_server_specs())}))
-        yield file
 
 
 if __name__ == "__main__":

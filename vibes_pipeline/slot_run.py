@@ -18,6 +18,7 @@ from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.contract import BOUNDS, LATEST_INSTANT
 from vibes_pipeline.warehouse.source import Warehouse
+from vibes_pipeline.zones import require_agreement
 
 # No good item is that new: a working set from here on holds only items wanted by name.
 NO_HORIZON = LATEST_INSTANT
@@ -50,9 +51,10 @@ class SlotRun:
         """The slot of a period at its one instant.
 
         `warehouse` is what a step before this one has read: the slot goes on with that state.
-        Raises `UsageError` when it is not due yet, and `CalendarError` for a period outside the
-        years whose holidays are listed.
+        Raises `UsageError` when it is not due yet, `CalendarError` for a period outside the years
+        whose holidays are listed, and `TimeZoneError` when an engine's local time is another.
         """
+        require_agreement(policy.calendar)
         policy.calendar.require(period)
         now = now.astimezone(policy.time_zone)
         if slot is not Slot.CLAIMS:

@@ -174,6 +174,13 @@ COMMANDS = [
         environment={"VIBES_POLICY": "{folder}/uncited.yaml"},
     ),
     Bad(
+        "a policy in a time zone that an engine does not know",
+        ALERT,
+        r"Polars knows no time zone Factory; name another one in the policy",
+        status=1,
+        environment={"VIBES_POLICY": "{folder}/factory.yaml"},
+    ),
+    Bad(
         "a database URL that is none",
         EXPORT,
         r"VIBES_POSTGRES_URL is not a database URL; write postgresql://user:password@host:5432/",
@@ -244,6 +251,8 @@ def folder(unharmed: Shell) -> Path:
     line_start = policy.rindex("\n", 0, at)
     uncited = policy[:line_start] + policy[_end_of_block(policy, at) : end] + policy[end:]
     (unharmed.folder / "uncited.yaml").write_text(uncited, encoding="utf-8")
+    nowhere = policy.replace("time_zone: Africa/Lagos", "time_zone: Factory")
+    (unharmed.folder / "factory.yaml").write_text(nowhere, encoding="utf-8")
     return unharmed.folder
 
 

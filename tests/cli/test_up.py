@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from cli.servers import PATIENCE_SECONDS, answers, free_port, until
 from cli.shell import Shell
+from policy.amendments import NG, amended_text
 
 START = """
     mutation {
@@ -29,6 +30,17 @@ START = """
         }) {
             __typename
             ... on LaunchRunSuccess { run { runId } }
+        }
+    }
+"""
+
+SCHEDULES = """
+    {
+        schedulesOrError(repositorySelector: {
+            repositoryLocationName: "vibes-ng"
+            repositoryName: "__repository__"
+        }) {
+            ... on Schedules { results { name cronSchedule } }
         }
     }
 """
@@ -74,6 +86,12 @@ def asked(port: int, question: str) -> Any:
         return json.load(reply)["data"]
 
 
+def late_alert_cron(port: int) -> str | None:
+    """The schedule's times, once the definitions are loaded."""
+    found = asked(port, SCHEDULES)["schedulesOrError"].get("results", [])
+    return next((s["cronSchedule"] for s in found if s["name"] == "late_alert"), None)
+
+
 def run_ended_well(port: int, run_id: str) -> bool:
     status = asked(port, f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}')
     assert status["runOrError"]["status"] != "FAILURE"
@@ -106,12 +124,20 @@ def test_when_one_of_both_dies_the_other_is_ended_and_the_failure_is_told(shell:
     assert not answers(port)
 
 
-def test_the_webserver_alone_to_look_at_starts_nothing_and_ends_when_told(shell: Shell) -> None:
-    port = free_port()
-    server = shell.start("up", "--only", "webserver", "--port", str(port), "--read-only")
-    until(lambda: answers(port), server)
+def test_the_webserver_alone_to_look_at_starts_nothing_and_tells_an_amended_policy(
+    shell: Shell,
+) -> None:
+    policy, port = shell.folder / "policy.yaml", free_port()
+    policy.write_text(NG, encoding="utf-8")
+    looking = ("up", "--only", "webserver", "--port", str(port), "--read-only")
+    server = shell.with_(VIBES_POLICY=policy).start(*looking)
+    until(lambda: answers(port) and late_alert_cron(port) == "0 6 * * *", server)
     assert not ticks(shell)
     assert asked(port, START)["launchRun"]["__typename"] == "UnauthorizedError"
+
+    policy.write_text("half: written", encoding="utf-8")
+    policy.write_text(amended_text(("slots.late_alert", "2026-11-01", '{time: "06:30"}')))
+    until(lambda: late_alert_cron(port) == "30 6 * * *", server)
     server.send_signal(signal.SIGTERM)
     assert server.wait(PATIENCE_SECONDS) == 0
     assert not answers(port)

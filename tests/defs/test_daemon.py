@@ -166,7 +166,7 @@ def triggers_off(ledger: Ledger) -> Iterator[None]:
 
 def dagster_ticked_until(instance: dg.DagsterInstance, off_at: datetime) -> None:
     """Dagster's storage knows the schedules from before, so it ticks once for what they missed."""
-    times = NIGERIA.slot_times(off_at.date())
+    times = NIGERIA.slots.times_on(off_at.date())
     for slot in TIMED_SLOTS:
         instance.add_instigator_state(
             InstigatorState(

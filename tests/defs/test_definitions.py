@@ -149,12 +149,14 @@ def test_a_day_that_is_over_is_not_made_up_for(
     )
 
 
-@pytest.mark.parametrize("schedule", ["late_alert", "late_cancellation"])
+@pytest.mark.parametrize(
+    ("schedule", "time"), [("late_alert", "06:00"), ("late_cancellation", "23:00")]
+)
 def test_a_late_schedule_requests_the_day_of_its_tick(
-    ledger_of_environment: Ledger, schedule: str
+    ledger_of_environment: Ledger, schedule: str, time: str
 ) -> None:
     # A tick that is not over yet, whenever this runs.
-    at = f"{datetime.now(made.LAGOS).date() + timedelta(days=1)} 23:30"
+    at = f"{datetime.now(made.LAGOS).date() + timedelta(days=1)} {time}"
     requested = tick(schedule, at)
     assert isinstance(requested, dg.RunRequest)
     assert requested.partition_key == at[:10]
@@ -175,7 +177,7 @@ def test_every_slot_with_a_time_of_its_own_has_a_schedule_that_runs_by_default()
     schedules = {
         s.name: s for s in definitions.schedules or [] if isinstance(s, dg.ScheduleDefinition)
     }
-    times = load_policy("ng").slot_times(datetime.now(UTC).date())
+    times = load_policy("ng").slots.times_on(datetime.now(UTC).date())
     for slot in TIMED_SLOTS:
         schedule = schedules[slot.value.replace("-", "_")]
         assert schedule.cron_schedule == times.cron(slot)

@@ -109,10 +109,10 @@ def test_the_reference_in_force_is_that_of_the_value_in_force(amended: Policy) -
 
 
 def test_an_amended_slot_time_holds_for_cycles_from_its_date_on(amended: Policy) -> None:
-    assert amended.slot_times(date(2027, 1, 3)).weekly_alert == WeeklyTime(
+    assert amended.slots.times_on(date(2027, 1, 3)).weekly_alert == WeeklyTime(
         Weekday.WEDNESDAY, time(7)
     )
-    assert amended.slot_times(date(2027, 1, 4)).cron(Slot.WEEKLY_ALERT) == "0 8 * * 2"
+    assert amended.slots.times_on(date(2027, 1, 4)).cron(Slot.WEEKLY_ALERT) == "0 8 * * 2"
     due_at = amended.slot_calendar.due_at
     assert due_at(Slot.WEEKLY_ALERT, date(2026, 12, 28)).isoformat() == "2027-01-06T07:00:00+01:00"
     assert due_at(Slot.WEEKLY_ALERT, date(2027, 1, 4)).isoformat() == "2027-01-12T08:00:00+01:00"

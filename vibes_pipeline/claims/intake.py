@@ -14,7 +14,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.model import ClaimCategory
+from vibes_pipeline.policy.claims import ClaimCategory
 
 # Fields that a claim gives in words of its own; every other one is known or not.
 MISSING = "missing"

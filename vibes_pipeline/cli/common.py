@@ -31,6 +31,15 @@ def settings_and_policy() -> tuple[Settings, Policy]:
     return settings, load_policy(settings.country, settings.policy)
 
 
+def settings_and_policy_for_slots() -> tuple[Settings, Policy]:
+    """Those of a command that begins slots: the engines must agree on the policy's time zone."""
+    from vibes_pipeline.zones import require_agreement
+
+    settings, policy = settings_and_policy()
+    require_agreement(policy.calendar)
+    return settings, policy
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A bar on standard error, so that what is printed can be piped."""

@@ -17,7 +17,7 @@ from vibes_pipeline.cli.common import (
     console,
     latest_first_week,
     replay_shown,
-    settings_and_policy,
+    settings_and_policy_for_slots,
 )
 from vibes_pipeline.errors import UsageError
 
@@ -41,7 +41,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
 
     Everything is kept under VIBES_HOME, on a simulated ledger; run again, it shows the same.
     """
-    settings, policy = settings_and_policy()
+    settings, policy = settings_and_policy_for_slots()
 
     from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.exports.tables import Source

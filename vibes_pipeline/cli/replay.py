@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vibes_pipeline.calendar import parse_local, parse_slot
-from vibes_pipeline.cli.common import console, replay_shown, settings_and_policy
+from vibes_pipeline.cli.common import console, replay_shown, settings_and_policy_for_slots
 from vibes_pipeline.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
 
     The ledger is a simulated one: its mail goes to a Maildir or the mail catcher.
     """
-    settings, policy = settings_and_policy()
+    settings, policy = settings_and_policy_for_slots()
     first, last = (parse_local(text, policy.time_zone) for text in (start, end))
     if first > last:
         raise UsageError(f"--from {start} is after --until {end}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vibes_pipeline.calendar import Slot, parse_local, parse_slot
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, settings_and_policy_for_slots
 from vibes_pipeline.clock import WallClock
 
 
@@ -22,7 +22,7 @@ def command(slot: str, at: str | None) -> None:
     The cycle, or the day, is the latest one whose slot is due by then. A slot run before changes
     nothing and sends only what has not been sent. The run shows in the UI.
     """
-    settings, policy = settings_and_policy()
+    settings, policy = settings_and_policy_for_slots()
     wanted = parse_slot(slot)
     instant = parse_local(at, policy.time_zone) if at else None
 

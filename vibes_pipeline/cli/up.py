@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, settings_and_policy_for_slots
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.servers import DAEMON, STOPPED_WITHIN_SECONDS, WEBSERVER, supervise
 
@@ -34,7 +34,7 @@ def command(host: str, port: int, only: str | None, read_only: bool) -> None:
 
     Over a simulated ledger, such as the demo's, the schedules tick and say why they skip.
     """
-    settings, policy = settings_and_policy()
+    settings, policy = settings_and_policy_for_slots()
     if only != DAEMON:
         _require_free(host, port)
 

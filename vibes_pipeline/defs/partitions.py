@@ -5,17 +5,12 @@ import os
 import dagster as dg
 
 from vibes_pipeline.dagster_home import SHOWN_FROM_VARIABLE
-from vibes_pipeline.policy import Policy, load_policy
-from vibes_pipeline.settings import Settings
+from vibes_pipeline.day_at_hand import DayAtHand
 
-
-def _policy_of_location() -> Policy:
-    settings = Settings.from_environment()
-    return load_policy(settings.country, settings.policy)
-
-
-# The code location's policy: schedules, time zone and texts are of the moment it was loaded.
-POLICY = _policy_of_location()
+# Schedules, freshness and texts are of the day on which the code location is loaded; the servers
+# load it anew once they are no longer those of the day at hand.
+TODAY = DayAtHand.today()
+POLICY = TODAY.policy
 
 # Commands run slots of any week that the calendar knows; the UI shows those since the first.
 _FIRST_DAY = os.environ.get(SHOWN_FROM_VARIABLE) or POLICY.calendar.first_day.isoformat()

@@ -6,18 +6,19 @@ from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.catch_up import PUNCTUAL, missing_slots
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS
-from vibes_pipeline.defs.partitions import POLICY
+from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.settings import Settings
 
 
 def _schedule(slot: Slot) -> dg.ScheduleDefinition:
-    job = JOBS[slot]
+    job, crons = JOBS[slot], TODAY.crons(slot)
 
     @dg.schedule(
         name=job.name,
         job=job,
-        cron_schedule=POLICY.slot_times(POLICY.calendar.last_day).cron(slot),
+        # Amended times too, so that none is missed: a tick at another time than the slot's skips.
+        cron_schedule=crons if len(crons) > 1 else crons[0],
         execution_timezone=POLICY.time_zone.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,
@@ -31,7 +32,13 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
                 "refused on it. Use another VIBES_HOME or database for a live one."
             )
         now, due_at = WallClock().now(), context.scheduled_execution_time
-        period = POLICY.slot_calendar.period_of(slot, due_at)
+        due = POLICY.slot_calendar.due_around(slot, due_at)
+        if due.due_at != due_at:
+            return dg.SkipReason(
+                f"The policy has moved this slot: the {slot} of {due.period} is due "
+                f"{due.due_at:%Y-%m-%d %H:%M}."
+            )
+        period = due.period
         if not slot.is_weekly and now >= POLICY.slot_calendar.late_slot_is_over_at(slot, period):
             return dg.SkipReason(
                 f"The {slot} of {period} is over: a missed day is skipped, not replayed."

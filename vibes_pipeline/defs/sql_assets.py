@@ -16,11 +16,13 @@ from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.interrupts import interrupts_held
-from vibes_pipeline.policy import Rule
+from vibes_pipeline.policy import Policy, Rule
 from vibes_pipeline.slot_run import SlotRun
 
 ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5
+# The rates of single products may be thousands.
+POLICY_ROWS = 50
 # Who somebody is, and how to reach them, never enters metadata or logs.
 PERSONAL = frozenset({"shop_name", "email", "customer_id", "stored_row"})
 RAW_GATE = dg.AssetKey(["warehouse", "loads"])
@@ -61,7 +63,11 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
         with interrupts_held():
             frame = weekly.compute(run, vibes.ledger, model)
             return dg.MaterializeResult(
-                metadata={**frame_metadata(frame, model), **written(run, model.relation)}
+                metadata={
+                    **frame_metadata(run.policy, frame, model),
+                    **policy_in_force(run, model),
+                    **written(run, model.relation),
+                }
             )
 
     return materialized
@@ -80,10 +86,30 @@ def written(run: SlotRun, relation: str) -> dict[str, dg.MetadataValue]:
     return {"parquet": dg.MetadataValue.path(run.engine.partition(relation))}
 
 
+def policy_in_force(run: SlotRun, model: Model) -> dict[str, dg.MetadataValue]:
+    """The numbers and codes that the model reads of the run's policy, as of the run's period."""
+    tables = {
+        relation: run.engine.policy[relation.removeprefix("policy.")]
+        for relation in sorted(model.depends_on)
+        if relation.startswith("policy.")
+    }
+    period = pl.lit(run.period)
+    in_force = pl.col("valid_from").le(period) & pl.col("valid_until").gt(period)
+    values = {
+        relation: [
+            {name: v if v is None or isinstance(v, int) else str(v) for name, v in row.items()}
+            for row in table.filter(in_force).head(POLICY_ROWS).iter_rows(named=True)
+        ]
+        for relation, table in tables.items()
+        if "valid_from" in table.columns
+    }
+    return {"policy_in_force": dg.MetadataValue.json(values)} if values else {}
+
+
 def frame_metadata(
-    frame: pl.DataFrame | pl.LazyFrame, model: Model | None = None
+    policy: Policy, frame: pl.DataFrame | pl.LazyFrame, model: Model | None = None
 ) -> dict[str, Any]:
-    """Row count, naira, a sample without personal data, columns, the policy's version.
+    """Row count, naira, a sample without personal data, columns, the version of the run's policy.
 
     Of a lazy frame no more is read than that.
     """
@@ -91,12 +117,12 @@ def frame_metadata(
     schema = rows.collect_schema()
     metadata: dict[str, Any] = {
         "dagster/row_count": rows.select(pl.len()).collect().item(),
-        "policy_version": POLICY.short_version,
+        "policy_version": policy.short_version,
         "sample": dg.MetadataValue.md(_sample(rows)),
     }
     if "amount" in schema:
         total = rows.select(pl.col("amount").sum()).collect().item() or Decimal("0.00")
-        metadata["total"] = f"{POLICY.currency_symbol}{total:,.2f}"
+        metadata["total"] = f"{policy.currency_symbol}{total:,.2f}"
         # A float only for the plot; the exact figure stands beside it.
         metadata["total_ngn"] = float(total)
     if model is not None:

@@ -43,8 +43,10 @@ from vibes_pipeline.notices.content import (
     RuleText,
 )
 from vibes_pipeline.paths import email_templates_dir
-from vibes_pipeline.policy.model import Band, ClaimCategory, Policy, QualityCharge
+from vibes_pipeline.policy.claims import ClaimCategory
+from vibes_pipeline.policy.model import Policy
 from vibes_pipeline.policy.parameter import DECISION, Dated
+from vibes_pipeline.policy.rules import Band, QualityCharge
 
 
 class _KeptHeaders(HeaderRegistry):

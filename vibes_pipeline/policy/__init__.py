@@ -1,12 +1,13 @@
 """The programme's numbers: one YAML file per country, dated and cited, and its strict reading.
 
-`scalars` and `parameter` are what a policy is made of, `model` says what it holds, `loader` reads
-one from its file, `tables` gives the relations that SQL joins as `policy.NAME`. What a rule does
-with a number does not belong here.
+`scalars` and `parameter` are what a policy is made of; `slots`, `rules` and `claims` say what its
+parts hold, `model` joins them; `loader` reads one from its file, `tables` gives the relations that
+SQL joins as `policy.NAME`. What a rule does with a number does not belong here.
 """
 
 from vibes_pipeline.policy.loader import load_policy
-from vibes_pipeline.policy.model import Policy, Rule
+from vibes_pipeline.policy.model import Policy
 from vibes_pipeline.policy.parameter import Parameter, Reference
+from vibes_pipeline.policy.rules import Rule
 
 __all__ = ["Parameter", "Policy", "Reference", "Rule", "load_policy"]

@@ -1,7 +1,9 @@
 """What a policy is: its groups and parameters, and what must be true of them together.
 
-Here belong the shapes and the integrity rules. Reading a file and saying in which line an error
-stands is the loader's; relations for SQL are `tables`'s; what one value may be is `scalars`'s.
+Here belong the whole, what its parts must agree on, and the groups that no other module holds: the
+numbers of each rule are in `rules`, the slots and their notice in `slots`, what a claim must state
+in `claims`. Reading a file and saying in which line an error stands is the loader's; relations for
+SQL are `tables`'s; what one value may be is `scalars`'s.
 """
 
 from __future__ import annotations
@@ -9,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from vibes_pipeline.calendar import Calendar, SlotCalendar, SlotTimes, WeeklyTime
+from vibes_pipeline.calendar import Calendar, SlotCalendar
+from vibes_pipeline.policy.claims import Claims
 from vibes_pipeline.policy.parameter import (
     DECISION,
     Group,
@@ -30,104 +32,38 @@ from vibes_pipeline.policy.parameter import (
     problem,
     walk,
 )
+from vibes_pipeline.policy.rules import (
+    AccountDelisting,
+    CommissionCharge,
+    CommissionFamily,
+    CounterfeitCharge,
+    LateData,
+    LateOrders,
+    OrderRegulation,
+    ProductDelisting,
+    QualityCharge,
+    Rule,
+    RuleText,
+    SalesRegulation,
+)
 from vibes_pipeline.policy.scalars import (
-    Amount,
     Code,
     Count,
     CountryCode,
     CurrencyCode,
     Day,
     Flag,
-    Multiple,
     NamedWeekday,
     NotEmpty,
     Percent,
     Phone,
     Text,
-    Time,
     Url,
     Whole,
     Year,
     Zone,
 )
-
-
-class Rule(StrEnum):
-    """The rules that make actions, as the rulebook names them."""
-
-    ORDER_REGULATION = "order_regulation"
-    OUT_OF_STOCK_CHARGE = "out_of_stock_charge"
-    LATE_FULFILMENT_CHARGE = "late_fulfilment_charge"
-    RETURNS_CHARGE = "returns_charge"
-    DROPOFF_QC_CHARGE = "dropoff_qc_charge"
-    COUNTERFEIT_CHARGE = "counterfeit_charge"
-    SALES_REGULATION = "sales_regulation"
-    PRODUCT_DELISTING = "product_delisting"
-    ACCOUNT_DELISTING = "account_delisting"
-    LATE_PENDING_CANCELLATION = "late_pending_cancellation"
-    LATE_READY_TO_SHIP_CANCELLATION = "late_ready_to_ship_cancellation"
-
-
-class RuleText(Strict):
-    """What mails and asset descriptions say of a rule, in the programme's own words."""
-
-    title: Text
-    references: References = Field(alias="reference")
-    exemptions: Reference | None = None
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(r.sentence.split()) for r in self.references)
-
-
-class WeeklySlot(Strict):
-    """A weekday and a local time."""
-
-    weekday: NamedWeekday
-    time: Time
-
-
-class DailySlot(Strict):
-    """A local time of every day."""
-
-    time: Time
-
-
-class Slots(Group):
-    """When the slots are due (Rulebook §2)."""
-
-    weekly_alert: Parameter[WeeklySlot]
-    weekly_implementation: Parameter[WeeklySlot]
-    late_alert: Parameter[DailySlot]
-    late_cancellation: Parameter[DailySlot]
-
-    @model_validator(mode="after")
-    def _alerts_come_first(self) -> Self:
-        for parameter in (self.weekly_alert, self.weekly_implementation):
-            for day in (value.from_ for value in parameter.values):
-                alert, implementation = (
-                    self.weekly_alert.on(day),
-                    self.weekly_implementation.on(day),
-                )
-                if (alert.weekday, alert.time) >= (implementation.weekday, implementation.time):
-                    raise problem(
-                        f"on {day} comes no later in the week than weekly_alert",
-                        "weekly_implementation",
-                    )
-        for daily in (self.late_alert, self.late_cancellation):
-            for day in (value.from_ for value in daily.values):
-                if self.late_alert.on(day).time >= self.late_cancellation.on(day).time:
-                    raise problem(
-                        f"on {day} comes no later in the day than late_alert", "late_cancellation"
-                    )
-        return self
-
-
-class Notice(Group):
-    """How long before implementation an alert must have been accepted (Rulebook §2)."""
-
-    notice_hours: Parameter[Whole]
-    late_notice_hours: Parameter[Whole]
+from vibes_pipeline.policy.slots import Notice, Slots, check_notice_margin
 
 
 class PublicHolidays(Strict):
@@ -213,279 +149,6 @@ class Warehouse(Group):
         return self
 
 
-class Band(Strict):
-    """One row of the order regulation's table (Rulebook §5); its number is its position from 0."""
-
-    up_to_pct: Percent | None = None
-    includes_upper: Flag | None = None
-    daily_share_pct: Percent | None = None
-    daily_order_limit: Whole | None = None
-    pending_to_shipped_multiple: Whole | None = None
-    pending_to_shipped_limit: Whole | None = None
-
-    @model_validator(mode="after")
-    def _limits_are_whole(self) -> Self:
-        daily = [self.daily_share_pct, self.daily_order_limit]
-        pending = [self.pending_to_shipped_multiple, self.pending_to_shipped_limit]
-        if None not in daily:
-            raise problem("has both daily_share_pct and daily_order_limit; keep one")
-        if None not in pending:
-            raise problem(
-                "has both pending_to_shipped_multiple and pending_to_shipped_limit; keep one"
-            )
-        if daily.count(None) != pending.count(None):
-            raise problem("needs a daily limit and a pending-to-shipped limit, or neither")
-        return self
-
-
-class OrderRegulation(Group):
-    """Order regulation of stores with high cancellation rates (Rulebook §4, §5)."""
-
-    window_weeks: Parameter[Count]
-    cancellation_rate_counts: Parameter[Literal["items"]]
-    shipped_counts: Parameter[Literal["orders_per_fulfilment_day"]]
-    bands: Parameter[tuple[Band, ...]]
-    daily_order_minimum: Parameter[Whole]
-    in_force_days: Parameter[Count]
-    exempts_jumia_express: Parameter[Flag]
-
-    @model_validator(mode="after")
-    def _bands_leave_no_rate_out(self) -> Self:
-        for index, dated in enumerate(self.bands.values):
-            _check_bands(dated.value, ("bands", "values", index, "value"))
-        return self
-
-
-def _check_bands(bands: tuple[Band, ...], at: Key) -> None:
-    if not bands:
-        raise problem("has no bands; the last one must be open above", *at)
-    for number, band in enumerate(bands[:-1]):
-        if band.up_to_pct is None or band.includes_upper is None:
-            raise problem(
-                f"band {number} needs up_to_pct and includes_upper; only the last is open above",
-                *at,
-                number,
-            )
-    last = len(bands) - 1
-    if bands[-1].up_to_pct is not None or bands[-1].includes_upper is not None:
-        raise problem(
-            f"band {last} is the last and must be open above; leave out up_to_pct and "
-            "includes_upper, or add a band",
-            *at,
-            last,
-        )
-    edges = [(Decimal(0), False)]
-    edges += [(b.up_to_pct, bool(b.includes_upper)) for b in bands if b.up_to_pct is not None]
-    for number, (before, after) in enumerate(pairwise(edges)):
-        # A first band "up to 0, included" holds the rate 0 and nothing else; any other is empty.
-        is_zero_alone = number == 0 and after == (Decimal(0), True)
-        if after[0] <= before[0] and not is_zero_alone:
-            raise problem(
-                f"band {number} ends at {after[0]}%, not above {before[0]}%; let bands ascend",
-                *at,
-                number,
-                "up_to_pct",
-            )
-
-
-class CommissionCharge(Group):
-    """A charge in multiples of the commission (Rulebook §6)."""
-
-    commission_multiple: Parameter[Multiple]
-    cap: Parameter[Amount]
-    exempt_first_days: Parameter[Whole]
-
-
-class CommissionFamily(Group):
-    """Charges that together never exceed the first named (Rulebook §6)."""
-
-    members: Parameter[tuple[Literal["out_of_stock_charge"], Literal["late_fulfilment_charge"]]]
-
-
-class ReasonText(Strict):
-    """How the programme describes a reason to sellers."""
-
-    name: Text
-    definition: Reference
-    example: Reference
-
-
-class QualityCharge(Group):
-    """A fixed charge per quality reason (Rulebook §6)."""
-
-    amounts: dict[Code, Parameter[Amount]]
-    texts: dict[Code, ReasonText]
-
-    @model_validator(mode="after")
-    def _every_amount_has_its_text(self) -> Self:
-        for reason in sorted(self.amounts.keys() ^ self.texts.keys()):
-            lacking = "texts" if reason in self.amounts else "amounts"
-            raise problem(f"has no entry for {reason}", lacking)
-        return self
-
-
-class CounterfeitCharge(Group):
-    """The charge per proven counterfeit and its evidence window (Rulebook §6)."""
-
-    amount: Parameter[Amount]
-    evidence_working_days: Parameter[Whole]
-
-
-class LateData(Group):
-    """How far back events that arrive late are still taken up (Rulebook §6)."""
-
-    late_arrival_days: Parameter[Whole]
-
-
-class Thresholds(Strict):
-    """Rates that must be exceeded."""
-
-    rejection_over_pct: Percent
-    return_over_pct: Percent
-
-
-class ProductTypeThresholds(Group):
-    """Rates that must be exceeded, each dated."""
-
-    rejection_over_pct: Parameter[Percent]
-    return_over_pct: Parameter[Percent]
-
-
-class SalesRegulation(Group):
-    """Sales regulation of products of bad quality (Rulebook §7)."""
-
-    rejection_window_days: Parameter[Count]
-    return_lag_weeks: Parameter[Whole]
-    minimum_customers: Parameter[Whole]
-    thresholds: dict[Code, ProductTypeThresholds]
-    sku_overrides: Parameter[dict[Text, Thresholds]]
-    in_force_days: Parameter[Count]
-    occurrence_rests_on: Parameter[Literal["return_ground_or_new_rejection"]]
-
-
-class ProductDelisting(Group):
-    """Delisting after repeated sales regulations (Rulebook §8)."""
-
-    occurrence: Parameter[Count]
-    delists_in: Parameter[Literal["cycle_of_the_occurrence"]]
-
-
-Event = Literal["stock", "lateness", "return", "rejection", "dropoff_qc", "counterfeit"]
-"""The events of items that a claim may excuse, as Rulebook §11 names them."""
-
-
-class AccountDelisting(Group):
-    """The reserved right to delist accounts (Rulebook §8)."""
-
-    decided_by: Parameter[Literal["person"]]
-    review_events: Parameter[Annotated[tuple[Event, ...], NotEmpty]]
-
-
-class LateOrders(Group):
-    """The daily cancellation of what is overdue (Rulebook §9)."""
-
-    late_lookback_days: Parameter[Whole]
-    cancels: Parameter[Literal["overdue_items"]]
-
-
-# --- claims -------------------------------------------------------------------------------------
-
-
-ClaimField = Literal[
-    "shop_name",
-    "country",
-    "order_number",
-    "sku",
-    "tracking_number",
-    "reason",
-    "api_endpoint",
-    "statement_period",
-    "transaction_type",
-    "amount",
-    "action_reference",
-    "comment",
-    "attachments",
-]
-"""The columns of a claim that a category may ask for."""
-
-Category = Literal[
-    "counterfeit", "seko_warehouse", "cancel_wrong_orders", "bill_problem", "vibes_action"
-]
-
-
-class ClaimReason(Strict):
-    """A reason a claim may give; with `redirected_to`, it is answered with that contact."""
-
-    name: Text
-    must_state: tuple[ClaimField, ...] = ()
-    redirected_to: Text | None = None
-
-
-class Excuses(Strict):
-    """What an upheld claim excuses: named events, or those of the charge or rule it is about."""
-
-    events: tuple[Event, ...] = ()
-    those_of: Literal["charge", "rule"] | None = None
-    transaction_types: tuple[Code, ...] = ()
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if bool(self.events) == bool(self.those_of):
-            raise problem("needs events or those_of, and not both")
-        return self
-
-
-class ClaimCategory(Strict):
-    """What a claim of a category must state, by when, and what it excuses (Rulebook §11).
-
-    `must_state_one_of` holds alternatives: one field of each inner list must be stated.
-    `attachments` is how many are needed once attachments must be stated. `reasons` is the whole
-    list where the reason must be stated; elsewhere it names those that are answered specially, and
-    any other may be given.
-    """
-
-    name: Text
-    must_state: tuple[ClaimField, ...]
-    must_state_one_of: tuple[Annotated[tuple[ClaimField, ...], NotEmpty], ...] = ()
-    attachments: Count = 1
-    reasons: dict[Code, ClaimReason] = Field(default_factory=dict)
-    transaction_types: dict[Code, Text] = Field(default_factory=dict)
-    order_age_months: Count | None = None
-    is_bound_to_evidence_window: Flag = False
-    excuses: Excuses
-
-    @model_validator(mode="after")
-    def _asks_only_for_what_it_lists(self) -> Self:
-        if "reason" in self.must_state and not self.reasons:
-            raise problem("must state a reason, but lists no reasons", "must_state")
-        if ("transaction_type" in self.must_state) != bool(self.transaction_types):
-            raise problem(
-                "must_state names transaction_type exactly when transaction_types are listed",
-                "must_state",
-            )
-        for code in self.excuses.transaction_types:
-            if code not in self.transaction_types:
-                raise problem(
-                    f"{code} is not among the transaction_types", "excuses", "transaction_types"
-                )
-        return self
-
-
-class Claims(Group):
-    """Raise A Claim: the categories, and which events each rule rests on (Rulebook §11)."""
-
-    categories: dict[Category, Parameter[ClaimCategory]]
-    rule_events: Parameter[dict[Rule, tuple[Event, ...]]]
-    decision_waits_at_most_hours: Parameter[Count]
-
-    @model_validator(mode="after")
-    def _no_category_lacks(self) -> Self:
-        for category in get_args(Category):
-            if category not in self.categories:
-                raise problem(f"has no category {category}", "categories")
-        return self
-
-
 class Links(Group):
     """Where the source texts' links lead."""
 
@@ -538,6 +201,21 @@ class PolicyContent(Strict):
     claims: Claims
     contact: Contact
 
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The fulfilment clock's calendar over the years whose holidays are listed."""
+        return Calendar(
+            self.time_zone,
+            self.fulfilment.weekdays.on,
+            self.fulfilment.working_weekdays.on,
+            self.fulfilment.public_holidays.names,
+        )
+
+    @cached_property
+    def slot_calendar(self) -> SlotCalendar:
+        """When each slot of each period is due, through all amendments."""
+        return SlotCalendar(self.time_zone, self.slots.times_on)
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         _check_documents(self)
@@ -561,6 +239,13 @@ class PolicyContent(Strict):
             self.warehouse.product_types.stretches(),
             {name: pair.return_over_pct for name, pair in self.sales_regulation.thresholds.items()},
             ("sales_regulation", "thresholds"),
+        )
+        check_notice_margin(
+            self.slots,
+            self.notice,
+            self.slot_calendar,
+            self.calendar.first_day,
+            self.calendar.last_day,
         )
         return self
 
@@ -606,35 +291,16 @@ class Policy(PolicyContent):
         return self.version[:12]
 
     @cached_property
-    def calendar(self) -> Calendar:
-        """The fulfilment clock's calendar over the years whose holidays are listed."""
-        return Calendar(
-            self.time_zone,
-            self.fulfilment.weekdays.on,
-            self.fulfilment.working_weekdays.on,
-            self.fulfilment.public_holidays.names,
+    def amended_on(self) -> list[date]:
+        """Every day on which some value begins or ceases to hold, in order."""
+        return sorted(
+            {
+                edge
+                for _, parameter in parameters(self)
+                for stretch in parameter.stretches()
+                for edge in (stretch.valid_from, stretch.valid_until)
+            }
         )
-
-    def slot_times(self, day: date) -> SlotTimes:
-        """The slot times in force on a local date."""
-        alert, implementation = (
-            WeeklyTime(slot.weekday, slot.time)
-            for slot in (
-                self.slots.weekly_alert.on(day),
-                self.slots.weekly_implementation.on(day),
-            )
-        )
-        return SlotTimes(
-            alert,
-            implementation,
-            self.slots.late_alert.on(day).time,
-            self.slots.late_cancellation.on(day).time,
-        )
-
-    @cached_property
-    def slot_calendar(self) -> SlotCalendar:
-        """When each slot of each period is due, through all amendments."""
-        return SlotCalendar(self.time_zone, self.slot_times)
 
     def local_date(self, instant: datetime) -> date:
         """The local date of an instant, by which a dated value is chosen."""

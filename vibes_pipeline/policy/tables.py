@@ -16,15 +16,15 @@ from typing import Any
 
 import polars as pl
 
-from vibes_pipeline.policy.model import (
+from vibes_pipeline.policy.model import Policy
+from vibes_pipeline.policy.parameter import Parameter
+from vibes_pipeline.policy.rules import (
     Band,
     CommissionCharge,
     OrderRegulation,
-    Policy,
     QualityCharge,
     SalesRegulation,
 )
-from vibes_pipeline.policy.parameter import Parameter
 
 Row = dict[str, object]
 Schema = dict[str, pl.DataType]

@@ -9,7 +9,7 @@ import polars as pl
 
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.model import Band
+from vibes_pipeline.policy.rules import Band
 from vibes_pipeline.reports.figures import BandFigures, Rows
 
 

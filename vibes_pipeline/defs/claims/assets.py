@@ -6,7 +6,7 @@ import dagster as dg
 
 from vibes_pipeline.claims.settle import settle
 from vibes_pipeline.defs.evidence import listed
-from vibes_pipeline.defs.partitions import POLICY
+from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import (
     CLAIMS_STEP,
@@ -46,7 +46,7 @@ models = [
             asset=CLAIMS_STEP,
             description=(
                 "No decision had waited longer than "
-                f"{POLICY.claims.decision_waits_at_most_hours.on(POLICY.calendar.last_day)} hour "
+                f"{POLICY.claims.decision_waits_at_most_hours.on(TODAY.day)} hour "
                 "when it was applied. Warns: if one had, is the daemon running, and is the "
                 "warehouse loaded often enough?"
             ),
@@ -103,7 +103,7 @@ def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
     raised = [at for at in waiting["raised_at"] if at is not None]
     return dg.MaterializeResult(
         metadata={
-            **frame_metadata(frame),
+            **frame_metadata(policy, frame),
             "by_state": by_state,
             "undecided": waiting.height,
             "oldest_undecided_days": (vibes.now - min(raised)).days if raised else 0,

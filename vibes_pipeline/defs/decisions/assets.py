@@ -38,7 +38,7 @@ def proposal(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeR
     by_rule = frame.group_by("rule").agg(pl.len(), pl.col("amount").sum()).sort("rule")
     return dg.MaterializeResult(
         metadata={
-            **frame_metadata(frame.drop("evidence")),
+            **frame_metadata(run.policy, frame.drop("evidence")),
             **written(run, weekly.PROPOSAL),
             "actions_by_rule": {rule: count for rule, count, _ in by_rule.iter_rows()},
         }

@@ -4,7 +4,7 @@ import dagster as dg
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.partitions import POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import (
     CLAIMS_STEP,
@@ -36,7 +36,9 @@ def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materia
     """Look each open charge's event up again, as of now."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     gone = weekly.look_up_evidence(run, vibes.ledger)
-    return dg.MaterializeResult(metadata={**frame_metadata(gone), **written(run, weekly.EVIDENCE)})
+    return dg.MaterializeResult(
+        metadata={**frame_metadata(run.policy, gone), **written(run, weekly.EVIDENCE)}
+    )
 
 
 @dg.asset_check(
@@ -78,7 +80,8 @@ def proposal_is_unchanged(
     description=(
         "What was alerted in time is implemented: charges posted, regulations in force, delistings "
         "done; never without an alert accepted "
-        f"{POLICY.notice.notice_hours.on(POLICY.calendar.last_day)} hours before, which the "
+        f"{POLICY.notice.notice_hours.on(TODAY.next_due(Slot.WEEKLY_IMPLEMENTATION).period)} hours "
+        "before, which the "
         "database itself refuses (Rulebook §2, §12).\n\n"
         + quoted(*(r.sentence for r in POLICY.contact.advance_notice))
     ),
@@ -92,11 +95,11 @@ def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materi
         metadata={
             "actions": sum(done.by_rule.values()),
             "actions_by_rule": done.by_rule,
-            "posted": f"{POLICY.currency_symbol}{done.posted:,.2f}",
+            "posted": f"{run.policy.currency_symbol}{done.posted:,.2f}",
             "posted_ngn": float(done.posted),
             "withdrawn_for_want_of_evidence": done.withdrawn,
             "held_by_claims": len(held),
             "first_held": held[:20],
-            "policy_version": POLICY.short_version,
+            "policy_version": run.policy.short_version,
         }
     )

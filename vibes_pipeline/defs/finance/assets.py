@@ -26,4 +26,4 @@ def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRe
     """The postings of the cycle's actions so far."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     source = tables.Source(vibes.ledger, vibes.settings.lake, run.policy.time_zone, run.period)
-    return dg.MaterializeResult(metadata=frame_metadata(tables.charges(source)))
+    return dg.MaterializeResult(metadata=frame_metadata(run.policy, tables.charges(source)))

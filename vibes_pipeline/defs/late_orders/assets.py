@@ -8,13 +8,14 @@ import polars as pl
 from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.evidence import listed
-from vibes_pipeline.defs.partitions import DAILY, POLICY
+from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import (
     CLAIMS_STEP,
     ENGINEERS,
     frame_metadata,
     kept_in,
+    policy_in_force,
     quoted,
     written,
 )
@@ -75,7 +76,7 @@ def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
     partitions_def=DAILY,
     description=(
         "The morning's gate: order items must be complete to within "
-        f"{POLICY.warehouse.max_staleness_minutes.on(POLICY.calendar.last_day)} minutes of now; "
+        f"{POLICY.warehouse.max_staleness_minutes.on(TODAY.day)} minutes of now; "
         "otherwise the slot stops before anything is done, and is tried again (Rulebook §13)."
     ),
     check_specs=[_fresh_check(LOADS)],
@@ -99,11 +100,12 @@ def loads(
 )
 def overdue_items(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """Only items that can be overdue are read of the warehouse."""
-    run = vibes.slot_run(Slot.LATE_ALERT, context)
+    run, model = vibes.slot_run(Slot.LATE_ALERT, context), load_models()[late_orders.OVERDUE]
     overdue = late_orders.find_overdue(run, vibes.ledger)
     return dg.MaterializeResult(
         metadata={
-            **frame_metadata(overdue, load_models()[late_orders.OVERDUE]),
+            **frame_metadata(run.policy, overdue, model),
+            **policy_in_force(run, model),
             **written(run, late_orders.OVERDUE),
             "too_old_to_cancel": overdue.filter(~pl.col("is_looked_back_to")).height,
         }
@@ -127,7 +129,9 @@ def late_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Ma
     run = vibes.slot_run(Slot.LATE_ALERT, context)
     decided = late_orders.decide(run, vibes.ledger)
     by_rule = dict(decided.group_by("rule").len().sort("rule").iter_rows())
-    return dg.MaterializeResult(metadata={**frame_metadata(decided), "by_rule": by_rule})
+    return dg.MaterializeResult(
+        metadata={**frame_metadata(run.policy, decided), "by_rule": by_rule}
+    )
 
 
 @dg.asset_check(
@@ -193,7 +197,11 @@ def outcomes(
     settled = late_orders.settle(run, vibes.ledger)
     by_outcome = dict(settled.group_by("outcome").len().sort("outcome").iter_rows())
     yield dg.MaterializeResult(
-        metadata={**frame_metadata(settled), **by_outcome, **written(run, late_orders.OUTCOMES)}
+        metadata={
+            **frame_metadata(run.policy, settled),
+            **by_outcome,
+            **written(run, late_orders.OUTCOMES),
+        }
     )
 
 

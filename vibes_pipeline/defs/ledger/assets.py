@@ -61,7 +61,7 @@ def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Material
         metadata={
             "actions": frozen.actions,
             "proposal_hash": frozen.proposal_hash,
-            "frozen_at": f"{frozen.frozen_at.astimezone(POLICY.time_zone):%Y-%m-%d %H:%M}",
+            "frozen_at": f"{frozen.frozen_at.astimezone(vibes.policy.time_zone):%Y-%m-%d %H:%M}",
             "policy_version": frozen.policy_version[:12],
         }
     )

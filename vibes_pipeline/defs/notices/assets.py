@@ -2,23 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
 
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.day_at_hand import GRACE
 from vibes_pipeline.defs.evidence import listed
-from vibes_pipeline.defs.partitions import DAILY, POLICY, WEEKLY
+from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, kept_in, quoted
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
-from vibes_pipeline.policy import Parameter
 from vibes_pipeline.slot_run import SlotRun
 
 OPERATIONS = ["team:operations"]
-GRACE = timedelta(minutes=30)
 WHEN_RED = (
     f"Its freshness turns red when the slot has not run {GRACE.seconds // 60} minutes after its "
     "time, and green once it has. Over a simulated ledger, such as the demo's, slots run only when "
@@ -31,6 +28,7 @@ def _mails(
 ) -> dg.AssetsDefinition:
     """An asset that sends a slot's notices, and the check that shows whom they did not reach."""
     key = dg.AssetKey(["notices", name])
+    deadline, punctual = TODAY.deadline(slot)
 
     @dg.asset(
         key=key,
@@ -41,8 +39,8 @@ def _mails(
         partitions_def=WEEKLY if slot.is_weekly else DAILY,
         metadata=kept_in("ledger.notice_states"),
         freshness_policy=dg.FreshnessPolicy.cron(
-            deadline_cron=POLICY.slot_times(POLICY.calendar.last_day).cron(slot, later=GRACE),
-            lower_bound_delta=GRACE,
+            deadline_cron=deadline,
+            lower_bound_delta=punctual,
             timezone=POLICY.time_zone.key,
         ),
         description=f"{description}\n\n{WHEN_RED}",
@@ -130,9 +128,9 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
     )
 
 
-def _words(slot: Parameter[Any]) -> str:
+def _words(slot: Slot) -> str:
     """The programme's own words on when a slot's mails are sent."""
-    references = slot.dated_on(POLICY.calendar.last_day).references
+    references = POLICY.slots.of(slot).dated_on(TODAY.next_due(slot).period).references
     return quoted(" ".join(r.sentence for r in references))
 
 
@@ -144,7 +142,7 @@ weekly_alerts = _mails(
     description=(
         "One alert to each seller about all their actions of the cycle, and the actions alerted "
         "once the mail server has accepted it (Rulebook §2, §10)."
-        f"\n\n{_words(POLICY.slots.weekly_alert)}"
+        f"\n\n{_words(Slot.WEEKLY_ALERT)}"
     ),
 )
 
@@ -155,7 +153,7 @@ post_implementation_mails = _mails(
     after=["enforcement", "implementation"],
     description=(
         "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10)."
-        f"\n\n{_words(POLICY.slots.weekly_implementation)}"
+        f"\n\n{_words(Slot.WEEKLY_IMPLEMENTATION)}"
     ),
 )
 
@@ -166,7 +164,7 @@ late_alerts = _mails(
     after=["late_orders", "proposed_cancellations"],
     description=(
         "One alert to each seller and day about the items that will be cancelled tonight unless "
-        f"they are updated (Rulebook §9, §10).\n\n{_words(POLICY.slots.late_alert)}"
+        f"they are updated (Rulebook §9, §10).\n\n{_words(Slot.LATE_ALERT)}"
     ),
 )
 
@@ -177,6 +175,6 @@ late_cancellation_mails = _mails(
     after=["late_orders", "cancellations"],
     description=(
         "One mail to each seller about what was cancelled tonight (Rulebook §9, §10)."
-        f"\n\n{_words(POLICY.slots.late_cancellation)}"
+        f"\n\n{_words(Slot.LATE_CANCELLATION)}"
     ),
 )

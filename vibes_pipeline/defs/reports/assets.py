@@ -33,9 +33,9 @@ def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResul
             "file": dg.MetadataValue.path(file),
             "actions_decided": shown.decided,
             "actions_implemented": shown.implemented,
-            "charged": f"{POLICY.currency_symbol}{shown.debited:,.2f}",
+            "charged": f"{run.policy.currency_symbol}{shown.debited:,.2f}",
             "charged_ngn": float(shown.debited),
-            "reversed": f"{POLICY.currency_symbol}{-shown.credited:,.2f}",
+            "reversed": f"{run.policy.currency_symbol}{-shown.credited:,.2f}",
             "notices_not_delivered": len(shown.undelivered),
             "account_reviews": len(shown.reviews),
         }

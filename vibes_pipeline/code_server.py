@@ -1,0 +1,84 @@
+"""The process that holds the definitions for `vibes up`, and that they stay those of the day.
+
+What Dagster is told of the policy is fixed when the code is loaded. So the code is loaded anew as
+soon as the day at hand, or the policy file, makes something else of it: Dagster's code server
+starts a new process, asks that one from then on, and lets the old one end after its runs. (The
+`Reload` of the UI does the same; it needs a webserver, which the daemon alone has none of.)
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+import yaml
+from dagster._api.list_repositories import sync_list_repositories_grpc
+from dagster._cli.proxy_server_manager import ProxyServerManager
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._grpc.client import DagsterGrpcClient
+
+from vibes_pipeline.dagster_home import persistent_instance
+from vibes_pipeline.day_at_hand import DayAtHand
+from vibes_pipeline.errors import VibesError
+from vibes_pipeline.paths import workspace_file
+from vibes_pipeline.settings import Settings
+
+# So long may a day be old before its definitions are loaded.
+LOOKED_AT_SECONDS = 5.0
+RELOADED_WITHIN_SECONDS = 180
+
+Told = tuple[object, ...]
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def code_server(log_level: str) -> Iterator[Path]:
+    """A server of the day's definitions; the workspace file that names it to other servers."""
+    loaded = DayAtHand.today().told()
+    with (
+        persistent_instance(Settings.from_environment()) as instance,
+        ProxyServerManager(
+            instance, WorkspaceFileTarget(paths=[str(workspace_file())]), log_level
+        ) as started,
+        TemporaryDirectory(prefix="vibes-workspace-") as folder,
+    ):
+        (spec,) = started.get_code_server_specs()
+        file = Path(folder) / "workspace.yaml"
+        file.write_text(yaml.safe_dump({"load_from": [spec]}))
+        place = spec["grpc_server"]
+        server = DagsterGrpcClient(place.get("port"), place.get("socket"), place["host"])
+        ending = threading.Event()
+        threading.Thread(target=_keep, args=(loaded, server, ending), daemon=True).start()
+        try:
+            yield file
+        finally:
+            ending.set()
+
+
+def _keep(loaded: Told, server: DagsterGrpcClient, ending: threading.Event) -> None:
+    """Let the server load the definitions anew whenever the day at hand has others."""
+    while not ending.wait(LOOKED_AT_SECONDS):
+        try:
+            told = DayAtHand.today().told()
+        except VibesError:
+            # A policy that cannot be read: the slots say so, the definitions stay as they are.
+            continue
+        # What could not be loaded is tried again at the next look.
+        if told != loaded and _reload(server):
+            loaded = told
+
+
+def _reload(server: DagsterGrpcClient) -> bool:
+    """Whether the server has loaded its code anew."""
+    try:
+        server.reload_code(timeout=RELOADED_WITHIN_SECONDS)
+        sync_list_repositories_grpc(server)
+    except dg.DagsterError as error:
+        logger.warning("the definitions of the day could not be loaded: %s", error)
+        return False
+    return True

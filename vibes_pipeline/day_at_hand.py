@@ -1,0 +1,83 @@
+"""The day at hand: what Dagster is told of the policy, as it holds on one local day.
+
+Schedules, freshness and texts are fixed when Dagster loads the code location. Here belongs what
+they take from the policy, all of it as of one day, and how the servers know that it is no longer
+what was loaded. Which day it is, `clock` says; what a slot itself goes by is its own period's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from vibes_pipeline.calendar import (
+    DAY,
+    TIMED_SLOTS,
+    WEEK,
+    DueSlot,
+    Slot,
+    day_start,
+    in_utc,
+    local_instant,
+)
+from vibes_pipeline.clock import WallClock
+from vibes_pipeline.policy import Policy, load_policy
+from vibes_pipeline.settings import Settings
+
+# So long after its time a slot should have run.
+GRACE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class DayAtHand:
+    """A local day, and the policy that is amended as of it."""
+
+    policy: Policy
+    day: date
+
+    @classmethod
+    def today(cls) -> DayAtHand:
+        """The present day by the environment's policy; `VibesError` if that is none."""
+        settings = Settings.from_environment()
+        policy = load_policy(settings.country, settings.policy)
+        return cls(policy, policy.local_date(WallClock().now()))
+
+    def next_due(self, slot: Slot) -> DueSlot:
+        """The first one due on the day or later; the values of its period are those to show."""
+        start = day_start(self.day, self.policy.time_zone)
+        return self.policy.slot_calendar.next_due(slot, start)
+
+    def crons(self, slot: Slot) -> list[str]:
+        """The times of the next one and all amended ones after it: none of them is missed."""
+        return self.policy.slots.crons(slot, self.next_due(slot).period)
+
+    def deadline(self, slot: Slot) -> tuple[str, timedelta]:
+        """The cron line by which the slot must have run, and how long before that a run counts.
+
+        Dagster judges by the last tick of the line. Where an amendment puts the slot later in its
+        week or day, the one before it ran so much earlier, and counts; until this week's new time
+        is past, the line is still the old one.
+        """
+        due, step = self.next_due(slot), WEEK if slot.is_weekly else DAY
+        last = self.policy.slot_calendar.due_at(slot, due.period - step)
+        by_new_time = local_instant(
+            due.due_at.date() - step, due.due_at.time(), self.policy.time_zone
+        )
+        if by_new_time.date() >= self.day:
+            return self._cron(slot, due.period - step), GRACE
+        moved_back = max(in_utc(by_new_time) - in_utc(last), timedelta())
+        return self._cron(slot, due.period), min(GRACE + moved_back, step)
+
+    def told(self) -> tuple[object, ...]:
+        """As long as it is equal, Dagster has been told what holds."""
+        days = (self.day, *(self.next_due(slot).period for slot in TIMED_SLOTS))
+        amended = self.policy.amended_on
+        return (
+            self.policy.version,
+            tuple(bisect_right(amended, day) for day in days),
+            tuple(self.deadline(slot) for slot in TIMED_SLOTS),
+        )
+
+    def _cron(self, slot: Slot, period: date) -> str:
+        return self.policy.slots.times_on(period).cron(slot, later=GRACE)

@@ -1,0 +1,123 @@
+"""The time zone databases: Python's, which the calendar is made of, and the engines' own.
+
+Python reads the pinned wheel `tzdata` (the package's first lines see to that). Polars and DuckDB
+carry a database inside and take no other. Where one of them differs, a deadline or a local day
+would be another one in SQL than in the calendar, so no slot begins. Here belongs that comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from vibes_pipeline.calendar import DAY, Calendar, day_start, in_utc
+from vibes_pipeline.errors import TimeZoneError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SECOND = timedelta(seconds=1)
+
+
+def require_agreement(calendar: Calendar) -> None:
+    """`TimeZoneError` unless every engine has the calendar's offsets throughout its listed years.
+
+    It names the zone, the engine and the first day. Asked once per process and zone.
+    """
+    _require_agreement(calendar.time_zone, calendar.first_day, calendar.last_day)
+
+
+@lru_cache
+def _require_agreement(zone: ZoneInfo, first: date, last: date) -> None:
+    import polars as pl
+
+    instants = list(_telling_instants(zone, first, last))
+    ours = [_offset_seconds(instant, zone) for instant in instants]
+    frame = pl.DataFrame({"instant": instants}, schema={"instant": pl.Datetime("us", "UTC")})
+    for engine, offsets_of in ENGINES.items():
+        theirs = offsets_of(frame, zone.key)
+        for instant, our, their in zip(instants, ours, theirs, strict=True):
+            if our != their:
+                local = instant.astimezone(zone)
+                raise TimeZoneError(
+                    f"{engine} knows another {zone.key} than the calendar: on {local:%Y-%m-%d} at "
+                    f"{local:%H:%M:%S} it is {_spell(their)} from UTC there, {_spell(our)} by the "
+                    "package tzdata; install versions of both that agree"
+                )
+
+
+def _telling_instants(zone: ZoneInfo, first: date, last: date) -> Iterator[datetime]:
+    """Every day's start, and the seconds before and at which the offset changes within a day."""
+    start = in_utc(day_start(first, zone))
+    for day in range((last - first).days + 1):
+        end = in_utc(day_start(first + (day + 1) * DAY, zone))
+        yield start
+        if _offset_seconds(start, zone) != _offset_seconds(end, zone):
+            change = _change_between(start, end, zone)
+            yield from (change - SECOND, change)
+        start = end
+    yield start
+
+
+def _change_between(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
+    """The first second with the offset of the end."""
+    before, after = start, end
+    while after - before > SECOND:
+        middle = before + (after - before) // 2 // SECOND * SECOND
+        if _offset_seconds(middle, zone) == _offset_seconds(end, zone):
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+def _offset_seconds(instant: datetime, zone: ZoneInfo) -> int:
+    local = instant.astimezone(zone).replace(tzinfo=UTC)
+    return int((local - instant).total_seconds())
+
+
+def _of_polars(frame: pl.DataFrame, zone: str) -> list[int]:
+    import polars as pl
+
+    instant = pl.col("instant")
+    try:
+        local = instant.dt.convert_time_zone(zone).dt.replace_time_zone("UTC")
+        offsets: list[int] = frame.select((local - instant).dt.total_seconds())["instant"].to_list()
+    except pl.exceptions.PolarsError:
+        raise _unknown("Polars", zone) from None
+    return offsets
+
+
+def _of_duckdb(frame: pl.DataFrame, zone: str) -> list[int]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.register("instants", frame)
+        try:
+            rows = connection.execute(
+                "SELECT date_diff('second', timezone('UTC', instant), timezone($zone, instant)) "
+                "FROM instants",
+                {"zone": zone},
+            ).fetchall()
+        except duckdb.Error:
+            raise _unknown("DuckDB", zone) from None
+    return [seconds for (seconds,) in rows]
+
+
+ENGINES: dict[str, Callable[[pl.DataFrame, str], list[int]]] = {
+    "Polars": _of_polars,
+    "DuckDB": _of_duckdb,
+}
+
+
+def _unknown(engine: str, zone: str) -> TimeZoneError:
+    return TimeZoneError(f"{engine} knows no time zone {zone}; name another one in the policy")
+
+
+def _spell(seconds: int) -> str:
+    """`+01:00`."""
+    sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+    return f"{sign}{minutes // 60:02}:{minutes % 60:02}"
