@@ -11,7 +11,8 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import DAILY, POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, kept_in, quoted
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
+from vibes_pipeline.defs.sql_assets import kept_in, quoted
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Parameter
