@@ -12,7 +12,7 @@ from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
-from vibes_pipeline.errors import UsageError, VibesError
+from vibes_pipeline.errors import VibesError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
@@ -46,19 +46,8 @@ class SlotRun:
         now: datetime,
         is_simulated: bool,
     ) -> SlotRun:
-        """The slot of a period at its one instant.
-
-        Raises `UsageError` when it is not due yet, and `CalendarError` for a period outside the
-        years whose holidays are listed.
-        """
-        policy.calendar.require(period)
+        """The slot of a period at its one instant; whether it may be begun `slot_order` says."""
         now = now.astimezone(policy.time_zone)
-        if slot is not Slot.CLAIMS:
-            due_at = policy.slot_calendar.due_at(slot, period)
-            if now < due_at:
-                raise UsageError(
-                    f"{slot} of {period} is due {due_at:%Y-%m-%d %H:%M}; it is {now:%Y-%m-%d %H:%M}"
-                )
         return cls(
             slot=slot,
             period=period,
