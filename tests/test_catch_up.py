@@ -6,9 +6,10 @@ implementation on Saturday, the 21st.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import pytest
+from ledger import made
 from ledger.made import local
 from rules.marketplace import NIGERIA
 
@@ -20,25 +21,6 @@ CALENDAR = NIGERIA.slot_calendar
 ALERT, SATURDAY = Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION
 MORNING, NIGHT = Slot.LATE_ALERT, Slot.LATE_CANCELLATION
 BEFORE, CYCLE, NEXT = "2026-11-02", "2026-11-09", "2026-11-16"
-
-
-def open_ledger(ledger: Ledger, at: str) -> None:
-    with ledger.writing(is_simulated=False, now=local(at)):
-        pass
-
-
-def begin(ledger: Ledger, slot: Slot, period: str) -> datetime:
-    """The slot took its effects when it was due; what it still has to do is to end."""
-    day = date.fromisoformat(period)
-    due_at = CALENDAR.due_at(slot, day)
-    with ledger.writing(is_simulated=False, now=due_at) as connection:
-        ledger.record_effects(connection, slot, day, due_at, due_at)
-    return due_at
-
-
-def finish(ledger: Ledger, slot: Slot, period: str) -> None:
-    due_at = begin(ledger, slot, period)
-    ledger.record_finished(slot, date.fromisoformat(period), due_at)
 
 
 def missing(ledger: Ledger, now: str) -> list[tuple[Slot, str]]:
@@ -87,33 +69,33 @@ def test_a_ledger_that_was_never_used_misses_nothing(ledger: Ledger) -> None:
 def test_nothing_is_missed_from_before_the_ledger_s_first_slot(
     ledger: Ledger, opened: str, now: str, expected: list[tuple[Slot, str]]
 ) -> None:
-    open_ledger(ledger, opened)
+    made.open_ledger(ledger, opened)
     assert missing(ledger, now) == expected
 
 
 def test_all_that_is_finished_is_not_missing(ledger: Ledger) -> None:
-    open_ledger(ledger, "2026-11-18 05:00")
+    made.open_ledger(ledger, "2026-11-18 05:00")
     for slot, period in ((ALERT, CYCLE), (SATURDAY, CYCLE), (MORNING, "2026-11-21")):
-        finish(ledger, slot, period)
+        made.finish_slot(ledger, slot, period)
     assert missing(ledger, "2026-11-21 12:00") == []
 
 
 def test_a_slot_whose_mail_was_not_handled_is_missing(ledger: Ledger) -> None:
-    open_ledger(ledger, "2026-11-18 06:30")
-    begin(ledger, ALERT, CYCLE)
+    made.open_ledger(ledger, "2026-11-18 06:30")
+    made.begin_slot(ledger, ALERT, CYCLE)
     assert missing(ledger, "2026-11-18 22:00") == [(ALERT, CYCLE)]
 
 
 def test_the_first_slot_of_all_is_missing_too_if_its_mail_was_not_handled(ledger: Ledger) -> None:
     # It opened the ledger itself, some seconds after it was due.
-    open_ledger(ledger, "2026-11-18 07:00:20")
-    begin(ledger, ALERT, CYCLE)
+    made.open_ledger(ledger, "2026-11-18 07:00:20")
+    made.begin_slot(ledger, ALERT, CYCLE)
     assert missing(ledger, "2026-11-18 07:30") == [(ALERT, CYCLE)]
 
 
 def test_over_two_saturdays_every_weekly_slot_is_missing_in_its_order(ledger: Ledger) -> None:
-    open_ledger(ledger, "2026-11-11 06:30")
-    finish(ledger, ALERT, BEFORE)
+    made.open_ledger(ledger, "2026-11-11 06:30")
+    made.finish_slot(ledger, ALERT, BEFORE)
     assert missing(ledger, "2026-11-22 05:30") == [
         (SATURDAY, BEFORE),
         (ALERT, CYCLE),
@@ -143,24 +125,41 @@ def test_over_two_saturdays_every_weekly_slot_is_missing_in_its_order(ledger: Le
 def test_of_the_days_that_were_missed_only_the_slot_that_is_not_over_is_missing(
     ledger: Ledger, now: str, expected: list[tuple[Slot, str]]
 ) -> None:
-    open_ledger(ledger, "2026-11-18 08:00")
-    finish(ledger, ALERT, CYCLE)
+    made.open_ledger(ledger, "2026-11-18 08:00")
+    made.finish_slot(ledger, ALERT, CYCLE)
     assert missing(ledger, now) == expected
 
 
 def test_a_late_slot_that_is_over_is_not_missing_even_if_its_mail_was_not_handled(
     ledger: Ledger,
 ) -> None:
-    open_ledger(ledger, "2026-11-18 08:00")
-    begin(ledger, MORNING, "2026-11-19")
+    made.open_ledger(ledger, "2026-11-18 08:00")
+    made.begin_slot(ledger, MORNING, "2026-11-19")
     assert missing(ledger, "2026-11-19 22:59") == [(MORNING, "2026-11-19")]
     assert missing(ledger, "2026-11-19 23:30") == [(NIGHT, "2026-11-19")]
 
 
 def test_another_country_s_slots_are_not_this_one_s(ledger: Ledger) -> None:
-    open_ledger(Ledger(ledger.engine, "KE"), "2026-11-11 06:30")
-    open_ledger(ledger, "2026-11-18 06:30")
+    made.open_ledger(Ledger(ledger.engine, "KE"), "2026-11-11 06:30")
+    made.open_ledger(ledger, "2026-11-18 06:30")
     assert missing(ledger, "2026-11-18 07:00") == [(ALERT, CYCLE)]
+
+
+def test_an_alert_that_a_later_cycle_has_outrun_is_not_waited_for(ledger: Ledger) -> None:
+    # Cycles are decided in order: it can never be decided, and nothing would ever run again.
+    made.freeze_cycle(
+        ledger, [], cycle=made.CYCLE - made.WEEK, now=local("2026-11-11 07:00"), is_simulated=False
+    )
+    made.freeze_cycle(
+        ledger, [], cycle=made.NEXT_CYCLE, now=local("2026-11-25 07:00"), is_simulated=False
+    )
+    assert missing(ledger, "2026-11-25 07:00") == [
+        (ALERT, BEFORE),
+        (SATURDAY, BEFORE),
+        (SATURDAY, CYCLE),
+        (MORNING, "2026-11-25"),
+        (ALERT, NEXT),
+    ]
 
 
 def due(slot: Slot, period: str) -> DueSlot:

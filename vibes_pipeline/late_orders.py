@@ -14,7 +14,6 @@ import polars as pl
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
-from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import late_orders as book
 from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
@@ -29,16 +28,6 @@ OUTCOMES = "late_orders.late_outcomes"
 RECENT = "warehouse.recent_order_items"
 OPEN_ACTIONS = "ledger.open_late_cancellations"
 ACTIONS = "ledger.late_cancellations"
-
-
-def require_current(run: SlotRun) -> None:
-    """`UsageError` for a late slot whose time is over: missed days are skipped (Rulebook §2)."""
-    over_at = run.policy.slot_calendar.late_slot_is_over_at(run.slot, run.period)
-    if run.now >= over_at:
-        raise UsageError(
-            f"the {run.slot} of {run.period} is over since {over_at:%Y-%m-%d %H:%M}: a missed day "
-            "is skipped, not replayed; what is overdue still is in the next late alert"
-        )
 
 
 def require_fresh(run: SlotRun) -> bool:

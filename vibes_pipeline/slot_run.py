@@ -12,7 +12,7 @@ from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
-from vibes_pipeline.errors import UsageError, VibesError
+from vibes_pipeline.errors import VibesError
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
@@ -48,21 +48,13 @@ class SlotRun:
         is_simulated: bool,
         warehouse: Warehouse | None = None,
     ) -> SlotRun:
-        """The slot of a period at its one instant.
+        """The slot of a period at its one instant; whether it may be begun `slot_order` says.
 
         `warehouse` is what a step before this one has read: the slot goes on with that state.
-        Raises `UsageError` when it is not due yet, `CalendarError` for a period outside the years
-        whose holidays are listed, and `TimeZoneError` when an engine's local time is another.
+        Raises `TimeZoneError` when an engine's local time is another than the calendar's.
         """
         require_agreement(policy.calendar)
-        policy.calendar.require(period)
         now = now.astimezone(policy.time_zone)
-        if slot is not Slot.CLAIMS:
-            due_at = policy.slot_calendar.due_at(slot, period)
-            if now < due_at:
-                raise UsageError(
-                    f"{slot} of {period} is due {due_at:%Y-%m-%d %H:%M}; it is {now:%Y-%m-%d %H:%M}"
-                )
         return cls(
             slot=slot,
             period=period,

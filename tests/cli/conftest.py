@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -55,13 +56,20 @@ def shell(
 
 
 @pytest.fixture(scope="module")
-def unharmed(
+def shells(
     administration: sa.Engine,
     with_dagster: str,
     warehouse: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Shell]:
+) -> Iterator[Callable[[str], Shell]]:
+    """Makes a shell over an empty ledger for a whole module, by a name for its home."""
+    with ExitStack() as opened:
+        yield lambda name: opened.enter_context(
+            new_shell(administration, with_dagster, warehouse, tmp_path_factory.mktemp(name))
+        )
+
+
+@pytest.fixture(scope="module")
+def unharmed(shells: Callable[[str], Shell]) -> Shell:
     """A shell for a whole module, whose commands must all leave the ledger as they found it."""
-    home = tmp_path_factory.mktemp("unharmed")
-    with new_shell(administration, with_dagster, warehouse, home) as opened:
-        yield opened
+    return shells("unharmed")

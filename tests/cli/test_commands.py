@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import Shell, new_shell
+from cli.shell import Shell
 from ledger import made
 
 from vibes_pipeline.calendar import Slot
@@ -30,19 +30,13 @@ IMPLEMENTATION = ("run", "weekly-implementation", "--at", troubles.IMPLEMENTATIO
 
 
 @pytest.fixture(scope="module")
-def after_a_cycle(
-    administration: sa.Engine,
-    with_dagster: str,
-    warehouse: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Shell]:
+def after_a_cycle(shells: Callable[[str], Shell]) -> Shell:
     """A shell whose ledger has seen both slots of a cycle; its tests change nothing."""
-    folder = tmp_path_factory.mktemp("after_a_cycle")
-    with new_shell(administration, with_dagster, warehouse, folder) as shell:
-        for command in (ALERT, IMPLEMENTATION):
-            outcome = shell(*command)
-            assert (outcome.status, outcome.err) == (0, ""), outcome.err
-        yield shell
+    shell = shells("after_a_cycle")
+    for command in (ALERT, IMPLEMENTATION):
+        outcome = shell(*command)
+        assert (outcome.status, outcome.err) == (0, ""), outcome.err
+    return shell
 
 
 # --- run ------------------------------------------------------------------------------------------
@@ -61,12 +55,19 @@ def test_the_two_slots_of_a_cycle_implement_post_and_mail(after_a_cycle: Shell) 
 
 def test_a_slot_says_what_came_of_it(after_a_cycle: Shell) -> None:
     out = after_a_cycle(*IMPLEMENTATION).out
-    assert out.startswith("weekly-implementation of 2026-11-09 is done\n")
+    assert out.startswith(
+        "weekly-implementation of 2026-11-09 was done already, at 2026-11-21 09:00: only mail that "
+        "was not sent goes out\nweekly-implementation of 2026-11-09 is done\n"
+    )
     assert "₦50,000.00" in out
     assert all(rule in out for rule in troubles.ACTIONS)
 
 
-@pytest.mark.parametrize("command", [ALERT, IMPLEMENTATION], ids=["alert", "implementation"])
+@pytest.mark.parametrize(
+    "command",
+    [("run", "weekly-alert", "--at", troubles.IMPLEMENTATION_AT), IMPLEMENTATION],
+    ids=["alert", "implementation"],
+)
 def test_a_slot_run_again_leaves_ledger_and_mails_as_they_were(
     after_a_cycle: Shell, command: tuple[str, ...]
 ) -> None:
@@ -79,7 +80,129 @@ def test_a_slot_run_again_leaves_ledger_and_mails_as_they_were(
 def test_a_slot_that_is_not_due_is_the_one_of_the_cycle_before(shell: Shell) -> None:
     outcome = shell("run", "weekly-implementation", "--at", "2026-11-21T08:59")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out == "weekly-implementation of 2026-11-02 is done\nno actions\n"
+    assert outcome.out == (
+        "running weekly-implementation of 2026-11-02\n"
+        "weekly-implementation of 2026-11-02 is done\nno actions\n"
+    )
+
+
+# --- order and time -------------------------------------------------------------------------------
+
+BEFORE = ("run", "weekly-alert", "--at", "2026-11-11T07:00")
+WAITS = (
+    "waits for weekly-implementation of 2026-11-02, which was due 2026-11-14 09:00 and is missing: "
+    "weekly slots are run oldest first; `vibes run weekly-implementation` runs that one"
+)
+LATE = "2026-11-25T08:00"
+
+
+@pytest.fixture(scope="module")
+def after_an_outage(shells: Callable[[str], Shell]) -> Shell:
+    """A shell whose ledger has seen the alert of 2026-11-02 and nothing since."""
+    shell = shells("after_an_outage")
+    assert shell(*BEFORE).status == 0
+    return shell
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        pytest.param(
+            ("run", "weekly-alert", "--at", LATE), f"weekly-alert {WAITS}", id="none named"
+        ),
+        pytest.param(
+            ("run", "weekly-alert", "--at", LATE, "--cycle", "2026-11-16"),
+            f"weekly-alert of 2026-11-16 {WAITS}",
+            id="the newest",
+        ),
+        pytest.param(
+            ("run", "weekly-implementation", "--at", LATE, "--cycle", "2026-11-09"),
+            f"weekly-implementation of 2026-11-09 {WAITS}",
+            id="a later one",
+        ),
+        pytest.param(
+            ("run", "weekly-implementation", "--at", LATE, "--cycle", "2026-11-16"),
+            "weekly-implementation of 2026-11-16 is due 2026-11-28 09:00; it is 2026-11-25 08:00",
+            id="not due",
+        ),
+        *(
+            pytest.param(
+                ("run", slot, "--at", "2026-11-11T06:00"),
+                "it is 2026-11-11 06:00:00, and the ledger of NG has an event of 2026-11-11 "
+                "07:00:00 already: time goes forward; name a time no earlier, or try again once "
+                "the clock has passed it",
+                id=f"{slot}, back in time",
+            )
+            for slot in ("claims", "weekly-implementation", "late-alert")
+        ),
+        pytest.param(
+            ("run", "claims", "--at", LATE, "--cycle", "2026-11-09"),
+            "--cycle goes with the weekly slots; claims is run for the present day",
+            id="a cycle of a slot without",
+        ),
+        pytest.param(
+            ("replay", "--from", LATE, "--until", "2026-11-28T09:00", "--into-ui"),
+            f"weekly-implementation of 2026-11-16 {WAITS}",
+            id="a replay that leaves weeks out",
+        ),
+        pytest.param(
+            (
+                "replay",
+                "--from",
+                "2026-11-10T23:00",
+                "--until",
+                LATE,
+                "--slot",
+                "late-cancellation",
+            ),
+            "it is 2026-11-10 23:00:00, and the ledger of NG has an event of 2026-11-11 07:00:00 "
+            "already: time goes forward; name a time no earlier, or try again once the clock has "
+            "passed it",
+            id="a replay, back in time",
+        ),
+        pytest.param(
+            ("run", "claims"),
+            "the ledger of NG is simulated: it takes only slots with a time of their own (--at); "
+            "use another VIBES_HOME or database for a live one",
+            id="live",
+        ),
+    ],
+)
+def test_a_slot_that_may_not_be_begun_is_refused_and_leaves_no_run_behind(
+    after_an_outage: Shell, command: tuple[str, ...], error: str
+) -> None:
+    before = contents(after_an_outage), runs(after_an_outage)
+    outcome = after_an_outage(*command)
+    assert outcome.error == error
+    assert (contents(after_an_outage), runs(after_an_outage)) == before
+    assert runs(after_an_outage) == {"SUCCESS": 1}
+
+
+def test_after_an_outage_each_command_runs_the_oldest_missing_slot_and_says_which(
+    shell: Shell,
+) -> None:
+    assert shell(*BEFORE).status == 0
+    for slot, period in (
+        ("weekly-implementation", "2026-11-02"),
+        ("weekly-alert", "2026-11-09"),
+        ("weekly-implementation", "2026-11-09"),
+    ):
+        outcome = shell("run", slot, "--at", LATE)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.out.startswith(
+            f"running {slot} of {period}\n{slot} of {period} is done\n"
+        ), outcome.out
+    assert runs(shell) == {"SUCCESS": 4}
+
+
+def test_a_replay_run_again_and_further_skips_what_is_done_and_counts_it(shell: Shell) -> None:
+    span = ("replay", "--from", "2026-11-11T07:00", "--slot", "weekly-alert")
+    both = (*span, "--slot", "weekly-implementation", "--until")
+    assert shell(*both, "2026-11-14T09:00").out == "2 slots replayed\n"
+    assert shell(*both, "2026-11-18T07:00").out == "1 slots replayed, 2 were done already\n"
+    before = contents(shell), mails(shell)
+    assert shell(*both, "2026-11-18T07:00").out == "0 slots replayed, 3 were done already\n"
+    assert (contents(shell), mails(shell)) == before
 
 
 # --- live and simulated ---------------------------------------------------------------------------
@@ -265,7 +388,9 @@ def test_a_slot_may_be_run_as_of_a_time_that_is_still_to_come(shell: Shell) -> N
     # The last cycle of the listed years, whenever this runs.
     outcome = shell("run", "weekly-alert", "--at", "2027-12-29T07:00")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out == "weekly-alert of 2027-12-20 is done\nno actions\n"
+    assert outcome.out == (
+        "running weekly-alert of 2027-12-20\nweekly-alert of 2027-12-20 is done\nno actions\n"
+    )
 
 
 def test_a_span_without_slots_replays_none(shell: Shell) -> None:
@@ -274,6 +399,15 @@ def test_a_span_without_slots_replays_none(shell: Shell) -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def runs(shell: Shell) -> Counter[str]:
+    """Dagster's runs by status."""
+    ledger = shell.ledger()
+    with ledger.reading() as connection:
+        statuses = Counter(connection.execute(sa.text("SELECT status FROM runs")).scalars())
+    ledger.close()
+    return statuses
 
 
 def mails(shell: Shell) -> dict[str, str]:

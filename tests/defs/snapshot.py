@@ -19,6 +19,7 @@ def describe(definitions: dg.Definitions) -> str:
         [
             *_titled("ASSETS", _assets(definitions)),
             *_titled("CHECKS", _checks(definitions)),
+            *_titled("GRAPH", _graph(definitions)),
             *_titled("JOBS", _jobs(definitions)),
             *_titled("SCHEDULES", _schedules(definitions)),
             *_titled("SENSORS", _sensors(definitions)),
@@ -57,6 +58,12 @@ def _checks(definitions: dg.Definitions) -> Iterator[str]:
         spec = graph.get_check_spec(key)
         yield f"{key.asset_key.to_user_string()}: {key.name}{'  BLOCKING' if spec.blocking else ''}"
         yield f"    {_first_line(spec.description)}"
+    yield ""
+
+
+def _graph(definitions: dg.Definitions) -> Iterator[str]:
+    """What runs assets that are selected in the graph."""
+    yield definitions.resolve_job_def("__ASSET_JOB").executor_def.name
     yield ""
 
 

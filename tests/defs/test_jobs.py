@@ -154,8 +154,11 @@ def test_an_older_proposal_that_was_tampered_with_is_not_implemented_either(
     factory: Factory,
 ) -> None:
     # Its charges, alerted a day late, are to be implemented with the next cycle's.
-    factory.market = troubles.market("2026-11-02")
-    factory.run(Slot.WEEKLY_ALERT, "2026-11-12T12:00", made.CYCLE - made.WEEK)
+    before = made.CYCLE - made.WEEK
+    factory.market = troubles.market(before.isoformat())
+    factory.run(Slot.WEEKLY_ALERT, "2026-11-12T12:00", before)
+    factory.run(Slot.WEEKLY_IMPLEMENTATION, "2026-11-14T09:00", before)
+    factory.alert()
     with factory.ledger.engine.begin() as connection:
         connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
         connection.execute(

@@ -230,7 +230,6 @@ class Days:
     def cancel(self, at: str) -> LateDay:
         """The whole `late-cancellation` slot."""
         run = self._begin(Slot.LATE_CANCELLATION, at)
-        late_orders.require_current(run)
         late_orders.require_fresh(run)
         late_orders.settle(run, self.ledger)
         done = late_orders.cancel(run, self.ledger)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
+from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims, history, notices, schema
@@ -150,6 +151,30 @@ def a_handful(given: Terms | None = None) -> list[Action]:
         product_delisting("S-2", "SKU-A", given=given),
         account_delisting("S-3", given=given),
     ]
+
+
+# Slots -------------------------------------------------------------------------------------------
+
+
+def open_ledger(ledger: Ledger, at: str, *, is_simulated: bool = False) -> None:
+    """As its first slot does."""
+    with ledger.writing(is_simulated=is_simulated, now=local(at)):
+        pass
+
+
+def begin_slot(ledger: Ledger, slot: Slot, period: str, *, is_simulated: bool = False) -> datetime:
+    """The slot took its effects when it was due; its mail is not handled yet."""
+    day = date.fromisoformat(period)
+    due_at = NIGERIA.slot_calendar.due_at(slot, day)
+    with ledger.writing(is_simulated=is_simulated, now=due_at) as connection:
+        ledger.record_effects(connection, slot, day, due_at, due_at)
+    return due_at
+
+
+def finish_slot(ledger: Ledger, slot: Slot, period: str, *, is_simulated: bool = False) -> None:
+    """The slot ran when it was due."""
+    due_at = begin_slot(ledger, slot, period, is_simulated=is_simulated)
+    ledger.record_finished(slot, date.fromisoformat(period), due_at)
 
 
 # The steps of a cycle -----------------------------------------------------------------------------

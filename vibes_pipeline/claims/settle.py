@@ -62,7 +62,11 @@ class Unsettled:
 
 
 def settle(run: SlotRun, ledger: Ledger) -> Settled:
-    """Take in new claims, apply decisions on claims and accounts made by the slot's instant."""
+    """Take in new claims, apply decisions on claims and accounts made by the slot's instant.
+
+    `LedgerError` when the ledger has an event after that: nothing is undone before it was done.
+    """
+    ledger.require_not_before(run.now)
     unsettled, kept = _find(run, ledger)
     opened_at = ledger.opened_at() or run.now
     states: Counter[str] = Counter()

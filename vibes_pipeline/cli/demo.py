@@ -46,6 +46,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.exports.tables import Source
     from vibes_pipeline.ledger.ledger import shared_ledger
+    from vibes_pipeline.slot_order import still_to_replay
 
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
     ledger = shared_ledger(settings, policy.country)
@@ -53,7 +54,7 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     start, end = _span(policy, first_week, weeks)
     with dagster_home.persistent_instance(settings) as instance:
         due = _due(policy, slots.due_slots(policy, settings, start, end))
-        replay_shown([d for d in due if not ledger.is_finished(d.slot, d.period)], instance)
+        replay_shown(still_to_replay(ledger, policy, due), instance)
     _show(Source(ledger, settings.lake, policy.time_zone), settings, policy)
 
 

@@ -21,7 +21,8 @@ from vibes_pipeline.errors import UsageError
 def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     """Run every slot due in a span, both ends included, in order of time.
 
-    The ledger is a simulated one: its mail goes to a Maildir or the mail catcher.
+    Slots that are done already, by a replay that was broken off say, are skipped. The ledger is a
+    simulated one: its mail goes to a Maildir or the mail catcher.
     """
     settings, policy = settings_and_policy_for_slots()
     first, last = (parse_local(text, policy.time_zone) for text in (start, end))
@@ -30,15 +31,20 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
 
     from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.ledger.ledger import shared_ledger
+    from vibes_pipeline.slot_order import still_to_replay
 
     wanted = [parse_slot(name) for name in only]
     # Opened before anything is shown; the slots share it.
-    shared_ledger(settings, policy.country)
+    ledger = shared_ledger(settings, policy.country)
     every = slots.due_slots(policy, settings, first, last)
     due = [d for d in every if not wanted or d.slot in wanted]
+    todo = still_to_replay(ledger, policy, due)
     instances = (
         dagster_home.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
     )
     with instances as instance:
-        replay_shown(due, instance)
-    console.print(f"{len(due)} slots replayed")
+        replay_shown(todo, instance)
+    done_already = len(due) - len(todo)
+    console.print(
+        f"{len(todo)} slots replayed" + (f", {done_already} were done already" * bool(done_already))
+    )

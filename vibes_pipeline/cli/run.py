@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from vibes_pipeline.calendar import Slot, parse_local, parse_slot
+from vibes_pipeline.calendar import Slot, parse_cycle, parse_local, parse_slot
 from vibes_pipeline.cli.common import console, settings_and_policy_for_slots
 from vibes_pipeline.clock import WallClock
+from vibes_pipeline.errors import UsageError
 
 
 @click.command(name="run")
@@ -16,24 +17,54 @@ from vibes_pipeline.clock import WallClock
     metavar="LOCAL",
     help="Run as of this local time, such as 2026-11-18T07:00; the ledger is then a simulated one.",
 )
-def command(slot: str, at: str | None) -> None:
+@click.option(
+    "--cycle",
+    metavar="DATE",
+    help="The weekly slot of this cycle, named by its Monday; by default the oldest missing one.",
+)
+def command(slot: str, at: str | None, cycle: str | None) -> None:
     """Run SLOT once: weekly-alert, weekly-implementation, late-alert, late-cancellation or claims.
 
-    The cycle, or the day, is the latest one whose slot is due by then. A slot run before changes
-    nothing and sends only what has not been sent. The run shows in the UI.
+    Weekly slots are run oldest first: without --cycle it is the oldest one missing, and one that is
+    not the oldest is refused. If none is missing, and for the other slots, it is the latest one due
+    by then. A slot run before changes nothing and sends only what has not been sent. The run shows
+    in the UI.
     """
     settings, policy = settings_and_policy_for_slots()
     wanted = parse_slot(slot)
     instant = parse_local(at, policy.time_zone) if at else None
+    named = parse_cycle(cycle) if cycle else None
+    if named is not None and not wanted.is_weekly:
+        raise UsageError(f"--cycle goes with the weekly slots; {wanted} is run for the present day")
 
-    from vibes_pipeline import dagster_home, slots
+    from vibes_pipeline import dagster_home
+    from vibes_pipeline.ledger.ledger import shared_ledger
+    from vibes_pipeline.slot_order import period_to_begin
+
+    # Before Dagster, which tries for a while to reach its storage there and tells of each failure;
+    # and a slot that is refused leaves no run behind.
+    ledger = shared_ledger(settings, policy.country)
+    period = period_to_begin(
+        ledger,
+        policy,
+        wanted,
+        named,
+        now=instant or WallClock().now(),
+        is_simulated=instant is not None,
+    )
+    if done_at := ledger.done_at(wanted, period):
+        console.print(
+            f"{wanted} of {period} was done already, at "
+            f"{done_at.astimezone(policy.time_zone):%Y-%m-%d %H:%M}: only mail that was not sent "
+            "goes out"
+        )
+    else:
+        console.print(f"running {wanted} of {period}")
+
+    from vibes_pipeline import slots
     from vibes_pipeline.cli.outcome import print_actions, print_claims
     from vibes_pipeline.exports.tables import Source
-    from vibes_pipeline.ledger.ledger import shared_ledger
 
-    period = policy.slot_calendar.period_of(wanted, instant or WallClock().now())
-    # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
-    ledger = shared_ledger(settings, policy.country)
     with dagster_home.persistent_instance(settings) as instance:
         slots.run_slot(wanted, period, instance, at=instant)
     console.print(f"{wanted} of {period} is done")

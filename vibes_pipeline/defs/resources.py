@@ -8,10 +8,12 @@ from pydantic import PrivateAttr
 
 from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
+from vibes_pipeline.defs.slot_assets import wanted_of
 from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.ledger.signs_of_life import running
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slot_order import period_to_begin
 from vibes_pipeline.slot_run import SlotRun
 from vibes_pipeline.warehouse.source import Warehouse
 
@@ -44,6 +46,7 @@ class Vibes(dg.ConfigurableResource[None]):
         self._now = self._clock.now()
         self._warehouse = Warehouse(self._settings.warehouse)
         if context.run is not None:
+            self._require_may_begin(context.run)
             self._while_running.enter_context(running(self.ledger, context.run.run_id))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
@@ -85,8 +88,20 @@ class Vibes(dg.ConfigurableResource[None]):
             self._run = self._begin(slot, date.fromisoformat(context.partition_key))
         return self._run
 
+    def _require_may_begin(self, run: dg.DagsterRun) -> None:
+        """Refuse the run before its first step: it may have been started in the UI (§2)."""
+        is_simulated = self._clock.is_simulated
+        wanted = wanted_of(run)
+        if wanted is None:
+            self.ledger.require_mode(is_simulated=is_simulated)
+            self.ledger.require_not_before(self._now.astimezone(self._policy.time_zone))
+            return
+        slot, period = wanted
+        period_to_begin(
+            self.ledger, self._policy, slot, period, now=self._now, is_simulated=is_simulated
+        )
+
     def _begin(self, slot: Slot, period: date) -> SlotRun:
-        self.ledger.require_mode(is_simulated=self._clock.is_simulated)
         return SlotRun.begin(
             slot,
             period,

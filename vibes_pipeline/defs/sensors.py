@@ -12,13 +12,15 @@ from vibes_pipeline.claims.settle import is_waiting
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
 from vibes_pipeline.defs.partitions import POLICY
-from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.defs.slot_assets import PARTITION_TAG
+from vibes_pipeline.errors import LedgerError, VibesError, WarehouseError
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slot_order import period_to_begin
 from vibes_pipeline.slot_run import SlotRun
 from vibes_pipeline.slots import blocked_by
 
@@ -31,7 +33,6 @@ SENSOR_PATIENCE_SECONDS = 5.0
 # A slot that failed is tried again after growing pauses.
 FIRST_RETRY = timedelta(minutes=5)
 LONGEST_RETRY = timedelta(hours=1)
-PARTITION_TAG = "dagster/partition"
 # How a recorded error begins that has words of ours.
 OURS = "vibes_pipeline."
 UNFINISHED = [
@@ -57,6 +58,10 @@ def undelivered_notices(
     if ledger.is_simulated() is not False:
         return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
     now = WallClock().now()
+    try:
+        ledger.require_not_before(now.astimezone(POLICY.time_zone))
+    except LedgerError as refused:
+        return dg.SkipReason(f"{refused}")
     waiting = open_notices(ledger, now)
     # The cursor only paces the look at the warehouse; losing it costs one early look.
     checked_at = datetime.fromisoformat(context.cursor) if context.cursor else None
@@ -89,13 +94,12 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
     if context.instance.get_run_ids(dg.RunsFilter(job_name=claims.name, statuses=UNFINISHED)):
         return dg.SkipReason("The claims slot is running or queued.")
     now = WallClock().now()
-    run = SlotRun.begin(
-        Slot.CLAIMS, POLICY.local_date(now), POLICY, settings, now=now, is_simulated=False
-    )
     try:
+        today = period_to_begin(ledger, POLICY, Slot.CLAIMS, None, now=now, is_simulated=False)
+        run = SlotRun.begin(Slot.CLAIMS, today, POLICY, settings, now=now, is_simulated=False)
         waits = is_waiting(run, ledger, patience_seconds=SENSOR_PATIENCE_SECONDS)
-    except WarehouseError as busy:
-        return dg.SkipReason(f"{busy}")
+    except VibesError as refused_or_busy:
+        return dg.SkipReason(f"{refused_or_busy}")
     return dg.RunRequest() if waits else dg.SkipReason("No claim or decision waits.")
 
 
@@ -116,14 +120,21 @@ def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRe
         return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
     now = WallClock().now()
     missing = [due for due in missing_slots(ledger, POLICY, now) if now - due.due_at > PUNCTUAL]
-    requests = [
-        dg.RunRequest(job_name=JOBS[due.slot].name, partition_key=due.period.isoformat())
-        for due in to_run_next(missing)
-        if _may_run(context.instance, due, now)
-    ]
+    requests, refusals = [], []
+    for due in to_run_next(missing):
+        if not _may_run(context.instance, due, now):
+            continue
+        try:
+            period_to_begin(ledger, POLICY, due.slot, due.period, now=now, is_simulated=False)
+        except VibesError as refused:
+            refusals.append(f" {refused}")
+            continue
+        requests.append(
+            dg.RunRequest(job_name=JOBS[due.slot].name, partition_key=due.period.isoformat())
+        )
     if requests:
         return dg.SensorResult(run_requests=requests)
-    return dg.SkipReason(f"{len(missing)} slots are missing, none may run now.")
+    return dg.SkipReason(f"{len(missing)} slots are missing, none may run now.{''.join(refusals)}")
 
 
 def _may_run(instance: dg.DagsterInstance, due: DueSlot, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.evidence import plain
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.slot_assets import RAW_GATE, asset_key
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.policy import Policy, Rule
@@ -25,9 +26,6 @@ SAMPLE_ROWS = 5
 POLICY_ROWS = 50
 # Who somebody is, and how to reach them, never enters metadata or logs.
 PERSONAL = frozenset({"shop_name", "email", "customer_id", "stored_row"})
-RAW_GATE = dg.AssetKey(["warehouse", "loads"])
-# What every slot begins with (Rulebook §2).
-CLAIMS_STEP = dg.AssetKey(["claims", "settled_claims"])
 
 
 def model_assets(
@@ -39,11 +37,6 @@ def model_assets(
         for model in weekly.weekly_models()
         if model.stage == stage
     ]
-
-
-def asset_key(relation: str) -> dg.AssetKey:
-    """`stage.name` as Dagster names it."""
-    return dg.AssetKey(relation.split("."))
 
 
 def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:

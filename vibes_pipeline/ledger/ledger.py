@@ -82,16 +82,54 @@ class Ledger:
         with self.reading() as connection:
             self._require_mode(connection, is_simulated)
 
+    def require_not_before(self, now: datetime) -> None:
+        """`LedgerError` when the ledger has an event after `now`: time goes forward (§2)."""
+        newest = self.newest_event_at()
+        if newest is not None and now < newest:
+            raise LedgerError(
+                f"it is {now:%Y-%m-%d %H:%M:%S}, and the ledger of {self.country} has an event of "
+                f"{newest.astimezone(now.tzinfo):%Y-%m-%d %H:%M:%S} already: time goes forward; "
+                "name a time no earlier, or try again once the clock has passed it"
+            )
+
+    def newest_event_at(self) -> datetime | None:
+        """The latest instant of its slots, actions and claims; None while it is not used.
+
+        Deliveries are not counted: they bear the moment of the server's reply (Rulebook §2).
+        """
+        country, events = self.country, schema.action_events.c
+        of_actions = (
+            sa.select(events.at)
+            .join(schema.actions, schema.actions.c.action_id == events.action_id)
+            .where(schema.actions.c.country == country)
+            # With the index on it that is a look at its end; a maximum would read all events.
+            .order_by(events.at.desc())
+            .limit(1)
+        )
+        others = [
+            sa.select(sa.func.max(column)).where(column.table.c.country == country)
+            for column in (
+                schema.ledgers.c.opened_at,
+                schema.slots.c.effected_at,
+                schema.claim_intakes.c.at,
+                schema.claim_decisions.c.at,
+            )
+        ]
+        newest = sa.func.greatest(*(s.scalar_subquery() for s in (of_actions, *others)))
+        with self.reading() as connection:
+            return connection.execute(sa.select(newest)).scalar()
+
+    def done_at(self, slot: Slot, period: date) -> datetime | None:
+        """The instant of a slot that is finished; None until its mail was handled."""
+        finished = schema.slots.c.finished_at.is_not(None)
+        with self.reading() as connection:
+            return connection.execute(
+                sa.select(schema.slots.c.effected_at).where(*self._slot(slot, period), finished)
+            ).scalar()
+
     def is_finished(self, slot: Slot, period: date) -> bool:
         """Whether a slot took its effects and its mail was handled."""
-        with self.reading() as connection:
-            return bool(
-                connection.execute(
-                    sa.select(schema.slots.c.finished_at.is_not(None)).where(
-                        *self._slot(slot, period)
-                    )
-                ).scalar()
-            )
+        return self.done_at(slot, period) is not None
 
     def opened_at(self) -> datetime | None:
         """The instant of its first slot."""

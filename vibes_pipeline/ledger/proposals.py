@@ -135,6 +135,13 @@ def frozen_cycle(ledger: Ledger, cycle: date) -> FrozenCycle | None:
         return _frozen(connection, ledger.country, cycle)
 
 
+def require_not_outrun(ledger: Ledger, cycle: date) -> None:
+    """`LedgerError` for a cycle not frozen while a later one is: cycles are decided in order."""
+    with ledger.reading() as connection:
+        if _frozen(connection, ledger.country, cycle) is None:
+            _refuse_outrun(connection, ledger.country, cycle)
+
+
 def freeze(
     ledger: Ledger,
     actions: Sequence[Action],
@@ -158,7 +165,8 @@ def freeze(
     with ledger.writing(is_simulated=is_simulated, now=now) as connection:
         if before := _frozen(connection, terms.country, terms.cycle):
             return before
-        _refuse_disorder(connection, terms, seen_event)
+        _refuse_outrun(connection, terms.country, terms.cycle)
+        _refuse_change(connection, terms, seen_event)
         _expire_regulations(connection, terms, now)
         record_policy(connection, terms, policy_content, now)
         frozen = FrozenCycle(
@@ -281,17 +289,18 @@ def _frozen(connection: sa.Connection, country: str, cycle: date) -> FrozenCycle
     return FrozenCycle(*row) if row else None
 
 
-def _refuse_disorder(connection: sa.Connection, terms: Terms, seen_event: int) -> None:
+def _refuse_outrun(connection: sa.Connection, country: str, cycle: date) -> None:
     newest = connection.execute(
-        sa.select(sa.func.max(schema.cycles.c.cycle)).where(
-            schema.cycles.c.country == terms.country
-        )
+        sa.select(sa.func.max(schema.cycles.c.cycle)).where(schema.cycles.c.country == country)
     ).scalar()
-    if newest is not None and newest > terms.cycle:
+    if newest is not None and newest > cycle:
         raise LedgerError(
-            f"cycle {terms.cycle} comes before {newest}, which is frozen already: cycles are "
+            f"cycle {cycle} comes before {newest}, which is frozen already: cycles are "
             "decided in order; replay history on an empty ledger (another VIBES_HOME or database)"
         )
+
+
+def _refuse_change(connection: sa.Connection, terms: Terms, seen_event: int) -> None:
     if last_event(connection, terms.country) != seen_event:
         raise LedgerError(
             f"the ledger changed while cycle {terms.cycle} was being decided; run the slot again"

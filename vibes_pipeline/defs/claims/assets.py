@@ -8,13 +8,8 @@ from vibes_pipeline.claims.settle import settle
 from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import (
-    CLAIMS_STEP,
-    frame_metadata,
-    kept_in,
-    model_assets,
-    quoted,
-)
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
+from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets, quoted
 from vibes_pipeline.exports import tables
 from vibes_pipeline.ledger.claims import newest_event
 

@@ -7,13 +7,8 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import (
-    ENGINEERS,
-    asset_key,
-    frame_metadata,
-    model_assets,
-    written,
-)
+from vibes_pipeline.defs.slot_assets import asset_key
+from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, model_assets, written
 from vibes_pipeline.ledger.rules import WEEKLY_RULES
 
 models = model_assets("decisions")

@@ -6,14 +6,8 @@ from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import (
-    CLAIMS_STEP,
-    ENGINEERS,
-    frame_metadata,
-    kept_in,
-    quoted,
-    written,
-)
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
+from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, kept_in, quoted, written
 from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 

@@ -10,7 +10,8 @@ from vibes_pipeline.day_at_hand import GRACE
 from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, kept_in, quoted
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
+from vibes_pipeline.defs.sql_assets import kept_in, quoted
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slot_run import SlotRun

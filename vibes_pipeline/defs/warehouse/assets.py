@@ -10,7 +10,8 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.evidence import first, shown
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP, ENGINEERS, RAW_GATE, asset_key, model_assets
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, RAW_GATE, asset_key
+from vibes_pipeline.defs.sql_assets import ENGINEERS, model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.warehouse import freshness
 from vibes_pipeline.warehouse.contract import LOADS, MEANINGS, RAW_TABLES

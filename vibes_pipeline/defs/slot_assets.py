@@ -1,0 +1,126 @@
+"""Which assets make up each slot, and what a run is to do of them (Rulebook §2).
+
+Here belong the names on which jobs, assets and the run's resource must agree. A slot is one
+instant: its assets are made in one run, all of them. What only shows what was done may be made
+again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
+
+import dagster as dg
+
+from vibes_pipeline import weekly
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.errors import UsageError
+
+# By these Dagster marks the partition of a run, or the first and the last of several.
+PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+RAW_GATE = dg.AssetKey(["warehouse", "loads"])
+# What every slot begins with (Rulebook §2).
+CLAIMS_STEP = dg.AssetKey(["claims", "settled_claims"])
+
+
+def asset_key(relation: str) -> dg.AssetKey:
+    """`stage.name` as Dagster names it."""
+    return dg.AssetKey(relation.split("."))
+
+
+def _keys(*names: str) -> frozenset[dg.AssetKey]:
+    return frozenset({CLAIMS_STEP, *(dg.AssetKey(name.split("/")) for name in names)})
+
+
+OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
+    Slot.WEEKLY_ALERT: frozenset(asset_key(m.relation) for m in weekly.weekly_models())
+    | {RAW_GATE}
+    | _keys("ledger/history", "decisions/proposal", "ledger/frozen_cycle", "notices/weekly_alerts"),
+    Slot.WEEKLY_IMPLEMENTATION: _keys(
+        "enforcement/evidence_gone",
+        "enforcement/implementation",
+        "finance/charges",
+        "notices/post_implementation_mails",
+        "reports/week",
+    ),
+    Slot.LATE_ALERT: _keys(
+        "late_orders/loads",
+        "late_orders/overdue_items",
+        "late_orders/late_cancellations",
+        "late_orders/proposed_cancellations",
+        "notices/late_alerts",
+    ),
+    Slot.LATE_CANCELLATION: _keys(
+        "late_orders/outcomes",
+        "late_orders/cancellations",
+        "notices/late_cancellation_mails",
+    ),
+    Slot.CLAIMS: _keys("claims/claims", "notices/claim_mails"),
+}
+
+# Made again by themselves they show what was done, and do nothing.
+SHOWING = _keys("finance/charges", "reports/week") - {CLAIMS_STEP}
+
+
+class Wanted(NamedTuple):
+    """The slot that a run is of, and its period; `claims` has none."""
+
+    slot: Slot
+    period: date | None
+
+
+def wanted_of(run: dg.DagsterRun) -> Wanted | None:
+    """The one slot that a run is of; None for one that only delivers.
+
+    `UsageError` for a run of several slots or periods, or of a part of a slot.
+    """
+    keys = _made_by(run)
+    slots = [slot for slot, its in OF_SLOT.items() if keys & (its - {CLAIMS_STEP})]
+    if not slots:
+        return Wanted(Slot.CLAIMS, None) if CLAIMS_STEP in keys else None
+    if len(slots) > 1:
+        raise UsageError(
+            f"a run does one slot, and these assets are of {' and '.join(slots)}: start the jobs "
+            f"{' and '.join(map(job_name, slots))}, one after the other"
+        )
+    (slot,) = slots
+    # A claim is settled, and a mail about it goes out, whether or not the other follows at once.
+    if slot is Slot.CLAIMS:
+        return Wanted(slot, None)
+    if not keys <= SHOWING and not OF_SLOT[slot] <= keys:
+        raise UsageError(
+            f"a slot is done as a whole, and this run is of {len(keys & OF_SLOT[slot])} of the "
+            f"{len(OF_SLOT[slot])} assets of {slot}: start the job {job_name(slot)}, which does "
+            "what is not done yet"
+        )
+    return Wanted(slot, _period(run, slot))
+
+
+def job_name(slot: Slot) -> str:
+    """The slot's job, as Dagster names it."""
+    return slot.replace("-", "_")
+
+
+def _made_by(run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """The assets of slots that the run makes or checks: all of its job's, unless it names some."""
+    every = {key for its in OF_SLOT.values() for key in its}
+    checked = {check.asset_key for check in run.asset_check_selection or ()}
+    if run.step_keys_to_execute is not None:
+        steps = set(run.step_keys_to_execute)
+        return {key for key in every if key.to_python_identifier() in steps} | (checked & every)
+    if run.entity_selection is not None:
+        return {key for key in every if key in checked or key in (run.asset_selection or ())}
+    return {key for slot, its in OF_SLOT.items() if job_name(slot) == run.job_name for key in its}
+
+
+def _period(run: dg.DagsterRun, slot: Slot) -> date:
+    """The one period that the run names."""
+    first, last = (run.tags.get(tag, run.tags.get(PARTITION_TAG)) for tag in RANGE_TAGS)
+    if first is None or first != last:
+        raise UsageError(
+            f"a run does one period of {slot}: start the job {job_name(slot)} with one partition"
+        )
+    return date.fromisoformat(first)

@@ -1,0 +1,126 @@
+"""Whether a slot may be begun: live or simulated, its time, its turn (Rulebook §2).
+
+Here belong the refusals that come before anything is done. The command and the replay ask before
+they start a run, the schedules and sensors before they request one, and the run itself asks before
+its first step, for it may have been started in the UI. None of this knows Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from vibes_pipeline.calendar import DueSlot, Slot
+from vibes_pipeline.catch_up import finished_slots, missing_slots
+from vibes_pipeline.errors import UsageError
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.proposals import require_not_outrun
+from vibes_pipeline.policy import Policy
+
+
+def period_to_begin(
+    ledger: Ledger,
+    policy: Policy,
+    slot: Slot,
+    period: date | None,
+    *,
+    now: datetime,
+    is_simulated: bool,
+) -> date:
+    """The period for which the slot may be begun at `now`: the one named, if one is.
+
+    Without one it is the oldest that is missing of a weekly slot, else the latest that is due.
+    Only weekly slots wait for older weekly ones. The daily slots look at the present: a weekly
+    alert that fails for days must not keep the late alerts back, nor what a claim undoes.
+
+    Raises `LedgerError` when the ledger is of the other mode or has an event after `now`,
+    `CalendarError` for a day outside the years whose holidays are listed, `UsageError` when the
+    slot is not due yet, when its day is over, or while an older weekly slot is missing.
+    """
+    now = now.astimezone(policy.time_zone)
+    ledger.require_mode(is_simulated=is_simulated)
+    ledger.require_not_before(now)
+    policy.calendar.require(policy.local_date(now))
+    missing = _weekly(missing_slots(ledger, policy, now)) if slot.is_weekly else []
+    if period is None:
+        period = _unnamed(policy, slot, missing, now)
+    policy.calendar.require(period)
+    if slot is Slot.CLAIMS:
+        return period
+    due = DueSlot(policy.slot_calendar.due_at(slot, period), slot, period)
+    _require_time(policy, due, now)
+    if slot.is_weekly:
+        _require_turn(due, missing)
+    if slot is Slot.WEEKLY_ALERT:
+        require_not_outrun(ledger, period)
+    return period
+
+
+def still_to_replay(ledger: Ledger, policy: Policy, due: Sequence[DueSlot]) -> list[DueSlot]:
+    """Those of the slots, given in order of time, that a replay has still to run.
+
+    What is finished is left out, and so is a claims slot before the ledger's newest event: every
+    slot settles the claims that came up before it. Raises what refuses one of the slots, before
+    any is run: a ledger that is live, or has an event after the first of them; a weekly slot that
+    is missing, is not among them, and is older than one of them.
+    """
+    ledger.require_mode(is_simulated=True)
+    finished, newest = finished_slots(ledger, policy), ledger.newest_event_at()
+    todo = [
+        d
+        for d in due
+        if d not in finished
+        and not (d.slot is Slot.CLAIMS and newest is not None and d.due_at < newest)
+    ]
+    if not todo:
+        return []
+    ledger.require_not_before(todo[0].due_at.astimezone(policy.time_zone))
+    missing = missing_slots(ledger, policy, todo[-1].due_at, opens_at=todo[0].due_at)
+    left_out = [d for d in _weekly(missing) if d not in todo]
+    for weekly in _weekly(todo):
+        _require_turn(weekly, left_out)
+    return todo
+
+
+def _unnamed(policy: Policy, slot: Slot, missing: Sequence[DueSlot], now: datetime) -> date:
+    """The period that is meant when none is named."""
+    if not missing:
+        return policy.slot_calendar.period_of(slot, now)
+    oldest = missing[0]
+    if oldest.slot is not slot:
+        raise _comes_first(oldest, slot)
+    return oldest.period
+
+
+def _require_time(policy: Policy, due: DueSlot, now: datetime) -> None:
+    if now < due.due_at:
+        raise UsageError(
+            f"{due.slot} of {due.period} is due {due.due_at:%Y-%m-%d %H:%M}; it is "
+            f"{now:%Y-%m-%d %H:%M}"
+        )
+    if due.slot.is_weekly:
+        return
+    over_at = policy.slot_calendar.late_slot_is_over_at(due.slot, due.period)
+    if now >= over_at:
+        raise UsageError(
+            f"the {due.slot} of {due.period} is over since {over_at:%Y-%m-%d %H:%M}: a missed day "
+            "is skipped, not replayed; what is overdue still is in the next late alert"
+        )
+
+
+def _require_turn(due: DueSlot, missing: Sequence[DueSlot]) -> None:
+    """`UsageError` when a weekly slot that is missing was due before this one."""
+    if missing and missing[0].due_at < due.due_at:
+        raise _comes_first(missing[0], f"{due.slot} of {due.period}")
+
+
+def _comes_first(older: DueSlot, waiting: str) -> UsageError:
+    return UsageError(
+        f"{waiting} waits for {older.slot} of {older.period}, which was due "
+        f"{older.due_at:%Y-%m-%d %H:%M} and is missing: weekly slots are run oldest first; "
+        f"`vibes run {older.slot}` runs that one"
+    )
+
+
+def _weekly(slots: Sequence[DueSlot]) -> list[DueSlot]:
+    return [due for due in slots if due.slot.is_weekly]
