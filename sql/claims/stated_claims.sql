@@ -24,8 +24,7 @@ WITH cleaned AS (
         c.raised_at,
         c.decided_at,
         c.decision AS written_decision,
-        LOWER(TRIM(REGEXP_REPLACE(c.decision, '[\p{C}\p{Z}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]', ' ', 'g')))
-            AS decision,
+        LOWER(TRIM(REGEXP_REPLACE(c.decision, $invisible, ' ', 'g'))) AS decision,
         COALESCE(c.raised_at < $earliest_instant OR c.raised_at >= $latest_instant, FALSE) AS is_raised_oddly,
         COALESCE(c.decided_at < $earliest_instant OR c.decided_at >= $latest_instant, FALSE) AS is_decided_oddly
     FROM raw.claims AS c

@@ -11,8 +11,7 @@ WITH repeated AS (
 read AS (
     SELECT
         *,
-        LOWER(TRIM(REGEXP_REPLACE(decision, '[\p{C}\p{Z}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]', ' ', 'g')))
-            AS word
+        LOWER(TRIM(REGEXP_REPLACE(decision, $invisible, ' ', 'g'))) AS word
     FROM raw.account_decisions
 ),
 
