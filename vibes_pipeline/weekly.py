@@ -137,6 +137,7 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
         ledger,
         proposal_rows(read_proposal(run)),
         run.engine.read("decisions.account_reviews"),
+        run.engine.read("decisions.reviewed_counterfeits"),
         run.engine.read("warehouse.sellers").select("seller_id", "shop_name"),
         _terms(run),
         policy_content=run.policy.text,

@@ -8,7 +8,7 @@ SELECT
     COUNT(CASE WHEN i.seller_id = c.seller_id THEN 1 END) AS seller_items,          -- of who claims
     COUNT(CASE WHEN i.seller_id = c.seller_id AND (c.sku IS NULL OR i.sku = c.sku) THEN 1 END)
         AS claimed_items,                                                           -- of the SKU stated, if any
-    MAX(closing.ends_at) AS evidence_closes_at                                      -- end of their evidence window
+    MAX(w.evidence_closes_at) AS evidence_closes_at                                 -- end of their evidence window
 FROM claims.unsettled_claims AS c
 INNER JOIN raw.order_items AS i ON c.order_number = i.order_number AND i.pending_at <= $now
 LEFT JOIN raw.counterfeit_cases AS k
@@ -16,12 +16,7 @@ LEFT JOIN raw.counterfeit_cases AS k
         i.order_item_id = k.order_item_id
         AND i.seller_id = c.seller_id
         AND (c.sku IS NULL OR i.sku = c.sku)
+        AND k.notified_at >= $earliest_instant
         AND k.notified_at <= $now
-LEFT JOIN policy.counterfeit_charge AS p
-    ON CAST(k.notified_at AS DATE) >= p.valid_from AND CAST(k.notified_at AS DATE) < p.valid_until
-LEFT JOIN policy.calendar AS notified ON CAST(k.notified_at AS DATE) = notified.day
-LEFT JOIN policy.calendar AS closing
-    ON
-        closing.is_working_day
-        AND closing.working_days = notified.working_days + p.evidence_working_days
+LEFT JOIN warehouse.evidence_windows AS w ON CAST(k.notified_at AS DATE) = w.notified_date
 GROUP BY c.claim_id

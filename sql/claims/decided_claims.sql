@@ -1,13 +1,10 @@
 -- What people decided of claims by the slot's instant, one row per claim and seller with a decision
--- (Rulebook §11). A decision on one seller's claim is none on another's that bears the same id. Without a
--- time of its own it counts from when the claim was raised.
+-- (Rulebook §11). A decision on one seller's claim is none on another's that bears the same id.
 SELECT
-    claim_id,                                                                   -- the claim
-    seller_id,                                                                  -- who claims, as stated
-    MIN(CASE WHEN decision = 'upheld' THEN COALESCE(decided_at, raised_at, $now) END)
-        AS upheld_at,                                                           -- when it was upheld first
-    MIN(CASE WHEN decision = 'rejected' THEN COALESCE(decided_at, raised_at, $now) END)
-        AS rejected_at                                                          -- when it was rejected first
+    claim_id,                                                               -- the claim
+    seller_id,                                                              -- who claims, as stated
+    MIN(CASE WHEN decision = 'upheld' THEN decided_at END) AS upheld_at,    -- when it was upheld first
+    MIN(CASE WHEN decision = 'rejected' THEN decided_at END) AS rejected_at -- when it was rejected first
 FROM claims.stated_claims
 WHERE decision IS NOT NULL
 GROUP BY claim_id, seller_id

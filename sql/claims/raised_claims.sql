@@ -1,9 +1,11 @@
--- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13).
+-- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13);
+-- without those whose instants cannot be read.
 WITH ranked AS (
     SELECT
         c.*,
         ROW_NUMBER() OVER (PARTITION BY c.claim_id ORDER BY c.raised_at DESC NULLS LAST, c.content_hash) AS nth
     FROM claims.stated_claims AS c
+    WHERE c.is_taken_in
 )
 
 SELECT

@@ -1,6 +1,8 @@
 -- The claims' stored rows, one row per stored row raised by the slot's instant (Rulebook §11, §13). What
 -- cannot be seen counts as a blank, and blank text as not stated. No row is set aside: one without an id
--- is named after its content.
+-- is named after its content. A decision is read without regard to case and the blanks around it. What of a
+-- row cannot be read says `faults`: such a decision is not applied, and a claim with such an instant, which
+-- may be no time at all, is not taken in.
 WITH cleaned AS (
     SELECT
         TRIM(REGEXP_REPLACE(c.claim_id, '\p{C}', ' ', 'g')) AS claim_id,
@@ -20,10 +22,13 @@ WITH cleaned AS (
         c.amount,
         c.attachments,
         c.raised_at,
-        c.decision,
-        c.decided_at
+        c.decided_at,
+        c.decision AS written_decision,
+        LOWER(TRIM(REGEXP_REPLACE(c.decision, $invisible, ' ', 'g'))) AS decision,
+        COALESCE(c.raised_at < $earliest_instant OR c.raised_at >= $latest_instant, FALSE) AS is_raised_oddly,
+        COALESCE(c.decided_at < $earliest_instant OR c.decided_at >= $latest_instant, FALSE) AS is_decided_oddly
     FROM raw.claims AS c
-    WHERE c.raised_at IS NULL OR c.raised_at <= $now
+    WHERE c.raised_at IS NULL OR c.raised_at <= $now OR c.raised_at >= $latest_instant
 ),
 
 stored AS (
@@ -47,8 +52,15 @@ stored AS (
             attachments := c.attachments,
             raised_at := c.raised_at
         ) AS stated,
-        c.decision,
-        c.decided_at
+        c.decided_at,
+        c.written_decision,
+        c.is_raised_oddly,
+        c.is_decided_oddly,
+        -- Null: none yet, for it is blank or of a later instant.
+        CASE
+            WHEN c.decision <> '' AND (c.decided_at IS NULL OR c.decided_at <= $now OR c.is_decided_oddly)
+                THEN c.decision
+        END AS decision
     FROM cleaned AS c
     LEFT JOIN warehouse.foreign_sellers AS f ON c.seller_id = f.seller_id
     WHERE f.seller_id IS NULL
@@ -57,7 +69,24 @@ stored AS (
 hashed AS (
     SELECT
         *,
-        MD5(CAST(TO_JSON(stated) AS VARCHAR)) AS content_hash
+        MD5(CAST(TO_JSON(stated) AS VARCHAR)) AS content_hash,
+        CONCAT_WS(
+            '; ',
+            CASE WHEN is_raised_oddly THEN 'raised_at is outside the years 1970 to 2200' END,
+            CASE WHEN is_decided_oddly THEN 'decided_at is outside the years 1970 to 2200' END,
+            CASE WHEN decision NOT IN ('upheld', 'rejected') THEN 'decision is neither upheld nor rejected' END,
+            CASE WHEN decision IS NOT NULL AND decided_at IS NULL THEN 'decided_at is null' END,
+            CASE
+                WHEN decision IS NOT NULL AND decided_at < stated.raised_at AND NOT (is_raised_oddly OR is_decided_oddly)
+                    THEN 'decided_at is before raised_at'
+            END
+        ) AS faults,
+        CONCAT_WS(
+            ', ',
+            CASE WHEN stated.raised_at IS NOT NULL THEN CONCAT('raised_at ', CAST(stated.raised_at AS VARCHAR)) END,
+            CASE WHEN decided_at IS NOT NULL THEN CONCAT('decided_at ', CAST(decided_at AS VARCHAR)) END,
+            CASE WHEN written_decision IS NOT NULL THEN CONCAT('decision "', written_decision, '"') END
+        ) AS written
     FROM stored
 )
 
@@ -78,9 +107,11 @@ SELECT
     stated.action_reference,        -- as stated
     stated.comment,                 -- as stated: hostile text
     stated.attachments,             -- names of what was attached
-    stated.raised_at,               -- when it was raised
+    CASE WHEN NOT is_raised_oddly THEN stated.raised_at END AS raised_at,   -- when it was raised
     content_hash,                   -- tells a claim stated anew from the same one
-    CASE WHEN COALESCE(decided_at <= $now, TRUE) AND decision IN ('upheld', 'rejected') THEN decision END
-        AS decision,                -- by the slot's instant; null: none, or none of the two words
-    CASE WHEN decided_at <= $now THEN decided_at END AS decided_at  -- when it was decided
+    NOT (is_raised_oddly OR is_decided_oddly) AS is_taken_in,   -- whether its instants can be ones
+    CASE WHEN faults = '' THEN decision END AS decision,    -- by the slot's instant; null: none that can be read
+    CASE WHEN faults = '' AND decision IS NOT NULL THEN decided_at END AS decided_at,  -- when it was decided
+    faults,                         -- what of the row is undecipherable, separated by semicolons; empty: nothing
+    written                         -- instants and decision as written: hostile text
 FROM hashed

@@ -1,26 +1,35 @@
 -- Sellers whose account a person may decide to delist, one row per seller with a quality return, a
--- drop-off failure or a counterfeit finding in the observed week (Rulebook §8). A right, not an
--- automatism: this lists, people decide.
+-- drop-off failure or a counterfeit finding, of the observed week or taken in late with it (Rulebook §8).
+-- A right, not an automatism: this lists, people decide.
+-- Taken in late is what this cycle charges of an earlier week: it was charged in its own if it was there.
 -- Which events list a seller is policy.
 WITH happened AS (
-    SELECT 'return' AS event, seller_id, 1 AS quality_returns, 0 AS dropoff_failures, 0 AS counterfeits
+    SELECT 'return' AS event, seller_id, order_item_id
     FROM events.quality_returns
     WHERE event_at >= $week_start AND event_at < $week_end
-    UNION ALL
-    SELECT 'dropoff_qc' AS event, seller_id, 0 AS quality_returns, 1 AS dropoff_failures, 0 AS counterfeits
+    UNION
+    SELECT 'return' AS event, seller_id, order_item_id
+    FROM decisions.returns_charges
+    UNION
+    SELECT 'dropoff_qc' AS event, seller_id, order_item_id
     FROM events.dropoff_qc_failures
     WHERE event_at >= $week_start AND event_at < $week_end
-    UNION ALL
-    SELECT 'counterfeit' AS event, seller_id, 0 AS quality_returns, 0 AS dropoff_failures, 1 AS counterfeits
-    FROM events.counterfeit_findings
-    WHERE event_at >= $week_start AND event_at < $week_end
+    UNION
+    SELECT 'dropoff_qc' AS event, seller_id, order_item_id
+    FROM decisions.dropoff_qc_charges
+    UNION
+    SELECT 'counterfeit' AS event, seller_id, order_item_id
+    FROM decisions.reviewed_counterfeits
 )
 
 SELECT
-    h.seller_id,                                                    -- the seller to review
-    CAST(SUM(h.quality_returns) AS INTEGER) AS quality_returns,     -- items returned for quality
-    CAST(SUM(h.dropoff_failures) AS INTEGER) AS dropoff_failures,   -- items that failed at drop-off
-    CAST(SUM(h.counterfeits) AS INTEGER) AS counterfeits            -- items proven counterfeit
+    h.seller_id,                                                                    -- the seller to review
+    CAST(COUNT(CASE WHEN h.event = 'return' THEN 1 END) AS INTEGER)
+        AS quality_returns,                                                         -- items returned for quality
+    CAST(COUNT(CASE WHEN h.event = 'dropoff_qc' THEN 1 END) AS INTEGER)
+        AS dropoff_failures,                                                        -- items that failed at drop-off
+    CAST(COUNT(CASE WHEN h.event = 'counterfeit' THEN 1 END) AS INTEGER)
+        AS counterfeits                                                             -- items proven counterfeit
 FROM happened AS h
 INNER JOIN policy.review_events AS p
     ON

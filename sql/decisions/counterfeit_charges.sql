@@ -1,35 +1,44 @@
--- Charges for items proven counterfeit, one row per item (Rulebook §6).
--- Only once the seller's evidence window has closed; a case whose seller was never notified is never
--- charged; nor is one while a complete counterfeit claim, raised within the window, is undecided. However
--- old the event: as far back as this ledger's first cycle.
+-- Charges for items proven counterfeit, one row per item (Rulebook §6): of the item's cases the first that
+-- qualifies, in the order of their proof, then of their id.
+-- A case qualifies once the seller's evidence window has closed; a case whose seller was never notified is
+-- never charged; nor is one while a complete counterfeit claim, raised within its window, is undecided.
+-- However old the event: as far back as this ledger's first cycle.
+WITH qualifying AS (
+    SELECT
+        e.*,
+        p.amount,
+        ROW_NUMBER() OVER (PARTITION BY e.order_item_id ORDER BY e.event_at, e.case_id) AS nth
+    FROM events.counterfeit_findings AS e
+    INNER JOIN policy.counterfeit_charge AS p
+        ON e.event_date >= p.valid_from AND e.event_date < p.valid_until
+    WHERE
+        NOT EXISTS (
+            SELECT 1
+            FROM ledger.undecided_counterfeit_claims AS c
+            WHERE
+                e.seller_id = c.seller_id
+                AND e.order_number = c.order_number
+                AND e.sku = c.sku
+                AND c.raised_at < e.evidence_closes_at
+        )
+        AND e.event_at < $week_end
+        AND e.event_week >= $first_cycle
+        AND e.evidence_closes_at <= $now
+        AND p.amount > 0
+)
+
 SELECT
-    e.order_item_id,            -- the item
-    e.order_number,             -- its order
-    e.seller_id,                -- its seller
-    e.sku,                      -- its product
-    e.event_at,                 -- when it was proven
-    p.amount,                   -- naira
-    e.reason,                   -- counterfeit
-    e.case_id,                  -- the case
-    e.notified_at,              -- when the seller was told
-    e.evidence_closes_at        -- end of the evidence window
-FROM events.counterfeit_findings AS e
-INNER JOIN policy.counterfeit_charge AS p
-    ON e.event_date >= p.valid_from AND e.event_date < p.valid_until
+    q.order_item_id,            -- the item
+    q.order_number,             -- its order
+    q.seller_id,                -- its seller
+    q.sku,                      -- its product
+    q.event_at,                 -- when it was proven
+    q.amount,                   -- naira
+    q.reason,                   -- counterfeit
+    q.case_id,                  -- the case
+    q.notified_at,              -- when the seller was told
+    q.evidence_closes_at        -- end of the evidence window
+FROM qualifying AS q
 LEFT JOIN ledger.charges AS already
-    ON already.rule = 'counterfeit_charge' AND e.order_item_id = already.order_item_id
-WHERE
-    NOT EXISTS (
-        SELECT 1
-        FROM ledger.undecided_counterfeit_claims AS c
-        WHERE
-            e.seller_id = c.seller_id
-            AND e.order_number = c.order_number
-            AND e.sku = c.sku
-            AND c.raised_at < e.evidence_closes_at
-    )
-    AND e.event_at < $week_end
-    AND e.event_week >= $first_cycle
-    AND e.evidence_closes_at <= $now
-    AND already.order_item_id IS NULL
-    AND p.amount > 0
+    ON already.rule = 'counterfeit_charge' AND q.order_item_id = already.order_item_id
+WHERE q.nth = 1 AND already.order_item_id IS NULL

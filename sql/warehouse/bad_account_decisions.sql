@@ -1,10 +1,18 @@
 -- Account decisions set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- The word is read without regard to case and the blanks around it (§11).
 WITH repeated AS (
     SELECT decision_id
     FROM raw.account_decisions
     WHERE decision_id IS NOT NULL
     GROUP BY decision_id
     HAVING COUNT(*) > 1
+),
+
+read AS (
+    SELECT
+        *,
+        LOWER(TRIM(REGEXP_REPLACE(decision, $invisible, ' ', 'g'))) AS word
+    FROM raw.account_decisions
 ),
 
 judged AS (
@@ -21,7 +29,7 @@ judged AS (
             CASE WHEN r.decision_id IS NOT NULL THEN 'decision_id occurs more than once' END,
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
             CASE
-                WHEN d.decision IS NULL OR d.decision NOT IN ('delist', 'keep')
+                WHEN d.word IS NULL OR d.word NOT IN ('delist', 'keep')
                     THEN 'decision is not a listed one'
             END,
             CASE WHEN d.decided_at IS NULL THEN 'decided_at is null' END,
@@ -30,7 +38,7 @@ judged AS (
                     THEN 'decided_at is outside the years 1970 to 2200'
             END
         ) AS faults
-    FROM raw.account_decisions AS d
+    FROM read AS d
     LEFT JOIN repeated AS r ON d.decision_id = r.decision_id
     LEFT JOIN warehouse.sellers AS s ON d.seller_id = s.seller_id
     LEFT JOIN warehouse.foreign_sellers AS f ON d.seller_id = f.seller_id
@@ -46,6 +54,13 @@ SELECT
         seller_id := seller_id,
         decision := decision,
         decided_at := decided_at
-    )) AS VARCHAR) AS stored_row            -- the row as stored, as JSON, the deciding person left out
+    )) AS VARCHAR) AS stored_row,           -- the row as stored, as JSON, the deciding person left out
+    CONCAT_WS(
+        ', ',
+        CASE WHEN decided_at IS NOT NULL THEN CONCAT('decided_at ', CAST(decided_at AS VARCHAR)) END,
+        CASE WHEN decision IS NOT NULL THEN CONCAT('decision "', decision, '"') END
+    ) AS written,                           -- instant and decision as written: hostile text
+    COALESCE(decided_at > $now AND decided_at < $latest_instant, FALSE)
+        AS is_to_come                       -- whether it is of a later instant than the slot's
 FROM judged
 WHERE faults <> ''

@@ -1,6 +1,4 @@
 -- Counterfeit cases set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
--- Among them cases proven since the policy's calendar starts but notified before: nobody can say when
--- their evidence window closed, and a date without listed holidays is never guessed (Rulebook §3).
 WITH repeated AS (
     SELECT case_id
     FROM raw.counterfeit_cases
@@ -19,11 +17,6 @@ items AS (
     LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
     WHERE i.order_item_id IN (SELECT c.order_item_id FROM raw.counterfeit_cases AS c)
     GROUP BY i.order_item_id
-),
-
-calendar_start AS (
-    SELECT MIN(starts_at) AS starts_at
-    FROM policy.calendar
 ),
 
 judged AS (
@@ -47,14 +40,9 @@ judged AS (
             CASE
                 WHEN c.proven_at < $earliest_instant OR c.proven_at >= $latest_instant
                     THEN 'proven_at is outside the years 1970 to 2200'
-            END,
-            CASE
-                WHEN c.notified_at < k.starts_at AND c.proven_at >= k.starts_at
-                    THEN 'notified_at is before the years whose public holidays are listed'
             END
         ) AS faults
     FROM raw.counterfeit_cases AS c
-    CROSS JOIN calendar_start AS k
     LEFT JOIN repeated AS r ON c.case_id = r.case_id
     LEFT JOIN items AS i ON c.order_item_id = i.order_item_id
     LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON c.order_item_id = b.row_id

@@ -17,6 +17,7 @@ from ledger.made import local
 from rules.marketplace import NIGERIA
 
 from vibes_pipeline.claims.intake import Claim, Judgement, judge
+from vibes_pipeline.policy import Rule
 
 SECOND = timedelta(seconds=1)
 RAISED_AT = local("2026-11-10 10:00")
@@ -305,9 +306,19 @@ def test_an_api_issue_needs_the_endpoint() -> None:
     assert judged("cancel_wrong_orders", **stated).state == "accepted"
 
 
-@pytest.mark.parametrize("reason", [None, "out_of_stock_charge", "anything"])
+@pytest.mark.parametrize("reason", [None, *Rule])
 def test_a_claim_about_an_action_may_name_any_rule_or_none(reason: str | None) -> None:
     assert judged("vibes_action", reason=reason).state == "accepted"
+
+
+@pytest.mark.parametrize("reason", ["anything", "Out_of_stock_charge", "stock", "store_on_holiday"])
+def test_a_reason_that_is_no_rule_s_name_is_unknown(reason: str) -> None:
+    assert faults("vibes_action", reason=reason) == {"reason": "unknown"}
+
+
+def test_with_an_action_s_reference_the_reason_does_not_matter() -> None:
+    referenced = {"action_reference": "NG-AAAAAAAA", "has_referenced_action": True}
+    assert judged("vibes_action", reason="anything", **referenced).state == "accepted"
 
 
 # --- in time --------------------------------------------------------------------------------------

@@ -208,25 +208,6 @@ def test_what_was_upheld_once_stays_upheld(
     assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn"}
 
 
-def test_a_decision_without_a_time_counts_from_when_the_claim_was_raised(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    desk.alert()
-    desk.claim("C-1", "S-1", raised_at=BETWEEN, order_number="O-I-1")
-    desk.decide("C-1", "upheld", None)
-    assert not desk.settle("Thu+1 11:59:59").states
-    assert desk.settle(BETWEEN).actions_undone == 1
-    c = schema.claim_states.c
-    assert desk.rows(sa.select(c.decided_at)) == [(desk.market.at(BETWEEN),)]
-
-
-def test_a_word_that_is_no_decision_is_none(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    for word in ("Upheld", "maybe", "", "upheld "):
-        desk.claim(f"C-{word}", "S-1", order_number="O-I-1")
-        desk.decide(f"C-{word}", word, "Tue+1 11:00")
-    assert desk.settle("Tue+1 12:00").states == {"accepted": 4}
-
-
 # --- incomplete claims ----------------------------------------------------------------------------
 
 

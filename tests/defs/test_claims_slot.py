@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from cli import troubles
 from defs.factory import Factory
 from ledger import made
+from notices.mail_server import serving
 
 from vibes_pipeline import slots
 from vibes_pipeline.calendar import Slot
@@ -102,6 +103,37 @@ def test_a_new_claim_and_a_decision_on_it_each_request_a_run_until_it_is_done(
     assert why_not(ask(factory)) == "No claim or decision waits."
     c = schema.claim_states.c
     assert made.rows(factory.ledger, c.claim_id, c.state) == [("C-1", "rejected")]
+
+
+def test_what_cannot_be_read_requests_one_run_that_tells_operators_and_goes_on(
+    factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_as(factory, is_simulated=False)
+    row = claim(factory, decision="<b>Uphled</b>\u00a0", decided_at=ago(HOUR / 120))
+    infinite = claim(factory, "C-odd", raised_at="1969-01-01T00:00")
+    with serving() as post:
+        monkeypatch.setenv("VIBES_SMTP_URL", post.url)
+        monkeypatch.setenv("VIBES_MAIL_FROM", "vibes@mail.example")
+        monkeypatch.setenv("VIBES_OPERATORS", "night@operators.example")
+        assert isinstance(ask(factory), dg.RunRequest)
+        run_claims(factory)
+        assert why_not(ask(factory)) == "No claim or decision waits."
+        run_claims(factory)
+        (mail,) = post.mails_to("night@operators.example")
+        assert "claim C-1 (seller S-returned)" in mail.get_content()
+        check = factory.evaluations()["nothing_is_undecipherable"]
+        assert (check.passed, check.blocking) == (False, False)
+        assert check.severity is dg.AssetCheckSeverity.WARN
+        assert check.metadata["undecipherable"].value == 2
+        assert "b Uphled /b" in (check.description or "")
+        assert "raised_at is outside the years 1970 to 2200" in (check.description or "")
+        row["decision"], infinite["raised_at"] = "upheld", ago(HOUR / 60)
+        assert isinstance(ask(factory), dg.RunRequest)
+        run_claims(factory)
+        assert factory.evaluations()["nothing_is_undecipherable"].passed
+        c = schema.claim_states.c
+        states = made.rows(factory.ledger, c.claim_id, c.state)
+        assert sorted(states) == [("C-1", "upheld"), ("C-odd", "accepted")]
 
 
 def data_version(factory: Factory) -> str | None:
@@ -225,6 +257,7 @@ def test_the_job_takes_in_decides_and_writes(factory: Factory) -> None:
     checks = factory.evaluations()
     assert {name: check.passed for name, check in checks.items()} == {
         "decisions_are_applied_at_once": True,
+        "nothing_is_undecipherable": True,
         "upheld_claims_are_matched": True,
     }
     shown = metadata(factory, STEP)

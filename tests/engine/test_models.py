@@ -38,6 +38,7 @@ HISTORY = (
     "product_delistings",
     "account_delistings",
     "account_reviews",
+    "reviewed_counterfeits",
     "late_cancellations",
     "open_late_cancellations",
 )

@@ -189,6 +189,7 @@ def freeze_cycle(
     is_simulated: bool = True,
     seen_event: int | None = None,
     reviews: pl.DataFrame = NO_REVIEWS,
+    reviewed_counterfeits: pl.DataFrame = NO_REVIEWS,
     names: Mapping[str, str | None] | None = None,
     **changes: Any,
 ) -> FrozenCycle:
@@ -198,6 +199,7 @@ def freeze_cycle(
         ledger,
         list(actions),
         reviews,
+        reviewed_counterfeits,
         shops(names or {}),
         terms(cycle, country=ledger.country, **changes),
         policy_content="the text of the made policy",

@@ -19,9 +19,10 @@ import pytest
 import sqlalchemy as sa
 from ledger import made
 
-from vibes_pipeline.ledger import claims, database
+from vibes_pipeline.ledger import claims, database, undecipherable
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.undecipherable import Undecipherable
 
 Connection = psycopg2.extensions.connection
 
@@ -39,6 +40,9 @@ APPEND_ONLY = (
     "notices",
     "policies",
     "postings",
+    "reviewed_counterfeits",
+    "undecipherable_events",
+    "undecipherable_values",
 )
 # Rows change in these alone: a slot's mail is handled after its effects are recorded, and shops
 # take new names.
@@ -64,13 +68,22 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
     reviews = pl.DataFrame(
         {"seller_id": ["S-1"], "quality_returns": [1], "dropoff_failures": [0], "counterfeits": [0]}
     )
-    made.freeze_cycle(ledger, made.a_handful(), reviews=reviews, names={"S-1": "Loom"})
+    counterfeits = pl.DataFrame({"seller_id": ["S-1"], "order_item_id": ["I1"]})
+    made.freeze_cycle(
+        ledger,
+        made.a_handful(),
+        reviews=reviews,
+        reviewed_counterfeits=counterfeits,
+        names={"S-1": "Loom"},
+    )
     made.accept(ledger)
     made.implement_cycle(ledger)
     with ledger.writing(is_simulated=True, now=made.IMPLEMENT_AT) as connection:
         made.upheld_claim(connection, "C-1", "S-1", made.IMPLEMENT_AT)
         excuse = Excuse("S-1", ["return"], order_item_id="I1")
         claims.record_excuses(connection, "NG", "C-1", [excuse])
+    value = Undecipherable("hash", "claims", "C-1", "S-1", "decided_at is null", "upheld")
+    undecipherable.record_seen(ledger, [value], is_simulated=True, now=made.IMPLEMENT_AT)
     assert all(made.counts(ledger).values())
     ledger.close()
     return _plain(module_ledger_url)

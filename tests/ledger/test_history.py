@@ -34,6 +34,7 @@ def test_an_empty_ledger_has_every_relation_without_rows(ledger: Ledger) -> None
         "product_delistings": 0,
         "account_delistings": 0,
         "account_reviews": 0,
+        "reviewed_counterfeits": 0,
         "excuses": 0,
         "undecided_counterfeit_claims": 0,
     }

@@ -18,8 +18,9 @@ from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, undecipherable
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.reports import plots
 from vibes_pipeline.reports.figures import Cancelled, Week
 from vibes_pipeline.reports.page import ROWS_SHOWN, render, write_page, write_report
@@ -122,6 +123,26 @@ def test_a_claim_waits_for_a_person_from_when_it_was_raised(after_a_cycle: Desk)
     waiting = after_a_cycle.week(made.NEXT_CYCLE)
     assert [(row["claim_id"], row["state"]) for row in waiting.claims] == [("C-2", "accepted")]
     assert waiting.awaiting == 1
+
+
+def test_what_is_undecipherable_is_told_as_written_until_it_is_corrected(
+    after_a_cycle: Desk,
+) -> None:
+    ledger, later = after_a_cycle.ledger, made.IMPLEMENT_AT + made.WEEK
+    value = Undecipherable("h1", "claims", "C-1", "S-1", "decided_at is null", 'decision "upheld"')
+    other = Undecipherable("h2", "claims", "C-2", "S-1", "decided_at is null", 'decision "no"')
+    undecipherable.record_seen(ledger, [value], is_simulated=True, now=made.IMPLEMENT_AT)
+    undecipherable.record_seen(ledger, [value, other], is_simulated=True, now=later)
+    week = after_a_cycle.week()
+    assert [row["written"] for row in week.undecipherable] == ['decision "upheld"']
+    assert week.awaiting == 1
+    assert [row["row_id"] for row in after_a_cycle.week(made.NEXT_CYCLE).undecipherable] == [
+        "C-1",
+        "C-2",
+    ]
+    assert "decision &#34;upheld&#34;" in after_a_cycle.write().read_text(encoding="utf-8")
+    undecipherable.record_seen(ledger, [], is_simulated=True, now=later)
+    assert after_a_cycle.week().undecipherable == []
 
 
 def test_a_notice_not_delivered_is_told_until_it_is(after_a_cycle: Desk) -> None:
@@ -271,13 +292,16 @@ def test_ids_are_hostile_text_and_are_escaped(desk: Desk) -> None:
                 "seller_id": SCRIPT,
                 "order_item_id": SCRIPT,
                 "event_at": datetime(2026, 11, 10, tzinfo=made.LAGOS),
-                "notified_at": None,
+                "notified_at": datetime(2015, 12, 31, tzinfo=made.LAGOS),
+                "evidence_closes_at": None,
             }
         ],
         made.CYCLE,
     )
+    value = Undecipherable("hash", "claims", SCRIPT, SCRIPT, "decided_at is null", SCRIPT)
+    undecipherable.record_seen(desk.ledger, [value], is_simulated=True, now=made.ALERT_AT)
     page = desk.write().read_text(encoding="utf-8")
-    assert page.count("&lt;script&gt;") == 2 + 1 + 3
+    assert page.count("&lt;script&gt;") == 2 + 1 + 3 + 3
     assert "<script" not in page
     assert "\u202e" not in page
 

@@ -201,11 +201,7 @@ SMALL_TABLES += [
     Case("counterfeit_cases: of no item", "of no item", [UNKNOWN_ITEM]),
     Case("counterfeit_cases: of null", "of null", [UNKNOWN_ITEM]),
     Case("counterfeit_cases: of a bad item", "of a bad item", [UNKNOWN_ITEM]),
-    Case(
-        "counterfeit_cases: notified when no holidays were listed",
-        "before 2016",
-        ["notified_at is before the years whose public holidays are listed"],
-    ),
+    Case("counterfeit_cases: notified when no holidays were listed", "before 2016", []),
     Case("counterfeit_cases: notified on the first listed day", "in 2016", []),
     Case("counterfeit_cases: proven when no holidays were listed", "long ago", []),
     Case("counterfeit_cases: of Kenya", "of Kenya", []),

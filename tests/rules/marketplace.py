@@ -76,6 +76,7 @@ HISTORY: Mapping[str, Schema] = {
         "dropoff_failures": pl.Int32(),
         "counterfeits": pl.Int32(),
     },
+    "reviewed_counterfeits": {"seller_id": pl.String(), "order_item_id": pl.String()},
     "excuses": EXCUSES,
     "undecided_counterfeit_claims": {
         "claim_id": pl.String(),

@@ -93,7 +93,11 @@ def test_an_id_that_cannot_be_used_is_bad_and_one_that_is_only_odd_is_good(
         ),
         ("warehouse.products", "sku", {"good sku", "other's sku", "nameless"}),
         ("warehouse.dropoff_qc", "qc_id", {"good check", "passed"}),
-        ("warehouse.counterfeit_cases", "case_id", {"good case", "in 2016", "long ago"}),
+        (
+            "warehouse.counterfeit_cases",
+            "case_id",
+            {"good case", "before 2016", "in 2016", "long ago"},
+        ),
         ("warehouse.account_decisions", "decision_id", {"good decision"}),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 from marketplace import WEEK, Case, Decided, Item, Marketplace, amended, each
 
 RULE = "decisions.counterfeit_charges"
+HOLDS = "claims.held_counterfeit_cases"
+FINDINGS = "events.counterfeit_findings"
 
 
 def notice(notified_at: str | None, proven_at: str | None = "Tue 10:00") -> dict[str, str | None]:
@@ -75,7 +77,44 @@ CASES = [
         [notice(None, "Mon 10:00"), notice("Tue 10:00", "Wed 10:00")],
         "Fri 00:00",
     ),
+    Case(
+        "two cases of which the first one's window is open: the other is charged",
+        [notice("Mon+1 10:00", "Mon 10:00"), notice("Tue 10:00", "Wed 10:00")],
+        "Fri 00:00",
+    ),
+    Case(
+        "two cases of which the first was proven before the ledger's first cycle",
+        [notice("2015-12-01T10:00", "2015-12-09T10:00"), notice("Tue 10:00", "Wed 10:00")],
+        "Fri 00:00",
+    ),
+    Case(
+        "two cases of which the first was notified outside the years with listed holidays",
+        [notice("2015-12-31T10:00", "Mon 10:00"), notice("Tue 10:00", "Wed 10:00")],
+        "Fri 00:00",
+    ),
+    Case(
+        "two cases of which the first is not of this week yet",
+        [notice("Wed 10:00", "Sun 10:00"), notice("Mon 10:00", "Mon+1 10:00")],
+        "Sat 00:00",
+    ),
+    Case(
+        "two cases proven at one instant: the first by id",
+        [
+            {**notice("Thu 10:00"), "case_id": "a later window, an earlier id"},
+            {**notice("Mon 10:00"), "case_id": "an earlier window, a later id"},
+        ],
+        "Tue+1 00:00",
+    ),
+    Case(
+        "two cases of which the first is held by a claim: the other is charged",
+        [notice("Thu 10:00", "Fri 10:00"), notice("Mon 10:00", "Sat 10:00")],
+        "Thu 00:00",
+    ),
+    Case("one case that is held by a claim", [notice("Thu 10:00", "Fri 10:00")], None),
 ]
+# Raised once the window of a Monday's notification has closed, and within that of a Thursday's.
+HELD_SINCE = "Fri 12:00"
+HELD = [case.sentence for case in CASES if "held by a claim" in case.sentence]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +124,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Decided:
         marketplace.item(Item(order_item_id=sentence, pending_at="2026-08-03T09:00"))
         for case in cases:
             marketplace.counterfeit_case(sentence, **case)
+        if sentence in HELD:
+            row = marketplace.raw["order_items"][-1]
+            marketplace.remember(
+                "undecided_counterfeit_claims",
+                claim_id=f"claim on {sentence}",
+                raised_at=marketplace.at(HELD_SINCE),
+                **{name: row[name] for name in ("seller_id", "order_number", "sku")},
+            )
     new = marketplace.seller(onboarded_at="Mon 00:00", is_jumia_express=True)
     marketplace.counterfeit_case(marketplace.item(Item(order_item_id="new", seller_id=new)))
     for is_standing in (True, False):
@@ -97,7 +144,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Decided:
             amount="50000.00",
             is_standing=is_standing,
         )
-    return marketplace.decide(tmp_path_factory.mktemp("found"), RULE)
+    return marketplace.decide(tmp_path_factory.mktemp("found"), RULE, HOLDS)
 
 
 @each(CASES)
@@ -126,10 +173,54 @@ def test_no_one_is_exempt_and_no_item_charged_twice(
     assert (found.row(RULE, order_item_id=order_item_id) is not None) == is_charged, reason
 
 
-def test_a_finding_without_notification_is_there_to_be_shown(found: Decided) -> None:
-    row = found.row("events.counterfeit_findings", order_item_id="never notified, never charged")
+def test_an_item_bears_one_charge_however_many_cases(found: Decided) -> None:
+    items = [row["order_item_id"] for row in found.rows(RULE)]
+    assert len(items) == len(set(items))
+
+
+@pytest.mark.parametrize("sentence", HELD)
+def test_a_claim_holds_the_cases_in_whose_window_it_was_raised(
+    found: Decided, sentence: str
+) -> None:
+    (held,) = found.rows(HOLDS, order_item_id=sentence)
+    assert held["event_at"] == Marketplace().at("Fri 10:00")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "notified_at"),
+    [
+        ("never notified, never charged", None),
+        ("two cases of which the first was never notified: the other is charged", None),
+        (
+            "two cases of which the first was notified outside the years with listed holidays",
+            "2015-12-31T10:00",
+        ),
+    ],
+)
+def test_a_case_without_a_window_is_there_to_be_shown(
+    found: Decided, sentence: str, notified_at: str | None
+) -> None:
+    (row,) = found.rows(FINDINGS, order_item_id=sentence, evidence_closes_at=None)
+    assert row["notified_at"] == (notified_at and Marketplace().at(notified_at))
+
+
+@pytest.mark.parametrize(
+    ("valid_from", "closes_at", "reason"),
+    [
+        ("2026-11-09", "Fri 00:00", "the day of the notification"),
+        ("2026-11-10", "Thu 00:00", "the day after it, though that of the proof"),
+    ],
+)
+def test_the_window_is_as_long_as_the_policy_of_the_notification_s_day_says(
+    tmp_path: Path, valid_from: str, closes_at: str, reason: str
+) -> None:
+    policy = amended(tmp_path, ("counterfeit_charge.evidence_working_days", valid_from, 3))
+    marketplace = Marketplace(WEEK, policy)
+    item = marketplace.item()
+    marketplace.counterfeit_case(item, notified_at="Mon 10:00", proven_at="Tue 10:00")
+    row = marketplace.decide(tmp_path, RULE).row(RULE)
     assert row is not None
-    assert (row["notified_at"], row["evidence_closes_at"]) == (None, None)
+    assert row["evidence_closes_at"] == marketplace.at(closes_at), reason
 
 
 @pytest.mark.parametrize(

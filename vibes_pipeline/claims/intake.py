@@ -7,7 +7,7 @@ written.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -73,7 +73,7 @@ def judge(claim: Claim, policy: Policy, now: datetime) -> Judgement:
     category = category_of(claim, policy, now)
     if category is not None and is_redirected(claim, category):
         return Judgement("redirected", {})
-    faults = dict(_faults(claim, category))
+    faults = dict(_faults(claim, category, _known_reasons(claim, category, policy, now)))
     if category is None or faults:
         return Judgement("incomplete", faults)
     if _is_late(claim, category, policy.time_zone):
@@ -95,7 +95,25 @@ def is_redirected(claim: Claim, category: ClaimCategory) -> bool:
     return reason is not None and reason.redirected_to is not None
 
 
-def _faults(claim: Claim, category: ClaimCategory | None) -> Iterator[tuple[str, str]]:
+def _known_reasons(
+    claim: Claim, category: ClaimCategory | None, policy: Policy, now: datetime
+) -> Collection[str] | None:
+    """The reasons that the category takes, None for any.
+
+    A claim that is about what a rule rests on names the rule; about an action, it names that.
+    """
+    if category is None:
+        return None
+    if "reason" in category.must_state:
+        return category.reasons
+    if category.excuses.those_of == "rule" and claim.action_reference is None:
+        return policy.claims.rule_events.on(claim.day(policy.time_zone, now))
+    return None
+
+
+def _faults(
+    claim: Claim, category: ClaimCategory | None, known_reasons: Collection[str] | None
+) -> Iterator[tuple[str, str]]:
     """Every field that is missing or names what nobody knows."""
     if claim.raised_at is None:
         yield "raised_at", MISSING
@@ -110,6 +128,8 @@ def _faults(claim: Claim, category: ClaimCategory | None) -> Iterator[tuple[str,
     for fields in category.must_state_one_of:
         if not any(_states(claim, field, category) for field in fields):
             yield " or ".join(fields), MISSING
+    if known_reasons is not None and claim.reason not in (None, *known_reasons):
+        yield "reason", "unknown"
     yield from _unknown(claim, category)
 
 
@@ -135,8 +155,6 @@ def _attached(claim: Claim) -> int:
 
 
 def _unknown(claim: Claim, category: ClaimCategory) -> Iterator[tuple[str, str]]:
-    if "reason" in category.must_state and claim.reason not in (None, *category.reasons):
-        yield "reason", "unknown"
     if category.transaction_types and claim.transaction_type not in (
         None,
         *category.transaction_types,

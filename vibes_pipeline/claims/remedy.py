@@ -82,7 +82,7 @@ def remedy_for(case: Case) -> Remedy | None:
                 return Remedy()
             return _of_one(_billed(case), case.rule_events)
         case "rule":
-            return _of_order(claim, case.rule_events.get(claim.reason or "", ALL_EVENTS))
+            return _of_order(claim, _of_named_rule(case))
         case _:
             return _of_order(claim, category.excuses.events)
 
@@ -104,8 +104,16 @@ def _of_one(
     return Remedy(excuses=[excuse])
 
 
+def _of_named_rule(case: Case) -> Sequence[str]:
+    """The events of the rule that the reason names; all if it is empty, none for no rule's name."""
+    reason = case.claim.reason
+    return ALL_EVENTS if reason is None else case.rule_events.get(reason, ())
+
+
 def _of_order(claim: Claim, events: Sequence[str]) -> Remedy | None:
     if claim.seller_id is None or claim.order_number is None or claim.claimed_items == 0:
+        return None
+    if not events:
         return None
     return Remedy(excuses=[Excuse(claim.seller_id, events, claim.order_number, claim.sku)])
 

@@ -17,17 +17,20 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from vibes_pipeline.claims import undecipherable
 from vibes_pipeline.claims.intake import Claim, judge
 from vibes_pipeline.claims.remedy import Case, about, carry_out, remedy_for
 from vibes_pipeline.engine.duckdb import DuckDBEngine
-from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.models import closure
 from vibes_pipeline.ledger import claims as book
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.slot_run import SlotRun
 
 UNSETTLED = "claims.unsettled_claims"
 ORDERS = "claims.claimed_orders"
 KEPT = "claims.keep_decisions"
+UNDECIPHERABLE = "claims.undecipherable"
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,25 @@ class Settled:
     """What the step did: claims by their new state, actions undone, accounts kept.
 
     `waited` names the claims whose decision had waited too long when it was applied.
+    `undecipherable` is what stands in the warehouse and cannot be read; `untold` says why operators
+    could not be written to of it.
     """
 
     states: Counter[str] = field(default_factory=Counter)
     actions_undone: int = 0
     accounts_kept: int = 0
     waited: tuple[str, ...] = ()
+    undecipherable: tuple[Undecipherable, ...] = ()
+    untold: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the warehouse and the ledger have for the step; `kept` is (seller, decision)."""
+
+    unsettled: Sequence[Unsettled]
+    kept: Sequence[tuple[str, str]]
+    undecipherable: Sequence[Undecipherable]
 
 
 @dataclass(frozen=True)
@@ -67,17 +83,17 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
     `LedgerError` when the ledger has an event after that: nothing is undone before it was done.
     """
     ledger.require_not_before(run.now)
-    unsettled, kept = _find(run, ledger)
+    found = _find(run, ledger)
     opened_at = ledger.opened_at() or run.now
     states: Counter[str] = Counter()
     undone, waited = 0, []
-    for waiting in unsettled:
+    for waiting in found.unsettled:
         claim = waiting.claim
         if waiting.needs_intake:
             is_told = claim.raised_at is None or claim.raised_at >= opened_at
             if (state := _take_in(run, ledger, claim, is_told)) is not None:
                 states[state] += 1
-    for decided_at, claim, decision in _in_order_of_decision(unsettled):
+    for decided_at, claim, decision in _in_order_of_decision(found.unsettled):
         is_told = decided_at >= opened_at
         fallen = _decide(run, ledger, claim, decision, decided_at, is_told)
         if fallen is None:
@@ -86,16 +102,22 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
         states[decision] += 1
         if is_told and run.now - decided_at > _patience(run):
             waited.append(claim.claim_id)
-    for seller_id, decision_id in kept:
+    for seller_id, decision_id in found.kept:
         _keep(run, ledger, seller_id, decision_id)
-    return Settled(states, undone, len(kept), tuple(waited))
+    untold = undecipherable.record_and_tell(run, ledger, found.undecipherable)
+    return Settled(
+        states, undone, len(found.kept), tuple(waited), tuple(found.undecipherable), untold
+    )
 
 
 def is_waiting(run: SlotRun, ledger: Ledger, *, patience_seconds: float) -> bool:
     """Whether anything is to be settled; `WarehouseError` when the warehouse stays busy so long."""
     warehouse = replace(run.engine.warehouse, patience_seconds=patience_seconds)
     impatient = replace(run, engine=replace(run.engine, warehouse=warehouse))
-    return any(_find(impatient, ledger))
+    found = _find(impatient, ledger)
+    return bool(
+        found.unsettled or found.kept or undecipherable.has_changed(ledger, found.undecipherable)
+    )
 
 
 def _patience(run: SlotRun) -> timedelta:
@@ -103,23 +125,30 @@ def _patience(run: SlotRun) -> timedelta:
     return timedelta(hours=run.policy.claims.decision_waits_at_most_hours.on(today))
 
 
-def _find(run: SlotRun, ledger: Ledger) -> tuple[list[Unsettled], list[tuple[str, str]]]:
+def _find(run: SlotRun, ledger: Ledger) -> Found:
     """What waits, looked for in a folder of its own: the lake keeps only what slots decided."""
     with TemporaryDirectory() as folder:
         engine = replace(run.engine, folder=Path(folder))
-        return _find_unsettled(engine, run, ledger), _find_kept(engine, run, ledger)
+        return Found(
+            _find_unsettled(engine, run, ledger),
+            _find_kept(engine, run, ledger),
+            undecipherable.found(engine.read(UNDECIPHERABLE)),
+        )
 
 
 def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
     """Claims that wait, in the order in which they were raised."""
     engine.write("ledger.claim_states", book.claim_states(ledger))
     engine.write("ledger.claim_intakes", book.claim_intakes(ledger))
-    for model in closure([UNSETTLED]):
+    made = closure([UNSETTLED, UNDECIPHERABLE])
+    for model in made:
         engine.materialize(model, run.view)
     waiting = engine.read(UNSETTLED)
     if waiting.is_empty():
         return []
-    engine.materialize(load_models()[ORDERS], run.view)
+    for model in closure([ORDERS]):
+        if model not in made:
+            engine.materialize(model, run.view)
     with_orders = waiting.join(engine.read(ORDERS), on="claim_id", how="left").with_columns(
         pl.col("seller_items", "claimed_items").fill_null(0)
     )

@@ -33,6 +33,12 @@ SENSOR_PATIENCE_SECONDS = 5.0
 # A slot that failed is tried again after growing pauses.
 FIRST_RETRY = timedelta(minutes=5)
 LONGEST_RETRY = timedelta(hours=1)
+WAYS_OUT = (
+    "A slot that fails has done nothing or all of a step. It is tried again by itself with growing "
+    "pauses; weekly slots run in order, so later ones wait for it.\n"
+    "Once the cause is mended, its next try ends it; `vibes run SLOT` runs the oldest missing "
+    "slot of its kind at once. Whatever is run again changes nothing twice."
+)
 # How a recorded error begins that has words of ours.
 OURS = "vibes_pipeline."
 UNFINISHED = [
@@ -83,7 +89,10 @@ def undelivered_notices(
     job=claims,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Runs the claims slot once a claim, or a decision on a claim or account, appears.",
+    description=(
+        "Runs the claims slot once a claim, or a decision on a claim or account, appears, be it "
+        "one that cannot be read, and once that is corrected."
+    ),
 )
 def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """What waits is asked of warehouse and ledger, so a failed run loses nothing."""
@@ -167,7 +176,8 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
     write_to_operators(
         settings,
         f"VIBES {POLICY.country}: {what} failed",
-        f"The job {what} failed:\n\n{_cause(context)}\n\nRun {run.run_id} in the Dagster UI.",
+        f"The job {what} failed:\n\n{_cause(context)}\n\nRun {run.run_id} in the Dagster UI.\n\n"
+        f"{WAYS_OUT}",
         at=WallClock().now(),
         is_simulated=is_simulated,
     )

@@ -26,6 +26,7 @@ from vibes_pipeline.ledger.schema import (
     claim_states,
     cycles,
     excuses,
+    reviewed_counterfeits,
 )
 
 OPEN = ("proposed", "alerted")
@@ -140,6 +141,12 @@ def take(ledger: Ledger) -> History:
                     account_reviews.c.dropoff_failures,
                     account_reviews.c.counterfeits,
                 ).where(account_reviews.c.country == ledger.country),
+            ),
+            "reviewed_counterfeits": read(
+                {"seller_id": pl.String, "order_item_id": pl.String},
+                sa.select(reviewed_counterfeits.c.seller_id, reviewed_counterfeits.c.order_item_id)
+                .where(reviewed_counterfeits.c.country == ledger.country)
+                .distinct(),
             ),
             "excuses": read(EXCUSES, select_excuses(ledger.country)),
             "undecided_counterfeit_claims": read(

@@ -23,6 +23,7 @@ from vibes_pipeline.settings import Settings
 # Advisory locks live in one number space per database; ours are named by purpose and country.
 STATE_LOCK = "vibes state of "
 OUTBOX_LOCK = "vibes outbox of "
+OPERATORS_LOCK = "vibes mail to operators of "
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,20 @@ class Ledger:
         """Wait until no other transaction changes states; held to the transaction's end."""
         lock = sa.func.hashtext(STATE_LOCK + self.country)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+    @contextmanager
+    def holding(self, lock: str) -> Iterator[None]:
+        """Hold one of the country's locks over several transactions.
+
+        A dead holder's hold ends with its connection.
+        """
+        key = sa.func.hashtext(lock + self.country)
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
     def is_simulated(self) -> bool | None:
         """Live (False), simulated (True), or not used yet (None)."""

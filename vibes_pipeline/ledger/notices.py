@@ -213,17 +213,12 @@ def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str
 
 @contextmanager
 def only_sender(ledger: Ledger) -> Iterator[None]:
-    """Hold the outbox for one sender; a dead sender's hold ends with its connection.
+    """Hold the outbox for one sender.
 
     So an attempt found in `sending` by the holder was broken off, not going on elsewhere.
     """
-    lock = sa.func.hashtext(OUTBOX_LOCK + ledger.country)
-    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(lock)))
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(lock)))
+    with ledger.holding(OUTBOX_LOCK):
+        yield
 
 
 @contextmanager

@@ -146,6 +146,7 @@ def freeze(
     ledger: Ledger,
     actions: Sequence[Action],
     reviews: pl.DataFrame,
+    reviewed_counterfeits: pl.DataFrame,
     shops: pl.DataFrame,
     terms: Terms,
     *,
@@ -157,8 +158,9 @@ def freeze(
 ) -> FrozenCycle:
     """Record a cycle's proposal and plan its alerts, in one transaction; once, ever.
 
-    `shops` gives the sellers' names, `seller_id` and `shop_name`, as the cycle saw them.
-    A cycle frozen before is given back unchanged. Regulations of earlier cycles that were not
+    `reviews` has the counts of each seller listed, `reviewed_counterfeits` the counterfeit items
+    among them (§8); `shops` gives the sellers' names, `seller_id` and `shop_name`, as the cycle saw
+    them. A cycle frozen before is given back unchanged. Regulations of earlier cycles that were not
     implemented expire. Raises `LedgerError` when a later cycle is frozen already, or when the
     ledger has changed since `seen_event`, the newest event that the decisions knew of.
     """
@@ -191,14 +193,18 @@ def freeze(
             actions=[(a["seller_id"], a["action_id"]) for a in actions],
             now=now,
         )
-        if not reviews.is_empty():
-            connection.execute(
-                insert(schema.account_reviews),
-                [
-                    {"country": terms.country, "cycle": terms.cycle, **row}
-                    for row in reviews.iter_rows(named=True)
-                ],
-            )
+        for table, rows in (
+            (schema.account_reviews, reviews),
+            (schema.reviewed_counterfeits, reviewed_counterfeits),
+        ):
+            if not rows.is_empty():
+                connection.execute(
+                    insert(table),
+                    [
+                        {"country": terms.country, "cycle": terms.cycle, **row}
+                        for row in rows.iter_rows(named=True)
+                    ],
+                )
         _name_shops(connection, terms.country, shops)
         ledger.record_effects(connection, Slot.WEEKLY_ALERT, terms.cycle, due_at, now)
         # What follows is thousands of small look-ups: their plans must know how much there is now.

@@ -154,6 +154,15 @@ account_reviews = sa.Table(
     sa.Column("counterfeits", sa.Integer, nullable=False),
 )
 
+reviewed_counterfeits = sa.Table(
+    "reviewed_counterfeits",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("cycle", sa.Date, primary_key=True),
+    sa.Column("seller_id", sa.Text, primary_key=True),
+    sa.Column("order_item_id", sa.Text, primary_key=True),
+)
+
 # Drawn from the sequence of the actions' events: one order for all that changes the ledger.
 _EVENT_ID = sa.text("nextval(pg_get_serial_sequence('ledger.action_events', 'event_id'))")
 
@@ -198,6 +207,31 @@ excuses = sa.Table(
     sa.Column("sku", sa.Text),
     sa.Column("order_item_id", sa.Text),
     sa.Column("event", sa.Text, nullable=False),
+)
+
+
+def _undecipherable_columns() -> list[sa.Column[object]]:
+    return [
+        sa.Column("country", sa.Text, primary_key=True),
+        sa.Column("content_hash", sa.Text, primary_key=True),
+        sa.Column("table_name", sa.Text, nullable=False),
+        sa.Column("row_id", sa.Text),
+        sa.Column("seller_id", sa.Text),
+        sa.Column("faults", sa.Text, nullable=False),
+        sa.Column("written", sa.Text, nullable=False),
+    ]
+
+
+undecipherable_values = sa.Table("undecipherable_values", metadata, *_undecipherable_columns())
+
+undecipherable_events = sa.Table(
+    "undecipherable_events",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
 )
 
 # The newest name of each seller's shop; rewritten, unlike all above, when a cycle is frozen.
@@ -285,4 +319,13 @@ claim_states = sa.Table(
     sa.Column("decided_at", INSTANT),
     sa.Column("applied_at", INSTANT),
     sa.Column("is_matched", sa.Boolean),
+)
+
+undecipherable_states = sa.Table(
+    "undecipherable_states",
+    metadata,
+    *_undecipherable_columns(),
+    sa.Column("state", sa.Text),
+    sa.Column("last_at", INSTANT),
+    sa.Column("seen_at", INSTANT),
 )

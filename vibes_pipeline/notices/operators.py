@@ -1,4 +1,4 @@
-"""Mails to the operators: a slot that failed, why, and what to do; they are in no ledger."""
+"""Mails to the operators: plain text, one to each; they are in no ledger."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from vibes_pipeline.notices.compose import sender_address
 from vibes_pipeline.notices.transports import DeliveryError, transport_for
 from vibes_pipeline.settings import Settings
 
-WAYS_OUT = (
-    "A slot that fails has done nothing or all of a step. It is tried again by itself with growing "
-    "pauses; weekly slots run in order, so later ones wait for it.\n"
-    "Once the cause is mended, its next try ends it; `vibes run SLOT` runs the latest slot of its "
-    "kind at once. Whatever is run again changes nothing twice."
-)
+
+class SomeUntold(MailError):
+    """At least one operator was written to, and others could not be."""
 
 
 def write_to_operators(
@@ -26,7 +23,7 @@ def write_to_operators(
     """Send one plain mail to each of `VIBES_OPERATORS`.
 
     Raises `MailError` for a server that cannot be reached and, once all others are written to, for
-    an address that cannot be used or that the server refuses.
+    an address that cannot be used or that the server refuses; `SomeUntold` if there are others.
     """
     transport = transport_for(
         smtp_url=settings.smtp_url,
@@ -47,7 +44,8 @@ def write_to_operators(
     finally:
         connection.close()
     if failures:
-        raise MailError(f"VIBES_OPERATORS: {'; '.join(failures)}")
+        of_all = len(failures) == len(settings.operators)
+        raise (MailError if of_all else SomeUntold)(f"VIBES_OPERATORS: {'; '.join(failures)}")
 
 
 def _mail(settings: Settings, address: str, subject: str, text: str, at: datetime) -> EmailMessage:
@@ -59,5 +57,5 @@ def _mail(settings: Settings, address: str, subject: str, text: str, at: datetim
     message["Date"] = at
     message["Message-ID"] = f"<{uuid4()}@{author.domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(f"{text}\n\n{WAYS_OUT}\n")
+    message.set_content(f"{text}\n")
     return message

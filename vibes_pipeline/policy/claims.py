@@ -63,7 +63,7 @@ class ClaimCategory(Strict):
     `must_state_one_of` holds alternatives: one field of each inner list must be stated.
     `attachments` is how many are needed once attachments must be stated. `reasons` is the whole
     list where the reason must be stated; elsewhere it names those that are answered specially, and
-    any other may be given.
+    any other may be given, or any rule's name where those of the rule are excused.
     """
 
     name: Text

@@ -104,8 +104,9 @@ class Week:
     otherwise: Sequence[Cancelled]
     undelivered: Rows
     claims: Rows
+    undecipherable: Rows
     reviews: Rows
-    unnotified_counterfeits: Rows
+    unchargeable_counterfeits: Rows
     bad_rows: Rows
     rows_of_week: tuple[int, int]
     older_open_items: Rows
@@ -137,8 +138,9 @@ class Week:
         bad: int = sum(row["rows"] for row in self.bad_rows)
         return (
             len(self.claims)
+            + len(self.undecipherable)
             + len(self.reviews)
-            + len(self.unnotified_counterfeits)
+            + len(self.unchargeable_counterfeits)
             + open_items
             + bad
         )

@@ -108,14 +108,21 @@ def occurrences(source: Source, policy: Policy, cycle: date) -> dict[int | None,
     return counts
 
 
-def unnotified(source: Source, cycle: date) -> Rows:
-    """Proven counterfeits whose seller was never told: never charged, for somebody to look at."""
+def unchargeable_counterfeits(source: Source, cycle: date) -> Rows:
+    """Proven counterfeits without an evidence window: never charged, for somebody to look at.
+
+    Their seller was never notified, or on a day outside the years whose holidays the policy lists.
+    """
     found = model_rows(source, cycle, "events.counterfeit_findings")
     if found is None:
         return []
-    shown = found.filter(pl.col("notified_at").is_null()).sort("event_at", "case_id")
+    shown = found.filter(pl.col("evidence_closes_at").is_null()).sort("event_at", "case_id")
     return shown.select(
-        "case_id", "seller_id", "order_item_id", _local("event_at", source)
+        "case_id",
+        "seller_id",
+        "order_item_id",
+        _local("event_at", source),
+        _local("notified_at", source),
     ).to_dicts()
 
 

@@ -65,8 +65,9 @@ def read_week(
             otherwise=read.cancelled(by_claim=False),
             undelivered=read.undelivered(still_open),
             claims=read.waiting_claims(),
+            undecipherable=read.undecipherable(),
             reviews=read.reviews(),
-            unnotified_counterfeits=lake.unnotified(source, cycle),
+            unchargeable_counterfeits=lake.unchargeable_counterfeits(source, cycle),
             bad_rows=lake.bad_rows(source, cycle),
             rows_of_week=lake.rows_of_week(source, cycle),
             older_open_items=lake.older_open_items(source, cycle),
@@ -159,6 +160,20 @@ class _Reader:
         ).mappings()
         zone = self.policy.time_zone
         return [{**row, "raised_at": row["raised_at"].astimezone(zone)} for row in rows]
+
+    def undecipherable(self) -> Rows:
+        """What of claims and account decisions cannot be read, seen by the report's end."""
+        u = schema.undecipherable_states.c
+        rows = self.connection.execute(
+            sa.select(u.table_name, u.row_id, u.seller_id, u.faults, u.written)
+            .where(
+                u.country == self.ledger.country,
+                u.state != "corrected",
+                u.seen_at <= self.span.until,
+            )
+            .order_by(u.seen_at, u.table_name, u.row_id)
+        ).mappings()
+        return [dict(row) for row in rows]
 
     def rules(self, rules: Iterable[str], periods: tuple[date, date]) -> list[RuleFigures]:
         """The rules' actions of the cycle, or of the days, of half-open `periods`."""

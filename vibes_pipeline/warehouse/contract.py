@@ -21,7 +21,8 @@ LONGEST_ID = 200
 
 # Matches what a person sees a character in; text without a match is empty. Beside controls and
 # separators these five letters and symbols show nothing.
-VISIBLE = r"[^\p{C}\p{Z}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]"
+INVISIBLE = r"[\p{C}\p{Z}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]"
+VISIBLE = f"[^{INVISIBLE.removeprefix('[')}"
 
 # What a good row keeps to, as parameters of the SQL that judges.
 INSTANT_BOUNDS = {"earliest_instant": EARLIEST_INSTANT, "latest_instant": LATEST_INSTANT}
@@ -29,6 +30,7 @@ BOUNDS: Mapping[str, datetime | int | str] = {
     **INSTANT_BOUNDS,
     "longest_id": LONGEST_ID,
     "visible": VISIBLE,
+    "invisible": INVISIBLE,
 }
 
 

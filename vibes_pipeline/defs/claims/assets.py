@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from vibes_pipeline.claims.settle import settle
-from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.claims.settle import Settled, settle
+from vibes_pipeline.claims.undecipherable import in_words
+from vibes_pipeline.defs.evidence import SHOWN, listed, plain
 from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
@@ -45,7 +46,15 @@ models = [
                 "when it was applied. Warns: if one had, is the daemon running, and is the "
                 "warehouse loaded often enough?"
             ),
-        )
+        ),
+        dg.AssetCheckSpec(
+            "nothing_is_undecipherable",
+            asset=CLAIMS_STEP,
+            description=(
+                "Every decision on a claim or an account, and every instant of a claim, can be "
+                "read. Warns: what cannot be is not applied until it is corrected in the warehouse."
+            ),
+        ),
     ],
 )
 def settled_claims(
@@ -71,8 +80,26 @@ def settled_claims(
                 description=None
                 if not settled.waited
                 else f"The decisions on {listed(settled.waited)} had waited for too long.",
-            )
+            ),
+            _undecipherable(settled),
         ],
+    )
+
+
+def _undecipherable(settled: Settled) -> dg.AssetCheckResult:
+    """Warns of each value, as it is written, until it is corrected."""
+    values = [plain(in_words(value)) for value in settled.undecipherable]
+    said = [f"Not applied, for it cannot be read: {'. '.join(values[:SHOWN])}"] if values else []
+    if len(values) > SHOWN:
+        said.append(f"and {len(values) - SHOWN} more")
+    if settled.untold:
+        said.append(f"Operators could not all be written to of it: {plain(settled.untold)}")
+    return dg.AssetCheckResult(
+        check_name="nothing_is_undecipherable",
+        passed=not values,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"undecipherable": len(values), "values": values[:20]},
+        description=". ".join(said) or None,
     )
 
 

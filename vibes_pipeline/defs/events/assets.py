@@ -1,5 +1,45 @@
-"""The models of sql/events, one asset each."""
+"""The models of sql/events, one asset each, and what of them waits for a person."""
 
+import dagster as dg
+import polars as pl
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import model_assets
 
+FINDINGS = "events.counterfeit_findings"
+
 models = model_assets("events")
+
+
+@dg.asset_check(
+    asset=asset_key(FINDINGS),
+    description=(
+        "Of every counterfeit the seller was notified, on a day of the years whose holidays the "
+        "policy lists. Warns: others are never charged until the warehouse, or the policy, is "
+        "mended."
+    ),
+)
+def every_counterfeit_has_an_evidence_window(
+    context: dg.AssetCheckExecutionContext, vibes: Vibes
+) -> dg.AssetCheckResult:
+    """Warns; the cases' ids are the evidence."""
+    findings = vibes.slot_run(Slot.WEEKLY_ALERT, context).engine.scan(FINDINGS)
+    without = (
+        findings.filter(pl.col("evidence_closes_at").is_null())
+        .sort("event_at", "case_id")
+        .select("case_id")
+        .collect()["case_id"]
+        .to_list()
+    )
+    return dg.AssetCheckResult(
+        passed=not without,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"cases": len(without), "first_cases": without[:20]},
+        description=None
+        if not without
+        else f"The counterfeit cases {listed(without)} have no evidence window: see the week's "
+        "report, and give them the notified_at that they lack.",
+    )

@@ -1,0 +1,16 @@
+"""What cannot be read of claims and accounts, what reviews counted; the SQL is beside this file."""
+
+from __future__ import annotations
+
+from vibes_pipeline.ledger.migrations import refuse_downgrade, run_sql_beside
+
+revision = "0007"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+downgrade = refuse_downgrade
+
+
+def upgrade() -> None:
+    run_sql_beside(__file__)
