@@ -35,6 +35,7 @@ APPEND_ONLY = (
     "deliveries",
     "excuses",
     "ledgers",
+    "missing_evidence",
     "notice_actions",
     "notices",
     "policies",
@@ -66,7 +67,8 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
     )
     made.freeze_cycle(ledger, made.a_handful(), reviews=reviews, names={"S-1": "Loom"})
     made.accept(ledger)
-    made.implement_cycle(ledger)
+    missing = made.charge("S-1", "I2", rule="out_of_stock_charge")
+    made.implement_cycle(ledger, missing=[missing["action_id"]])
     with ledger.writing(is_simulated=True, now=made.IMPLEMENT_AT) as connection:
         made.upheld_claim(connection, "C-1", "S-1", made.IMPLEMENT_AT)
         excuse = Excuse("S-1", ["return"], order_item_id="I1")

@@ -19,7 +19,7 @@ weekly_implementation = _job(
     "weekly_implementation",
     selection=dg.AssetSelection.assets(
         CLAIMS_STEP,
-        ["enforcement", "evidence_gone"],
+        ["enforcement", "evidence"],
         ["enforcement", "implementation"],
         ["finance", "charges"],
         ["notices", "post_implementation_mails"],

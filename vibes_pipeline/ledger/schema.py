@@ -200,6 +200,15 @@ excuses = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
 )
 
+missing_evidence = sa.Table(
+    "missing_evidence",
+    metadata,
+    sa.Column("action_id", UUID, primary_key=True),
+    sa.Column("slot", sa.Text, primary_key=True),
+    sa.Column("period", sa.Date, primary_key=True),
+    sa.Column("at", INSTANT, nullable=False),
+)
+
 # The newest name of each seller's shop; rewritten, unlike all above, when a cycle is frozen.
 shops = sa.Table(
     "shops",
@@ -285,4 +294,23 @@ claim_states = sa.Table(
     sa.Column("decided_at", INSTANT),
     sa.Column("applied_at", INSTANT),
     sa.Column("is_matched", sa.Boolean),
+)
+
+awaiting_evidence = sa.Table(
+    "awaiting_evidence",
+    metadata,
+    sa.Column("country", sa.Text),
+    sa.Column("action_id", UUID),
+    sa.Column("reference", sa.Text),
+    sa.Column("rule", sa.Text),
+    sa.Column("cycle", sa.Date),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("order_item_id", sa.Text),
+    sa.Column("amount", MONEY),
+    sa.Column("currency", sa.Text),
+    sa.Column("slots_in_vain", sa.BigInteger),
+    sa.Column("missing_since", INSTANT),
+    sa.Column("last_looked_at", INSTANT),
 )

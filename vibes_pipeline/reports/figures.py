@@ -104,6 +104,7 @@ class Week:
     otherwise: Sequence[Cancelled]
     undelivered: Rows
     claims: Rows
+    awaiting_evidence: Rows
     reviews: Rows
     unnotified_counterfeits: Rows
     bad_rows: Rows
@@ -137,6 +138,7 @@ class Week:
         bad: int = sum(row["rows"] for row in self.bad_rows)
         return (
             len(self.claims)
+            + len(self.awaiting_evidence)
             + len(self.reviews)
             + len(self.unnotified_counterfeits)
             + open_items
