@@ -97,6 +97,7 @@ class Programme:
     def implement(self, cycle: int = 0, at: str | None = None) -> Implementation:
         """The whole `weekly-implementation` slot."""
         run = self._begin(Slot.WEEKLY_IMPLEMENTATION, cycle, at)
+        weekly.require_fresh_evidence(run, self.ledger)
         weekly.look_up_evidence(run, self.ledger)
         if frozen := frozen_cycle(self.ledger, run.period):
             assert is_unchanged(self.ledger, frozen)
@@ -463,16 +464,17 @@ def test_without_a_mail_server_the_proposal_stands_and_goes_out_with_the_next_ru
 # --- a warehouse that changes ---------------------------------------------------------------------
 
 
-def test_charges_whose_evidence_is_gone_by_saturday_are_withdrawn(programme: Programme) -> None:
+def test_charges_whose_evidence_is_contradicted_by_saturday_are_withdrawn(
+    programme: Programme,
+) -> None:
     changes: dict[str, Row] = {
         "its reason was corrected": {"return_reason": "change_of_mind"},
         "even to a dearer one": {"return_reason": "defective_item"},
         "its return was undone": {"returned_at": None, "return_reason": None},
-        "its row has become a bad one": {"pending_at": None},
-        "the item is gone": {"order_item_id": "I-other"},
-        "the item has a seller whom nobody knows": {"seller_id": "S-nobody"},
+        "it is another seller's": {"seller_id": "S-2", "sku": sku("S-2")},
     }
     seller = programme.seller("S-1")
+    programme.seller("S-2")
     for item in (*changes, "nothing has changed"):
         programme.item(seller, item, returned())
     programme.alert()

@@ -39,6 +39,10 @@ class TooManyBadRows(WarehouseError):
     """More than `bad_row_limit_pct` of the observed week's rows are bad (Rulebook §13)."""
 
 
+class TooMuchMissingEvidence(WarehouseError):
+    """So many rows that actions rest on are missing that the load must have failed (§2)."""
+
+
 class CalendarError(VibesError):
     """A date lies outside the years whose public holidays the policy lists (Rulebook §3)."""
 

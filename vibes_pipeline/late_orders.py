@@ -14,6 +14,7 @@ import polars as pl
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.evidence import by_outcome, require_evidence
 from vibes_pipeline.ledger import late_orders as book
 from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
@@ -109,11 +110,19 @@ def settle(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
 
 
 def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
-    """Cancel what is overdue still, withdraw the rest; once."""
-    outcomes: dict[str, list[UUID]] = {}
-    for action_id, outcome in run.engine.read(OUTCOMES).iter_rows():
-        outcomes.setdefault(outcome, []).append(UUID(action_id))
-    return book.cancel(ledger, outcomes, _slot_time(run))
+    """Cancel what is overdue still, withdraw what is no longer, let the rest wait; once.
+
+    `TooMuchMissingEvidence` before anything is done when so many items are missing that the load
+    must have failed.
+    """
+    outcomes = run.engine.read(OUTCOMES)
+    require_evidence(run, ledger, outcomes)
+    return book.cancel(
+        ledger,
+        by_outcome(outcomes),
+        _slot_time(run),
+        patience_slots=run.policy.warehouse.evidence_patience_slots.on(run.period),
+    )
 
 
 def _engine(run: SlotRun) -> DuckDBEngine:

@@ -94,9 +94,10 @@ def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> V
 
 
 def blocked_by(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """The words of the first blocking check that failed in the run, if one did."""
+    """The words of the first check that stopped the run, if one did: one that warns stops none."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = entry.get_dagster_event().asset_check_evaluation_data
-        if not check.passed and check.blocking and check.description:
+        stops = check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
+        if not check.passed and stops and check.description:
             return check.description
     return None

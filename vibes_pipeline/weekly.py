@@ -5,13 +5,14 @@ Each step is one function over a `SlotRun`; Dagster's assets call them, and so m
 
 from __future__ import annotations
 
-from uuid import UUID
+from datetime import timedelta
 
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.errors import TooManyBadRows
+from vibes_pipeline.evidence import by_outcome, require_evidence
 from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
@@ -28,7 +29,7 @@ from vibes_pipeline.ledger.rules import WEEKLY_RULES
 from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
 from vibes_pipeline.warehouse import freshness
 
-EVIDENCE = "enforcement.evidence_gone"
+EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
 
@@ -56,6 +57,25 @@ def weekly_models() -> tuple[Model, ...]:
 def require_fresh(run: SlotRun) -> None:
     """Stop before anything is done unless every table is complete through the observed week."""
     freshness.require_complete(run.engine.warehouse, run.week.end, run.policy.time_zone)
+
+
+def require_fresh_evidence(run: SlotRun, ledger: Ledger) -> bool:
+    """Stop before anything is implemented unless what it rests on is fresh enough (§13).
+
+    Every table must be complete through the observed week, order items to shortly before `now`;
+    a slot that has taken its effects asks for nothing more. False when the warehouse does not say
+    how far it is complete.
+    """
+    if ledger.is_effected(run.slot, run.period):
+        return True
+    require_fresh(run)
+    hours = run.policy.warehouse.evidence_staleness_hours.on(run.period)
+    return freshness.require_complete(
+        run.engine.warehouse,
+        run.now - timedelta(hours=hours),
+        run.policy.time_zone,
+        tables=["order_items"],
+    )
 
 
 def take_history(run: SlotRun, ledger: Ledger) -> history.History:
@@ -149,7 +169,7 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
 
 
 def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
-    """Open charges whose event the warehouse no longer holds (column `action_id`)."""
+    """What has become of each open charge's evidence (action_id, outcome), one row per charge."""
     take_history(run, ledger)
     for model in closure([EVIDENCE]):
         run.engine.materialize(model, run.parameters(horizon=NO_HORIZON))
@@ -157,12 +177,18 @@ def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
 
 
 def implement_alerted(run: SlotRun, ledger: Ledger) -> Implementation:
-    """Implement what was alerted in time, but for what has lost its evidence."""
-    gone = run.engine.read(EVIDENCE)["action_id"]
+    """Implement what was alerted in time, but for what has lost its evidence or awaits it.
+
+    `TooMuchMissingEvidence` before anything is done when so much of it is missing that the load
+    must have failed.
+    """
+    evidence = run.engine.read(EVIDENCE)
+    require_evidence(run, ledger, evidence)
     return implement(
         ledger,
         run.period,
-        [UUID(action) for action in gone],
+        by_outcome(evidence),
+        patience_slots=run.policy.warehouse.evidence_patience_slots.on(run.period),
         time_zone=run.policy.time_zone,
         due_at=run.due_at,
         now=run.now,

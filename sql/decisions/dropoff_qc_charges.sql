@@ -7,7 +7,8 @@ SELECT
     e.sku,                  -- its product
     e.event_at,             -- when it happened
     p.amount,               -- naira
-    e.reason                -- wrong, defective or used
+    e.reason,               -- wrong, defective or used
+    e.qc_id                 -- the check
 FROM events.dropoff_qc_failures AS e
 INNER JOIN policy.late_data AS d
     ON CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until

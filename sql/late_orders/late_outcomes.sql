@@ -1,10 +1,20 @@
 -- What has become of each open late action by the day's late cancellation, one row per action
 -- (Rulebook §9). Overdue is what is cancelled now. Not due is an item whose deadline has moved, by a
--- holiday declared or a time put right: it waits. All else is withdrawn for that reason; an item that
--- turns out another seller's is gone, for that seller was not told.
+-- holiday declared or a time put right: it waits. So does a missing one, whose row is not stored or is
+-- set aside: a fault of the load says nothing about the seller (Rulebook §2, evidence). All else is
+-- withdrawn for that reason; an item that turns out another seller's is gone, for that seller was not
+-- told.
+WITH stored AS (
+    SELECT DISTINCT i.order_item_id
+    FROM warehouse.recent_order_items AS i
+    LEFT JOIN warehouse.bad_order_items AS b ON i.order_item_id = b.row_id
+    WHERE b.row_id IS NULL
+)
+
 SELECT
     c.action_id,        -- the action
     CASE
+        WHEN stored.order_item_id IS NULL THEN 'missing'
         WHEN i.order_item_id IS NULL OR i.seller_id <> c.seller_id THEN 'evidence_gone'
         WHEN i.cancelled_at IS NOT NULL THEN 'cancelled'
         WHEN o.order_item_id IS NOT NULL THEN 'overdue'
@@ -12,8 +22,9 @@ SELECT
         WHEN c.entered_state <> CASE WHEN i.ready_from IS NULL THEN 'pending' ELSE 'ready_to_ship' END
             THEN 'updated'
         ELSE 'not_due'
-    END AS outcome      -- overdue, not_due, updated, cancelled or evidence_gone
+    END AS outcome      -- overdue, not_due, missing, updated, cancelled or evidence_gone
 FROM ledger.open_late_cancellations AS c
+LEFT JOIN stored ON c.order_item_id = stored.order_item_id
 LEFT JOIN warehouse.order_items AS i ON c.order_item_id = i.order_item_id
 LEFT JOIN late_orders.overdue_items AS o
     ON c.order_item_id = o.order_item_id AND c.entered_state = o.entered_state

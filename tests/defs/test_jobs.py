@@ -43,8 +43,17 @@ def test_a_cycle_s_checks_pass_and_show_what_they_looked_at(factory: Factory) ->
     }
     assert checks["bad_rows_are_few"].metadata["bad_rows"].value == 0
     assert factory.materialized() >= {"ledger/frozen_cycle", "notices/weekly_alerts"}
+    factory.market.loads["order_items"] = "Fri+1 09:00"
     factory.implement()
-    assert factory.evaluations()["proposal_is_unchanged"].passed
+    checks = factory.evaluations()
+    assert all(check.passed for check in checks.values()), checks
+    assert {name for name, check in checks.items() if check.blocking} == {
+        "warehouse_is_fresh",
+        "evidence_is_there",
+        "proposal_is_unchanged",
+    }
+    charges = sum(count for rule, count in troubles.ACTIONS.items() if rule in troubles.CHARGES)
+    assert checks["evidence_is_there"].metadata["looked_up"].value == charges
     assert factory.events_in_ledger().count("implemented") == sum(troubles.ACTIONS.values())
 
 
@@ -117,6 +126,62 @@ def test_too_many_bad_rows_block_every_decision(factory: Factory) -> None:
     made_assets = factory.materialized()
     assert not [a for a in made_assets if a.startswith(("decisions/", "metrics/", "notices/"))]
     assert not any(made.counts(factory.ledger).values())
+
+
+def test_a_warehouse_too_old_to_implement_on_blocks_before_anything_is_done(
+    factory: Factory,
+) -> None:
+    factory.market.loads = {**LOADED, "order_items": "Fri+1 08:59"}
+    factory.alert()
+    with pytest.raises(StaleWarehouse) as stopped:
+        factory.implement()
+    assert is_one_clear_line(stopped.value, "raw.order_items (2026-11-20 08:59)", "run the slot")
+    check = factory.evaluations()["warehouse_is_fresh"]
+    assert (check.passed, check.blocking) == (False, True)
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert factory.materialized() == {"claims/settled_claims"}
+    assert "implemented" not in factory.events_in_ledger()
+
+
+def test_a_charge_that_awaits_its_evidence_is_warned_of_by_reference(factory: Factory) -> None:
+    factory.alert()
+    items = factory.market.raw["order_items"]
+    (lost,) = [item for item in items if item["order_item_id"] == "I-back"]
+    items.remove(lost)
+    factory.implement()
+    ((reference,),) = made.rows(factory.ledger, schema.awaiting_evidence.c.reference)
+    checks = factory.evaluations()
+    check = checks["nothing_awaits_evidence"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (check.description or "").startswith(
+        f"1 of 6 open charges await their evidence ({reference})"
+    )
+    assert check.metadata["missing"].value == 1
+    assert checks["evidence_is_there"].passed
+    assert factory.events_in_ledger().count("implemented") == sum(troubles.ACTIONS.values()) - 1
+
+
+def test_mass_loss_of_evidence_blocks_the_implementation_and_says_the_way_out(
+    factory: Factory,
+) -> None:
+    seller = factory.market.seller(seller_id="S-many", email="many@shop.example")
+    back = {"returned_at": "Tue 10:00", "return_reason": "wrong_item", "seller_id": seller}
+    factory.market.items(10, {**troubles.OLD, **back})
+    factory.alert()
+    good = factory.market.raw["order_items"]
+    factory.market.raw["order_items"] = []
+    with pytest.raises(VibesError) as stopped:
+        factory.implement()
+    assert is_one_clear_line(stopped.value, "16 of the 16 actions", "load order_items again")
+    check = factory.evaluations()["evidence_is_there"]
+    assert (check.passed, check.blocking) == (False, True)
+    assert check.description == str(stopped.value)
+    assert "enforcement/implementation" not in factory.materialized()
+    assert not {"implemented", "withdrawn"} & set(factory.events_in_ledger())
+
+    factory.market.raw["order_items"] = good
+    factory.implement("2026-11-21T12:00")
+    assert factory.events_in_ledger().count("implemented") >= 16
 
 
 @pytest.mark.parametrize(

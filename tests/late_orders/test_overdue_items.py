@@ -563,8 +563,16 @@ OUTCOMES = [
         ),
         "cancelled",
     ),
-    Case("gone from the warehouse", (PENDING, None), "evidence_gone"),
-    Case("bad by now", (PENDING, {**DUE, "commission": "-1.00"}), "evidence_gone"),
+    Case("gone from the warehouse", (PENDING, None), "missing"),
+    Case("bad by now", (PENDING, {**DUE, "commission": "-1.00"}), "missing"),
+    Case("no longer pending since anything", (PENDING, {**DUE, "pending_at": None}), "missing"),
+    Case("its seller is gone", (PENDING, {**DUE, "seller_id": "S-nobody"}), "missing"),
+    Case("its product is gone", (PENDING, {**DUE, "sku": "K-nothing"}), "missing"),
+    Case(
+        "bad by now, though cancelled",
+        (PENDING, {**DUE, "cancelled_at": "Thu 12:00", "cancel_reason": "nothing known"}),
+        "missing",
+    ),
     Case("of another country by now", (PENDING, {**DUE, "seller_id": "of Kenya"}), "evidence_gone"),
 ]
 

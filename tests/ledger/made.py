@@ -30,6 +30,7 @@ CYCLE = date(2026, 11, 9)
 NEXT_CYCLE = CYCLE + WEEK
 ALERT_AT = datetime(2026, 11, 18, 7, tzinfo=LAGOS)
 IMPLEMENT_AT = datetime(2026, 11, 21, 9, tzinfo=LAGOS)
+PATIENCE = 4
 NO_REVIEWS = pl.DataFrame()
 
 
@@ -239,7 +240,8 @@ def implement_cycle(
     cycle: date = CYCLE,
     *,
     now: datetime | None = None,
-    evidence_gone: Collection[UUID] = (),
+    contradicted: Collection[UUID] = (),
+    missing: Collection[UUID] = (),
     is_simulated: bool = True,
 ) -> Implementation:
     """Implement as the weekly implementation does, by default at its slot's time."""
@@ -247,7 +249,8 @@ def implement_cycle(
     return implement(
         ledger,
         cycle,
-        evidence_gone,
+        {"contradicted": contradicted, "missing": missing},
+        patience_slots=PATIENCE,
         time_zone=LAGOS,
         due_at=due_at,
         now=now or due_at,

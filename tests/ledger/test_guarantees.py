@@ -36,6 +36,7 @@ APPEND_ONLY = (
     "deliveries",
     "excuses",
     "ledgers",
+    "missing_evidence",
     "notice_actions",
     "notices",
     "policies",
@@ -77,7 +78,8 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
         names={"S-1": "Loom"},
     )
     made.accept(ledger)
-    made.implement_cycle(ledger)
+    missing = made.charge("S-1", "I2", rule="out_of_stock_charge")
+    made.implement_cycle(ledger, missing=[missing["action_id"]])
     with ledger.writing(is_simulated=True, now=made.IMPLEMENT_AT) as connection:
         made.upheld_claim(connection, "C-1", "S-1", made.IMPLEMENT_AT)
         excuse = Excuse("S-1", ["return"], order_item_id="I1")

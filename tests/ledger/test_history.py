@@ -51,7 +51,7 @@ def test_relations_have_the_same_columns_and_types_whether_empty_or_not(ledger: 
 
 def test_charges_stand_until_they_are_withdrawn(after_a_cycle: Ledger) -> None:
     gone = made.charge("S-2", "I3", rule="counterfeit_charge")["action_id"]
-    made.implement_cycle(after_a_cycle, made.NEXT_CYCLE, evidence_gone=[gone])
+    made.implement_cycle(after_a_cycle, made.NEXT_CYCLE, contradicted=[gone])
     charges = history.take(after_a_cycle).frames["charges"].sort("order_item_id").rows()
     assert charges == [
         ("returns_charge", "I1", Decimal("3000.00"), True),

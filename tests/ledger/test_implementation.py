@@ -143,7 +143,7 @@ def test_the_slot_run_again_gives_what_it_did_and_changes_nothing(ledger: Ledger
 
     gone = [made.charge("S-2", "I3", rule="counterfeit_charge")["action_id"]]
     again = made.implement_cycle(
-        ledger, now=made.IMPLEMENT_AT + timedelta(hours=3), evidence_gone=gone
+        ledger, now=made.IMPLEMENT_AT + timedelta(hours=3), contradicted=gone
     )
     assert again == first == implementation(ledger, made.CYCLE)
     assert made.counts(ledger) == before
@@ -160,7 +160,7 @@ def test_two_slots_at_one_instant_each_tell_what_they_did_themselves(ledger: Led
     made.accept(ledger)
     late = made.IMPLEMENT_AT + made.WEEK
     gone = [made.charge("S-2", "I2")["action_id"]]
-    first = made.implement_cycle(ledger, now=late, evidence_gone=gone)
+    first = made.implement_cycle(ledger, now=late, contradicted=gone)
     second = made.implement_cycle(ledger, made.NEXT_CYCLE, now=late)
     assert (first.by_rule, first.withdrawn) == ({"returns_charge": 1}, 1)
     assert (second.by_rule, second.posted, second.withdrawn) == ({}, Decimal(0), 0)
@@ -265,7 +265,7 @@ def test_a_charge_whose_event_the_warehouse_no_longer_holds_is_withdrawn(
     gone, kept = made.charge("S-1", "I1"), made.charge("S-2", "I2")
     made.freeze_cycle(ledger, [gone, kept])
     made.accept(ledger, sellers=["S-1", "S-2"] if state == "alerted" else ["S-2"])
-    done = made.implement_cycle(ledger, evidence_gone=[gone["action_id"]])
+    done = made.implement_cycle(ledger, contradicted=[gone["action_id"]])
 
     assert (done.withdrawn, done.posted) == (1, Decimal("3000.00"))
     assert made.states(ledger) == {
@@ -284,9 +284,40 @@ def test_what_was_implemented_before_is_not_withdrawn_for_want_of_evidence(ledge
     made.freeze_cycle(ledger, [charge])
     made.accept(ledger)
     made.implement_cycle(ledger)
-    done = made.implement_cycle(ledger, made.NEXT_CYCLE, evidence_gone=[charge["action_id"]])
+    done = made.implement_cycle(ledger, made.NEXT_CYCLE, contradicted=[charge["action_id"]])
     assert done.withdrawn == 0
     assert made.states(ledger) == {("returns_charge", "I1"): "implemented"}
+
+
+def test_a_charge_whose_evidence_is_missing_stays_open_and_is_not_implemented(
+    ledger: Ledger,
+) -> None:
+    charges = [made.charge("S-1", "I1"), made.charge("S-1", "I2"), made.charge("S-2", "I3")]
+    made.freeze_cycle(ledger, charges)
+    made.accept(ledger, sellers=["S-1"])
+    missing = [charges[0]["action_id"], charges[2]["action_id"]]
+    done = made.implement_cycle(ledger, missing=missing)
+    assert (done.withdrawn, done.awaiting, done.posted) == (0, 2, Decimal("3000.00"))
+    assert made.states(ledger) == {
+        ("returns_charge", "I1"): "alerted",
+        ("returns_charge", "I2"): "implemented",
+        ("returns_charge", "I3"): "proposed",
+    }
+    w = schema.awaiting_evidence.c
+    listed = made.rows(ledger, w.order_item_id, w.slots_in_vain, w.missing_since, w.amount)
+    assert sorted(listed) == [
+        (item, 1, made.IMPLEMENT_AT, Decimal("3000.00")) for item in ("I1", "I3")
+    ]
+    assert implementation(ledger, made.CYCLE) == done
+
+
+def test_what_is_open_no_more_is_not_looked_for(ledger: Ledger) -> None:
+    charge = made.charge("S-1", "I1")
+    made.freeze_cycle(ledger, [charge])
+    made.accept(ledger)
+    withdraw(ledger, charge, made.ALERT_AT + timedelta(days=1))
+    assert made.implement_cycle(ledger, missing=[charge["action_id"]]).awaiting == 0
+    assert made.counts(ledger)["missing_evidence"] == 0
 
 
 def test_a_withdrawn_action_is_not_implemented(ledger: Ledger) -> None:

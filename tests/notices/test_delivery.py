@@ -182,7 +182,7 @@ def test_an_alert_put_off_states_a_later_date_when_it_goes_out(office: Office, p
 def test_a_withdrawn_action_is_not_in_the_mail(office: Office) -> None:
     gone, kept = made.charge("S-1", "I1"), made.charge("S-1", "I2", amount="1500.00")
     made.freeze_cycle(office.ledger, [gone, kept])
-    made.implement_cycle(office.ledger, evidence_gone=[gone["action_id"]])
+    made.implement_cycle(office.ledger, contradicted=[gone["action_id"]])
     office.deliver(made.IMPLEMENT_AT)
     text = text_of(office.mails()["owner@lantern-loom.example"])
     assert kept["reference"] in text

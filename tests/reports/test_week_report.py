@@ -145,6 +145,25 @@ def test_what_is_undecipherable_is_told_as_written_until_it_is_corrected(
     assert after_a_cycle.week().undecipherable == []
 
 
+def test_a_charge_that_awaits_its_evidence_is_told_until_it_is_found(desk: Desk) -> None:
+    charges = [made.charge(SCRIPT, "I1"), made.charge("S-2", "I2")]
+    made.freeze_cycle(desk.ledger, charges)
+    made.accept(desk.ledger)
+    made.implement_cycle(desk.ledger, missing=[charges[0]["action_id"]])
+    week = desk.week()
+    (row,) = week.awaiting_evidence
+    assert (row["reference"], row["order_item_id"]) == (charges[0]["reference"], "I1")
+    assert (row["missing_since"], row["slots_in_vain"]) == (made.IMPLEMENT_AT, 1)
+    assert week.awaiting == 1
+    page = render(week)
+    assert "Actions that await their evidence (1)" in page
+    assert charges[0]["reference"] in page
+    assert "after 4 slots in vain" in page
+    assert "<script" not in page
+    made.implement_cycle(desk.ledger, made.NEXT_CYCLE)
+    assert desk.week(made.NEXT_CYCLE).awaiting_evidence == []
+
+
 def test_a_notice_not_delivered_is_told_until_it_is(after_a_cycle: Desk) -> None:
     for cycle in (made.CYCLE, made.NEXT_CYCLE):
         (row,) = [r for r in after_a_cycle.week(cycle).undelivered if r["kind"] == "weekly_alert"]

@@ -55,8 +55,11 @@ HISTORY: Mapping[str, Schema] = {
     "open_charges": {
         "action_id": pl.String(),
         "rule": pl.String(),
+        "seller_id": pl.String(),
         "order_item_id": pl.String(),
         "reason": pl.String(),
+        "qc_id": pl.String(),
+        "case_id": pl.String(),
     },
     "sales_regulations": {
         "sku": pl.String(),

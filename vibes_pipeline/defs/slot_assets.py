@@ -40,7 +40,7 @@ OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
     | {RAW_GATE}
     | _keys("ledger/history", "decisions/proposal", "ledger/frozen_cycle", "notices/weekly_alerts"),
     Slot.WEEKLY_IMPLEMENTATION: _keys(
-        "enforcement/evidence_gone",
+        "enforcement/evidence",
         "enforcement/implementation",
         "finance/charges",
         "notices/post_implementation_mails",

@@ -68,7 +68,7 @@ def take(ledger: Ledger) -> History:
         state = action_states.c.state
         is_standing = state.in_(STANDING).label("is_standing")
         is_implemented = (state == "implemented").label("is_standing")
-        rule = action_states.c.rule
+        rule, evidence = action_states.c.rule, action_states.c.evidence
 
         def read(schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
             rows = connection.execute(select).fetchall()
@@ -90,14 +90,18 @@ def take(ledger: Ledger) -> History:
                 {
                     "action_id": pl.String,
                     "rule": pl.String,
+                    "seller_id": pl.String,
                     "order_item_id": pl.String,
                     "reason": pl.String,
+                    "qc_id": pl.String,
+                    "case_id": pl.String,
                 },
                 sa.select(
                     sa.cast(action_states.c.action_id, sa.Text),
                     rule,
+                    action_states.c.seller_id,
                     action_states.c.order_item_id,
-                    action_states.c.evidence["reason"].astext,
+                    *(evidence[name].astext for name in ("reason", "qc_id", "case_id")),
                 ).where(mine, rule.in_(CHARGES), state.in_(OPEN)),
             ),
             "sales_regulations": read(

@@ -16,29 +16,35 @@ from sqlalchemy.orm import aliased
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.evidence import is_missed_by, record_missing
 from vibes_pipeline.ledger.history import OPEN, holds_counterfeit_charge
 from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
-from vibes_pipeline.ledger.rules import WEEKLY_RULES
+from vibes_pipeline.ledger.rules import CHARGES, WEEKLY_RULES
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """What one weekly implementation did: actions by rule, naira posted, charges withdrawn."""
+    """What one weekly implementation did: actions by rule, naira posted, charges withdrawn.
+
+    `awaiting` are those that it left open because it did not find their evidence.
+    """
 
     cycle: date
     effected_at: datetime
     by_rule: dict[str, int]
     posted: Decimal
     withdrawn: int
+    awaiting: int
 
 
 def implement(
     ledger: Ledger,
     cycle: date,
-    evidence_gone: Collection[UUID],
+    evidence: Mapping[str, Collection[UUID]],
     *,
+    patience_slots: int,
     time_zone: ZoneInfo,
     due_at: datetime,
     now: datetime,
@@ -46,13 +52,20 @@ def implement(
 ) -> Implementation:
     """Withdraw what has lost its evidence, implement what was told of in time, post the debits.
 
-    Once per slot: run again, it gives back what it did. What is implemented is what an accepted
-    alert lists since `notice_hours`, of this cycle or, for what outlives its cycle, an earlier one.
+    Once per slot: run again, it gives back what it did. `evidence` gives the open charges by what
+    has become of theirs: a `contradicted` one is withdrawn; a `missing` one is neither implemented
+    nor withdrawn until `patience_slots` in a row have looked for it in vain. What is implemented is
+    what an accepted alert lists since `notice_hours`, of this cycle or, for what outlives its
+    cycle, an earlier one.
     """
     slot = Slot.WEEKLY_IMPLEMENTATION
     with ledger.writing(is_simulated=is_simulated, now=now) as connection:
         if ledger.slot_effected_at(connection, slot, cycle) is None:
-            record_withdrawn(connection, evidence_gone, now, cause="evidence_gone")
+            given_up = record_missing(
+                connection, evidence.get("missing", ()), slot, cycle, now, patience_slots
+            )
+            gone = [*evidence.get("contradicted", ()), *given_up]
+            record_withdrawn(connection, gone, now, cause="evidence_gone")
             actions = _due_actions(connection, ledger.country, cycle, now)
             record_implemented(connection, actions, now, cause="implemented")
             record_postings(connection, "debit", actions, now, time_zone)
@@ -88,9 +101,17 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
         withdrawn = connection.execute(
             sa.select(sa.func.count()).where(
                 mine,
+                s.rule.in_(CHARGES),
                 s.withdrawn_at == effected_at,
                 s.cause == "evidence_gone",
                 sa.not_(_an_earlier_slot_did(ledger, cycle, effected_at)),
+            )
+        ).scalar_one()
+        awaiting = connection.execute(
+            sa.select(sa.func.count()).where(
+                mine,
+                is_missed_by(Slot.WEEKLY_IMPLEMENTATION, cycle),
+                s.withdrawn_at.is_distinct_from(effected_at),
             )
         ).scalar_one()
     return Implementation(
@@ -99,6 +120,7 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
         {rule: count for rule, count, _ in rows},
         sum((amount for _, _, amount in rows), Decimal("0.00")),
         withdrawn,
+        awaiting,
     )
 
 
@@ -252,6 +274,7 @@ def _due_actions(
             told_in_time(now),
             sa.or_(s.rule != "product_delisting", its_regulation),
             sa.not_(is_held()),
+            sa.not_(is_missed_by(Slot.WEEKLY_IMPLEMENTATION, cycle)),
         )
         .order_by(s.action_id)
     ).mappings()

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.evidence import record_missing
 from vibes_pipeline.ledger.history import OPEN, read_frame
 from vibes_pipeline.ledger.implementation import record_implemented, record_withdrawn, told_in_time
 from vibes_pipeline.ledger.ledger import Ledger
@@ -21,8 +22,9 @@ from vibes_pipeline.ledger.notices import plan_notices
 from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
 from vibes_pipeline.ledger.rules import LATE_RULES
 
-# What an open action is not withdrawn for: it is cancelled now, or waits for its deadline.
-STAYING = frozenset({"overdue", "not_due"})
+# What an open action is not withdrawn for: it is cancelled now, or waits for its deadline, or for
+# its item's row to be loaded again.
+STAYING = frozenset({"overdue", "not_due", "missing"})
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,18 @@ def alerted_on(ledger: Ledger, day: date) -> LateDay:
     return _done(ledger, Slot.LATE_ALERT, day, select)
 
 
-def cancel(ledger: Ledger, outcomes: Mapping[str, Sequence[UUID]], at: SlotTime) -> LateDay:
+def cancel(
+    ledger: Ledger,
+    outcomes: Mapping[str, Collection[UUID]],
+    at: SlotTime,
+    *,
+    patience_slots: int,
+) -> LateDay:
     """Cancel what is overdue still and was told of in time; withdraw all that is not overdue; once.
 
     `outcomes` gives the open actions by what became of them; `overdue` is what is cancelled,
-    `not_due` stays as it is.
+    `not_due` stays as it is, and `missing` until `patience_slots` nights in a row have looked for
+    it in vain.
     """
     slot = Slot.LATE_CANCELLATION
     with ledger.writing(is_simulated=at.is_simulated, now=at.now) as connection:
@@ -165,6 +174,10 @@ def cancel(ledger: Ledger, outcomes: Mapping[str, Sequence[UUID]], at: SlotTime)
             for outcome, actions in outcomes.items():
                 if outcome not in STAYING:
                     record_withdrawn(connection, actions, at.now, cause=outcome)
+            given_up = record_missing(
+                connection, outcomes.get("missing", ()), slot, at.day, at.now, patience_slots
+            )
+            record_withdrawn(connection, given_up, at.now, cause="evidence_gone")
             cancelled = _due(connection, outcomes.get("overdue", ()), at.now)
             record_implemented(connection, cancelled, at.now, cause="cancelled")
             plan_notices(

@@ -146,6 +146,11 @@ class Ledger:
         """Whether a slot took its effects and its mail was handled."""
         return self.done_at(slot, period) is not None
 
+    def is_effected(self, slot: Slot, period: date) -> bool:
+        """Whether a slot took its effects, or was skipped for good."""
+        with self.reading() as connection:
+            return self.slot_effected_at(connection, slot, period) is not None
+
     def opened_at(self) -> datetime | None:
         """The instant of its first slot."""
         with self.reading() as connection:

@@ -234,6 +234,15 @@ undecipherable_events = sa.Table(
     sa.Column("at", INSTANT, nullable=False),
 )
 
+missing_evidence = sa.Table(
+    "missing_evidence",
+    metadata,
+    sa.Column("action_id", UUID, primary_key=True),
+    sa.Column("slot", sa.Text, primary_key=True),
+    sa.Column("period", sa.Date, primary_key=True),
+    sa.Column("at", INSTANT, nullable=False),
+)
+
 # The newest name of each seller's shop; rewritten, unlike all above, when a cycle is frozen.
 shops = sa.Table(
     "shops",
@@ -328,4 +337,23 @@ undecipherable_states = sa.Table(
     sa.Column("state", sa.Text),
     sa.Column("last_at", INSTANT),
     sa.Column("seen_at", INSTANT),
+)
+
+awaiting_evidence = sa.Table(
+    "awaiting_evidence",
+    metadata,
+    sa.Column("country", sa.Text),
+    sa.Column("action_id", UUID),
+    sa.Column("reference", sa.Text),
+    sa.Column("rule", sa.Text),
+    sa.Column("cycle", sa.Date),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("sku", sa.Text),
+    sa.Column("order_number", sa.Text),
+    sa.Column("order_item_id", sa.Text),
+    sa.Column("amount", MONEY),
+    sa.Column("currency", sa.Text),
+    sa.Column("slots_in_vain", sa.BigInteger),
+    sa.Column("missing_since", INSTANT),
+    sa.Column("last_looked_at", INSTANT),
 )

@@ -139,6 +139,9 @@ class Warehouse(Group):
     product_types: Parameter[tuple[Code, ...]]
     bad_row_limit_pct: Parameter[Percent]
     max_staleness_minutes: Parameter[Whole]
+    evidence_staleness_hours: Parameter[Whole]
+    evidence_patience_slots: Parameter[Count]
+    missing_evidence_minimum: Parameter[Count]
 
     @model_validator(mode="after")
     def _lists_hold_each_code_once(self) -> Self:

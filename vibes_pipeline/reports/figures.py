@@ -105,6 +105,7 @@ class Week:
     undelivered: Rows
     claims: Rows
     undecipherable: Rows
+    awaiting_evidence: Rows
     reviews: Rows
     unchargeable_counterfeits: Rows
     bad_rows: Rows
@@ -139,6 +140,7 @@ class Week:
         return (
             len(self.claims)
             + len(self.undecipherable)
+            + len(self.awaiting_evidence)
             + len(self.reviews)
             + len(self.unchargeable_counterfeits)
             + open_items

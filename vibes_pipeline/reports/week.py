@@ -66,6 +66,7 @@ def read_week(
             undelivered=read.undelivered(still_open),
             claims=read.waiting_claims(),
             undecipherable=read.undecipherable(),
+            awaiting_evidence=read.awaiting_evidence(),
             reviews=read.reviews(),
             unchargeable_counterfeits=lake.unchargeable_counterfeits(source, cycle),
             bad_rows=lake.bad_rows(source, cycle),
@@ -158,8 +159,24 @@ class _Reader:
             )
             .order_by(c.raised_at, c.claim_id)
         ).mappings()
-        zone = self.policy.time_zone
-        return [{**row, "raised_at": row["raised_at"].astimezone(zone)} for row in rows]
+        return self._localized(rows, "raised_at")
+
+    def awaiting_evidence(self) -> Rows:
+        """Open actions whose evidence the last slot that looked for it did not find."""
+        w = schema.awaiting_evidence.c
+        rows = self.connection.execute(
+            sa.select(
+                w.reference,
+                w.rule,
+                w.seller_id,
+                w.order_item_id,
+                w.missing_since,
+                w.slots_in_vain,
+            )
+            .where(w.country == self.ledger.country, w.missing_since <= self.span.until)
+            .order_by(w.missing_since, w.reference)
+        ).mappings()
+        return self._localized(rows, "missing_since")
 
     def undecipherable(self) -> Rows:
         """What of claims and account decisions cannot be read, seen by the report's end."""
@@ -328,3 +345,7 @@ class _Reader:
             )
         )
         return [dict(row) for row in rows.mappings()]
+
+    def _localized(self, rows: Iterable[sa.RowMapping], column: str) -> Rows:
+        zone = self.policy.time_zone
+        return [{**row, column: row[column].astimezone(zone)} for row in rows]

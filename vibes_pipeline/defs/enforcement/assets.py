@@ -1,42 +1,72 @@
-"""Saturday: charges without evidence withdrawn, alerted actions implemented."""
+"""Saturday: evidence looked up again, alerted actions implemented."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.partitions import POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, kept_in, quoted, written
+from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
 
-EVIDENCE_GONE = dg.AssetKey(["enforcement", "evidence_gone"])
+EVIDENCE = dg.AssetKey(["enforcement", "evidence"])
+FRESH = "warehouse_is_fresh"
 
 
 @dg.asset(
-    key=EVIDENCE_GONE,
-    deps=[CLAIMS_STEP, ["ledger", "frozen_cycle"], ["raw", "order_items"]],
+    key=EVIDENCE,
+    deps=[
+        CLAIMS_STEP,
+        ["ledger", "frozen_cycle"],
+        ["raw", "order_items"],
+        ["raw", "dropoff_qc"],
+        ["raw", "counterfeit_cases"],
+        ["raw", "loads"],
+    ],
     group_name="enforcement",
     kinds={"duckdb", "parquet"},
     owners=ENGINEERS,
     partitions_def=WEEKLY,
-    description=(
-        "Charges not yet implemented whose event the warehouse no longer holds: the reason was "
-        "corrected, the return undone. They are withdrawn, not implemented (Rulebook §2)."
-    ),
+    description=load_models()[weekly.EVIDENCE].description,
+    check_specs=[
+        fresh_check(
+            EVIDENCE,
+            FRESH,
+            "Every raw table is complete through the observed week's end, and order items to "
+            f"within {POLICY.warehouse.evidence_staleness_hours.on(TODAY.day)} "
+            "hours of the slot's instant (Rulebook §13). Blocks: until then nothing is implemented "
+            "and nothing is withdrawn.",
+        )
+    ],
 )
-def evidence_gone(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+def evidence(
+    context: dg.AssetExecutionContext, vibes: Vibes
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Look each open charge's event up again, as of now."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
-    gone = weekly.look_up_evidence(run, vibes.ledger)
-    return dg.MaterializeResult(
-        metadata={**frame_metadata(run.policy, gone), **written(run, weekly.EVIDENCE)}
+    yield from require_fresh(FRESH, lambda: weekly.require_fresh_evidence(run, vibes.ledger))
+    looked_up = weekly.look_up_evidence(run, vibes.ledger)
+    by_outcome = dict(looked_up.group_by("outcome").len().sort("outcome").iter_rows())
+    yield dg.MaterializeResult(
+        metadata={
+            **frame_metadata(run.policy, looked_up),
+            **by_outcome,
+            **written(run, weekly.EVIDENCE),
+        }
     )
 
 
+charge_checks = evidence_checks(EVIDENCE, Slot.WEEKLY_IMPLEMENTATION, weekly.EVIDENCE, "charges")
+
+
 @dg.asset_check(
-    asset=EVIDENCE_GONE,
+    asset=EVIDENCE,
     blocking=True,
     description=(
         "The actions to be implemented still make the hash they were frozen with. Blocks: nothing "
@@ -65,7 +95,7 @@ def proposal_is_unchanged(
 
 @dg.asset(
     key=["enforcement", "implementation"],
-    deps=[EVIDENCE_GONE],
+    deps=[EVIDENCE],
     group_name="enforcement",
     kinds={"postgres"},
     owners=ENGINEERS,
@@ -92,6 +122,7 @@ def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materi
             "posted": f"{run.policy.currency_symbol}{done.posted:,.2f}",
             "posted_ngn": float(done.posted),
             "withdrawn_for_want_of_evidence": done.withdrawn,
+            "awaiting_evidence": done.awaiting,
             "held_by_claims": len(held),
             "first_held": held[:20],
             "policy_version": run.policy.short_version,

@@ -8,6 +8,7 @@ import polars as pl
 from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
@@ -20,7 +21,6 @@ from vibes_pipeline.defs.sql_assets import (
     written,
 )
 from vibes_pipeline.engine.models import load_models
-from vibes_pipeline.errors import StaleWarehouse
 from vibes_pipeline.ledger.rules import LATE_RULES
 from vibes_pipeline.policy import Rule
 from vibes_pipeline.slot_run import SlotRun
@@ -38,32 +38,17 @@ RULES = quoted(
 
 
 def _fresh_check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
+    return fresh_check(
+        asset,
         FRESH,
-        asset=asset,
-        blocking=True,
-        description=(
-            "Order items are complete to shortly before the slot's instant (Rulebook §13). Blocks: "
-            "until then nobody is written to and nothing is cancelled."
-        ),
+        "Order items are complete to shortly before the slot's instant (Rulebook §13). Blocks: "
+        "until then nobody is written to and nothing is cancelled.",
     )
 
 
 def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
     """Yield the gate's result; raise what closes it."""
-    try:
-        is_known = late_orders.require_fresh(run)
-    except StaleWarehouse as stale:
-        yield dg.AssetCheckResult(check_name=FRESH, passed=False, description=str(stale))
-        raise
-    yield dg.AssetCheckResult(
-        check_name=FRESH,
-        passed=is_known,
-        severity=dg.AssetCheckSeverity.ERROR if is_known else dg.AssetCheckSeverity.WARN,
-        description=None
-        if is_known
-        else "The warehouse has no table raw.loads: how fresh it is is unknown.",
-    )
+    yield from require_fresh(FRESH, lambda: late_orders.require_fresh(run))
 
 
 @dg.asset(
@@ -204,6 +189,11 @@ def outcomes(
     )
 
 
+outcome_checks = evidence_checks(
+    OUTCOMES, Slot.LATE_CANCELLATION, late_orders.OUTCOMES, "late cancellations"
+)
+
+
 @dg.asset(
     key=["late_orders", "cancellations"],
     deps=[OUTCOMES],
@@ -215,7 +205,8 @@ def outcomes(
     description=(
         "What was alerted in time and is overdue still is cancelled: the order system's feed, "
         "`ledger.cancellations` in PostgreSQL and `vibes export cancellations`. What was updated "
-        f"or cancelled meanwhile is withdrawn with that reason (Rulebook §9).\n\n{RULES}"
+        "or cancelled meanwhile is withdrawn with that reason; one whose item is missing waits "
+        f"(Rulebook §9).\n\n{RULES}"
     ),
 )
 def cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:

@@ -37,6 +37,7 @@ def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResul
             "charged_ngn": float(shown.debited),
             "reversed": f"{run.policy.currency_symbol}{-shown.credited:,.2f}",
             "notices_not_delivered": len(shown.undelivered),
+            "awaiting_evidence": len(shown.awaiting_evidence),
             "account_reviews": len(shown.reviews),
         }
     )

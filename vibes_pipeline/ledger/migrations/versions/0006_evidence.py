@@ -1,4 +1,4 @@
-"""An index by which the newest event is found; the SQL stands beside this file."""
+"""Evidence that slots looked for and did not find; the SQL stands beside this file."""
 
 from __future__ import annotations
 
