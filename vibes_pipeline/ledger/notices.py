@@ -6,6 +6,7 @@ a mail says and how it travels is not known here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import notice_id
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
+
+_LOCK_TRIED_EVERY_SECONDS = 0.1
 
 ALERTS = frozenset({"weekly_alert", "late_alert"})
 
@@ -215,11 +218,13 @@ def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str
 def only_sender(ledger: Ledger) -> Iterator[None]:
     """Hold the outbox for one sender; a dead sender's hold ends with its connection.
 
-    So an attempt found in `sending` by the holder was broken off, not going on elsewhere.
+    So an attempt found in `sending` by the holder was broken off, not going on elsewhere. Who waits
+    for it can be interrupted, which who waits within the database cannot.
     """
     lock = sa.func.hashtext(OUTBOX_LOCK + ledger.country)
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(lock)))
+        while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(lock))).scalar():
+            time.sleep(_LOCK_TRIED_EVERY_SECONDS)
         try:
             yield
         finally:
