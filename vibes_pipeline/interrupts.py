@@ -1,4 +1,4 @@
-"""Ctrl-C, put off to a moment at which it can do no harm.
+"""Ctrl-C and SIGTERM, made to strike where they can do no harm.
 
 An interrupt is an exception that may be raised anywhere in Python; raised where compiled code calls
 back into Python, it makes that code panic, loudly. What calls such code and is soon done holds it.
@@ -27,3 +27,16 @@ def interrupts_held() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Within the block SIGTERM interrupts as Ctrl-C does, so that what is at hand is ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)

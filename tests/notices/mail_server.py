@@ -76,7 +76,7 @@ def _content(envelope: Envelope) -> bytes:
     return envelope.content
 
 
-class _EphemeralController(Controller):
+class EphemeralController(Controller):
     """Listens on a port that the system chooses."""
 
     def _trigger_server(self) -> None:
@@ -93,7 +93,7 @@ def serving(post: Post | None = None) -> Iterator[Post]:
     loggers = [logging.getLogger(name) for name in ("asyncio", "mail.log")]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
-    controller = _EphemeralController(post, hostname="127.0.0.1", port=0)
+    controller = EphemeralController(post, hostname="127.0.0.1", port=0)
     controller.start()
     post.port = controller.port
     try:

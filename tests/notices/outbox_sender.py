@@ -1,4 +1,7 @@
-"""An outbox over a test's ledger and server; run as a script it is a sender that dies midway."""
+"""An outbox over a test's ledger and server; run as a script it is a sender that dies midway.
+
+Or one that is interrupted.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,14 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from vibes_pipeline.interrupts import termination_interrupts
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.notices import senders
 from vibes_pipeline.notices.outbox import Outbox, Told
-from vibes_pipeline.notices.transports import Connection, SmtpTransport, Transport
+from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
+from vibes_pipeline.notices.transports import Connection, Transport
 
 DIED = 9
 
@@ -45,7 +51,7 @@ def address(seller_id: str) -> str:
 
 def smtp(url: str) -> SmtpTransport:
     host, _, port = url.removeprefix("smtp://").partition(":")
-    return SmtpTransport(host, int(port), command_timeout_seconds=5, answer_timeout_seconds=5)
+    return SmtpTransport(host, int(port), limit_seconds=dict.fromkeys(LIMIT_SECONDS, 5.0))
 
 
 def outbox(
@@ -109,6 +115,9 @@ class _DeadlyConnection:
         self.mails -= 1
         return reply
 
+    def give_up(self) -> None:
+        self.inner.give_up()
+
     def close(self) -> None:
         self.inner.close()
 
@@ -116,8 +125,12 @@ class _DeadlyConnection:
 if __name__ == "__main__":
     death, ledger_file, smtp_url, connections, at = sys.argv[1:]
     way: Transport = smtp(smtp_url)
-    if death != "while the server thinks":
+    if death.startswith("just"):
         way = Deadly(way, mails=2, is_after=death == "just after the server's 250")
+    if death == "interrupted":
+        # Who waits for no real server need not wait as long as for one.
+        senders.ANSWERS_WITHIN_SECONDS = 0.3
     opened = Ledger(database.connect(make_url(Path(ledger_file).read_text())), "NG")
     clock = SetClock(datetime.fromisoformat(at))
-    outbox(opened, way, clock, connections=int(connections)).deliver()
+    with termination_interrupts():
+        outbox(opened, way, clock, connections=int(connections)).deliver()

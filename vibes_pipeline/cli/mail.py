@@ -1,20 +1,24 @@
-"""`vibes mail`: what sellers are written, and what to do when nobody knows if they were."""
+"""`vibes mail`: what sellers are written, and the way out for what was not sent."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
 import click
 
+from vibes_pipeline.calendar import parse_day
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.errors import MailError, UsageError
 
+NOT_SENT = ("queued", "sending", "deferred", "failed", "undeliverable", "unknown", "stored")
+
 
 @click.group(name="mail")
 def command() -> None:
-    """Look at the mails that sellers get, or send one again."""
+    """Look at the mails that sellers get, or send those that were not sent."""
 
 
 @command.command(name="preview")
@@ -38,33 +42,73 @@ def preview(out: Path | None) -> None:
 
 
 @command.command(name="resend")
-@click.argument("notice_id", type=click.UUID)
-def resend(notice_id: UUID) -> None:
-    """Send a notice again whose answer from the mail server was lost twice.
+@click.argument("notice_id", type=click.UUID, required=False)
+@click.option("--status", type=click.Choice(sorted(NOT_SENT)), help="Those in this status.")
+@click.option("--kind", help="Those of this kind, such as weekly_alert.")
+@click.option("--period", metavar="DATE", help="Those of this cycle's Monday, or of this day.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def resend(
+    notice_id: UUID | None, status: str | None, kind: str | None, period: str | None, yes: bool
+) -> None:
+    """Send notices now that were not sent, whatever keeps them back: one, or all that match.
 
-    Its status is unknown, and it waits for a person. Ask the relay's log first: if the mail did go
-    out, the seller gets it once more. Only a mail whose answer arrives counts as notice.
+    Shows first how many of which kind and status they are. Only a mail that the server accepts
+    counts as notice. Of one whose answer was lost, `unknown`, ask the relay's log first: if it did
+    go out, the seller gets it once more; so one that waits for a person is sent only if it is
+    named by its id or by `--status unknown`.
     """
+    from vibes_pipeline.interrupts import termination_interrupts
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.ledger.notices import open_notices
     from vibes_pipeline.notices.delivery import deliver_notices
     from vibes_pipeline.notices.outbox import awaits_a_person
+    from vibes_pipeline.notices.preview import kinds
 
+    if (notice_id is None) == (status is None and kind is None and period is None):
+        raise UsageError("name one notice, or give --status, --kind or --period for those to send")
+    if kind is not None and kind not in kinds():
+        raise UsageError(f"{kind!r} is no kind of notice; they are {', '.join(kinds())}")
+    day = parse_day(period) if period else None
     settings, policy = settings_and_policy()
     ledger = Ledger.open(settings, policy.country)
     ledger.require_mode(is_simulated=False)
+    if not settings.smtp_url:
+        raise MailError("VIBES_SMTP_URL is not set: there is no mail server to send with")
     clock = WallClock()
-
-    def is_waiting() -> bool:
-        waiting = filter(awaits_a_person, open_notices(ledger, clock.now()))
-        return notice_id in (notice.notice_id for notice in waiting)
-
-    if not is_waiting():
+    wanted = [
+        notice
+        for notice in open_notices(ledger, clock.now())
+        if notice.notice_id == (notice_id or notice.notice_id)
+        and notice.status == (status or notice.status)
+        and notice.kind == (kind or notice.kind)
+        and notice.period == (day or notice.period)
+        and (notice_id or status == "unknown" or not awaits_a_person(notice))
+    ]
+    if not wanted and notice_id:
         raise UsageError(
-            f"no notice {notice_id} waits for a person: `vibes export notices` shows what became "
-            "of each, and all but a second `unknown` are sent by themselves"
+            f"no notice {notice_id} waits to be sent: `vibes export notices` shows what became of "
+            "each; one that is sent, or has nothing left to tell, is not sent again"
         )
-    deliver_notices(ledger, policy, settings, clock, slot_now=clock.now(), again=[notice_id])
-    if is_waiting():
-        raise MailError(f"the answer to notice {notice_id} was lost once more; ask the relay's log")
-    console.print("the server has answered; `vibes export notices` shows how")
+    if not wanted:
+        console.print("no notice that matches waits to be sent")
+        return
+    for (of_kind, in_status), count in sorted(Counter((n.kind, n.status) for n in wanted).items()):
+        console.print(f"{count:>8,}  {of_kind}, {in_status}", markup=False)
+    if not yes:
+        click.confirm("Send them now?", abort=True)
+    with termination_interrupts():
+        outcomes = deliver_notices(
+            ledger,
+            policy,
+            settings,
+            clock,
+            slot_now=clock.now(),
+            only={notice.notice_id for notice in wanted},
+        )
+    if unsent := outcomes.total() - outcomes["sent"]:
+        told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))
+        raise MailError(
+            f"{unsent} of {outcomes.total()} notices are not sent ({told}): `vibes export notices` "
+            "has the server's words; of one that is unknown ask the relay's log"
+        )
+    console.print(f"{outcomes['sent']:,} sent")

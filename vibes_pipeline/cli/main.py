@@ -20,7 +20,7 @@ COMMANDS = {
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
     "report": ("report", "Write the report of a week as an HTML page."),
-    "mail": ("mail", "Look at the mails that sellers get, or send one again."),
+    "mail": ("mail", "Look at the mails that sellers get, or send what was not sent."),
     "prune": ("prune", "Delete the record of old runs; the ledger keeps everything."),
     "sql": ("sql", "Ask a question in SQL; nothing is changed."),
 }

@@ -1,6 +1,8 @@
 """What is noticed between the slots' times; over a simulated ledger, nothing is."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import dropwhile, takewhile
 
 import dagster as dg
 from dagster._core.events import JobFailureData
@@ -39,6 +41,8 @@ WAYS_OUT = (
     "Once the cause is mended, its next try ends it; `vibes run SLOT` runs the oldest missing "
     "slot of its kind at once. Whatever is run again changes nothing twice."
 )
+# Enough to know the longest pause.
+RUNS_LOOKED_AT = 10
 # How a recorded error begins that has words of ours.
 OURS = "vibes_pipeline."
 UNFINISHED = [
@@ -68,6 +72,8 @@ def undelivered_notices(
         ledger.require_not_before(now.astimezone(POLICY.time_zone))
     except LedgerError as refused:
         return dg.SkipReason(f"{refused}")
+    if not _may_start(_runs_since_success(context.instance, notice_delivery.name), now):
+        return dg.SkipReason("Notices are being delivered, or could not be a short while ago.")
     waiting = open_notices(ledger, now)
     # The cursor only paces the look at the warehouse; losing it costs one early look.
     checked_at = datetime.fromisoformat(context.cursor) if context.cursor else None
@@ -151,6 +157,11 @@ def _may_run(instance: dg.DagsterInstance, due: DueSlot, now: datetime) -> bool:
     records = instance.get_run_records(
         dg.RunsFilter(job_name=JOBS[due.slot].name, tags={PARTITION_TAG: due.period.isoformat()})
     )
+    return _may_start(records, now)
+
+
+def _may_start(records: Sequence[dg.RunRecord], now: datetime) -> bool:
+    """Whether these runs, newest first, none of which did it, let another one begin."""
     if any(record.dagster_run.status in UNFINISHED for record in records):
         return False
     if not records:
@@ -158,6 +169,14 @@ def _may_run(instance: dg.DagsterInstance, due: DueSlot, now: datetime) -> bool:
     pause = min(FIRST_RETRY * (1 << min(len(records) - 1, 16)), LONGEST_RETRY)
     ended_at = records[0].end_time or 0.0
     return now.timestamp() >= ended_at + pause.total_seconds()
+
+
+def _runs_since_success(instance: dg.DagsterInstance, job_name: str) -> list[dg.RunRecord]:
+    """The newest runs of a job up to its last success, newest first."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=job_name), limit=RUNS_LOOKED_AT)
+    return list(
+        takewhile(lambda r: r.dagster_run.status is not dg.DagsterRunStatus.SUCCESS, records)
+    )
 
 
 @dg.run_failure_sensor(
@@ -170,6 +189,8 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
     if not settings.operators:
         return dg.SkipReason("VIBES_OPERATORS is not set: nobody is written to.")
     run = context.dagster_run
+    if run.job_name == notice_delivery.name and _has_failed_before(context.instance, run):
+        return dg.SkipReason("The delivery failed before: the operators were written to then.")
     period = run.tags.get(PARTITION_TAG)
     what = f"{run.job_name} of {period}" if period else run.job_name
     is_simulated = shared_ledger(settings, POLICY.country).is_simulated() is True
@@ -182,6 +203,13 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
         is_simulated=is_simulated,
     )
     return None
+
+
+def _has_failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the run before it of the same job failed too: a relay in trouble is told of once."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=run.job_name), limit=RUNS_LOOKED_AT)
+    before = list(dropwhile(lambda r: r.run_id != run.run_id, runs))[1:2]
+    return [r.status for r in before] == [dg.DagsterRunStatus.FAILURE]
 
 
 def _cause(context: dg.RunFailureSensorContext) -> str:

@@ -6,6 +6,7 @@ rule, the record of slots done. What is written in which slot lives in the modul
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from vibes_pipeline.settings import Settings
 # Advisory locks live in one number space per database; ours are named by purpose and country.
 STATE_LOCK = "vibes state of "
 OUTBOX_LOCK = "vibes outbox of "
+_LOCK_TRIED_EVERY_SECONDS = 0.2
 OPERATORS_LOCK = "vibes mail to operators of "
 
 
@@ -77,11 +79,13 @@ class Ledger:
     def holding(self, lock: str) -> Iterator[None]:
         """Hold one of the country's locks over several transactions.
 
-        A dead holder's hold ends with its connection.
+        A dead holder's hold ends with its connection. Who waits for it can be interrupted, which
+        who waits within the database cannot.
         """
         key = sa.func.hashtext(lock + self.country)
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
+            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
+                time.sleep(_LOCK_TRIED_EVERY_SECONDS)
             try:
                 yield
             finally:

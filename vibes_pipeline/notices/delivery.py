@@ -71,14 +71,14 @@ def deliver_notices(
     clock: Clock,
     *,
     slot_now: datetime,
-    again: Collection[UUID] = (),
+    only: Collection[UUID] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Attempt every open notice that is due; give how many ended in which status.
 
-    `slot_now` is the instant that the slot's events bear; `again` are notices whose answer was lost
-    twice, and that a person wants sent once more. Raises `MailError` when the mail server
-    cannot be reached or no sender is set for it; nothing is lost by that.
+    `slot_now` is the instant that the slot's events bear; `only`, if given, are the notices that a
+    person wants sent now, whatever keeps them back. Raises `MailError` when the mail server cannot
+    be reached, refuses whoever a mail is to, or no sender is set for it; nothing is lost by that.
     """
     if settings.smtp_url and settings.sender == DEFAULT_SENDER and not clock.is_simulated:
         raise MailError(
@@ -100,7 +100,7 @@ def deliver_notices(
         addresses=directory.addresses,
         clock=clock,
         slot_now=slot_now,
-        again=again,
+        only=only,
     )
     return outbox.deliver(progress)
 

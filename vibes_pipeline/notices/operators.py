@@ -9,8 +9,12 @@ from uuid import uuid4
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices.address import UnusableAddress, usable_address
 from vibes_pipeline.notices.compose import sender_address
-from vibes_pipeline.notices.transports import DeliveryError, transport_for
+from vibes_pipeline.notices.replies import Command, DeliveryError
+from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.settings import Settings
+
+# These mails go out from a sensor's tick, which may not last a minute; a second copy does no harm.
+_LIMIT_SECONDS = dict.fromkeys(Command, 10.0)
 
 
 class SomeUntold(MailError):
@@ -30,6 +34,7 @@ def write_to_operators(
         mail_catcher_url=settings.mail_catcher_url,
         is_simulated=is_simulated,
         maildir_path=settings.maildir,
+        limit_seconds=_LIMIT_SECONDS,
     )
     failures = []
     connection = transport.connect()

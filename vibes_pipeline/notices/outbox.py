@@ -1,8 +1,9 @@
 """The outbox: every notice not accepted yet goes out, each attempt recorded before and after.
 
 Here belongs when to send what (Rulebook §2): one sender a country at a time, several connections,
-retries with a pause, a break without an answer resent once. How a mail is worded is `compose`'s,
-how it travels `transports`'s, what is recorded `ledger.notices`'s.
+retries with a pause, a break without an answer resent once, an end to a delivery that the relay
+refuses. How a mail is worded is `compose`'s, how it travels `transports`'s, of whom a refusal was
+`verdicts`'s, what is recorded `ledger.notices`'s.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,14 +29,10 @@ from vibes_pipeline.ledger import notices as book
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices.address import UnusableAddress, usable_address
-from vibes_pipeline.notices.transports import (
-    Connection,
-    Deferred,
-    MaildirTransport,
-    Refused,
-    Transport,
-    Unknown,
-)
+from vibes_pipeline.notices.replies import DeliveryError, Refused, Unknown
+from vibes_pipeline.notices.senders import Sender, run_to_the_end
+from vibes_pipeline.notices.transports import Connection, MaildirTransport, Transport
+from vibes_pipeline.notices.verdicts import Settled, Verdicts
 
 CONNECTIONS = 4
 # A deferred mail waits longer each time: 1, 2, 4 … minutes, at most an hour.
@@ -63,13 +59,21 @@ class Letters(Protocol):
         ...
 
 
+class Attempt(NamedTuple):
+    """One try at a notice; `address` is where to, as the warehouse has it."""
+
+    notice: OpenNotice
+    number: int
+    address: str | None
+
+
 @dataclass(frozen=True)
 class Outbox:
     """Sends the ledger's open notices.
 
     `addresses` maps a seller to the address in the warehouse, None where there is none;
-    `slot_now` is what ledger events bear; `again` are the notices that a person has looked into
-    and wants sent although their answer was lost before.
+    `slot_now` is what ledger events bear; `only`, if given, are the notices that a person wants
+    sent now: these alone are, whatever keeps them back.
     """
 
     ledger: Ledger
@@ -79,108 +83,65 @@ class Outbox:
     clock: Clock
     slot_now: datetime
     connections: int = CONNECTIONS
-    again: Collection[UUID] = ()
+    only: Collection[UUID] | None = None
 
     def deliver(self, progress: Callable[[], None] = lambda: None) -> Counter[str]:
         """Attempt every notice that is due; give how many ended in which status.
 
         `pointless` are those with nothing left to tell, `taken` those another sender was first at.
-        Raises `MailError` when the server cannot be reached at all, and, once all others are sent,
-        when a notice could not be worded; what was not attempted stays queued, nothing is lost.
+        Raises `MailError` when the server cannot be reached at all, when it refuses whoever a mail
+        is to, and, once all others are sent, when a notice could not be worded; what was not
+        attempted stays as it was, nothing is lost. An interrupt ends the sending after the mails
+        at hand, and cuts these off from a server that does not answer within seconds.
         """
         with book.only_sender(self.ledger):
-            due: SimpleQueue[OpenNotice] = SimpleQueue()
-            with self._recording() as connection:
+            due: SimpleQueue[Attempt] = SimpleQueue()
+            ended: list[str] = []
+            with self.recording() as connection:
                 for notice in book.open_notices(self.ledger, self.clock.now()):
-                    if self._is_due(connection, notice):
-                        due.put(notice)
-            outcomes: Counter[str] = Counter()
-            if due.empty():
-                return outcomes
-            workers = min(self.connections, due.qsize())
-            stop = threading.Event()
-            with ThreadPoolExecutor(workers, thread_name_prefix="outbox") as pool:
-                running = [pool.submit(self._work, due, stop, progress) for _ in range(workers)]
-                for future in running:
-                    outcomes.update(future.result())
-            if outcomes["unworded"]:
-                raise MailError(
-                    f"{outcomes['unworded']} notices could not be worded and stay queued, all "
-                    "others were attempted; see the log for the cause"
-                )
-            return outcomes
-
-    def _work(
-        self, due: SimpleQueue[OpenNotice], stop: threading.Event, progress: Callable[[], None]
-    ) -> Counter[str]:
-        """Send until nothing is due; one connection, opened when first needed."""
-        outcomes: Counter[str] = Counter()
-        way: Connection | None = None
-        try:
-            with self._recording() as connection:
-                while not stop.is_set():
-                    try:
-                        notice = due.get_nowait()
-                    except Empty:
-                        break
-                    address = self._address(notice)
-                    if isinstance(address, UnusableAddress):
-                        status = self._record_undeliverable(connection, notice, address)
+                    if not self._is_due(connection, notice):
+                        continue
+                    stored = self.addresses.get(notice.seller_id)
+                    attempt = Attempt(notice, notice.attempts + 1, stored)
+                    if self._is_addressed(connection, attempt):
+                        due.put(attempt)
                     else:
-                        way = way or self.transport.connect()
-                        status = self._send(connection, way, notice, address)
-                    outcomes[status] += 1
-                    progress()
-        except BaseException:
-            stop.set()
-            raise
-        finally:
-            if way is not None:
-                way.close()
-        return outcomes
+                        ended.append("undeliverable")
+                        progress()
+            if not due.empty():
+                _Delivery(self, due, ended, progress).run()
+            return Counter(ended)
 
-    def _recording(self) -> AbstractContextManager[sa.Connection]:
+    def recording(self) -> AbstractContextManager[sa.Connection]:
+        """A connection for one thread that records attempts."""
         return book.sending(self.ledger, is_simulated=self.clock.is_simulated)
 
-    def _send(
-        self, connection: sa.Connection, way: Connection, notice: OpenNotice, address: str
-    ) -> str:
-        attempt, at = notice.attempts + 1, self.clock.now()
-        told = self.letters.tellable(notice, book.actions_told(connection, notice), at)
-        if not told and not notice.is_about_a_claim:
-            return "pointless"
-        notice = replace(notice, actions=[action["action_id"] for action in told])
-        try:
-            message = self.letters.word(notice, told, at)
-        except Exception:
-            # One notice that trips over its own words must not keep the others from their sellers.
-            log.exception("notice %s could not be worded", notice.notice_id)
-            return "unworded"
-        if not self._record(connection, notice, attempt, "sending", at, address):
-            return "taken"
-        status, code, detail = self._hand_over(way, message, address)
-        self._record(connection, notice, attempt, status, self.clock.now(), address, code, detail)
-        return status
-
-    def _hand_over(
-        self, way: Connection, message: EmailMessage, address: str
-    ) -> tuple[str, int | None, str]:
-        """Status, code and text of what the server made of it."""
-        try:
-            reply = way.send(message, address)
-        except Deferred as failure:
-            return "deferred", failure.code, failure.text
-        except Refused as failure:
-            return "failed", failure.code, failure.text
-        except Unknown as failure:
-            return "unknown", failure.code, failure.text
-        if isinstance(self.transport, MaildirTransport) and not self.clock.is_simulated:
-            # No server has taken it: on a live ledger that is no notice to the seller.
-            return "stored", None, "kept in the Maildir; set VIBES_SMTP_URL to send it"
-        return "sent", 250, reply
+    def record(
+        self,
+        connection: sa.Connection,
+        attempt: Attempt,
+        status: str,
+        code: int | None = None,
+        detail: str | None = None,
+    ) -> bool:
+        """Append a row of an attempt, as of now; False if another sender was there first."""
+        return book.record_attempt(
+            self.ledger,
+            connection,
+            attempt.notice,
+            attempt.number,
+            status,
+            self.clock.now(),
+            code=code,
+            detail=detail,
+            address_hash=_hash(attempt.address),
+            slot_now=self.slot_now,
+        )
 
     def _is_due(self, connection: sa.Connection, notice: OpenNotice) -> bool:
         """Whether to attempt it now; an attempt broken off before is closed as unknown first."""
+        if self.only is not None and notice.notice_id not in self.only:
+            return False
         if notice.status == "sending":
             book.record_attempt(
                 self.ledger,
@@ -192,52 +153,133 @@ class Outbox:
                 detail="the sender ended before the server's answer was recorded",
                 address_hash=notice.address_hash,
             )
-            return notice.unknowns < RESENDS_OF_UNKNOWN
-        if awaits_a_person(notice):
-            return notice.notice_id in self.again
+            return self.only is not None or notice.unknowns < RESENDS_OF_UNKNOWN
         has_server = not isinstance(self.transport, MaildirTransport)
-        return is_retry_due(notice, self.clock.now()) or is_obstacle_gone(
-            notice, self.addresses.get(notice.seller_id), has_server=has_server
+        return (
+            self.only is not None
+            or is_retry_due(notice, self.clock.now())
+            or is_obstacle_gone(notice, self.addresses.get(notice.seller_id), has_server=has_server)
         )
 
-    def _address(self, notice: OpenNotice) -> str | UnusableAddress:
-        stored = self.addresses.get(notice.seller_id)
+    def _is_addressed(self, connection: sa.Connection, attempt: Attempt) -> bool:
+        """Whether it can be sent where it is to; recorded as undeliverable if not."""
         try:
-            return usable_address(stored)
+            usable_address(attempt.address)
         except UnusableAddress as unusable:
-            return unusable
+            self.record(connection, attempt, "undeliverable", detail=str(unusable))
+            return False
+        return True
 
-    def _record_undeliverable(
-        self, connection: sa.Connection, notice: OpenNotice, why: UnusableAddress
-    ) -> str:
-        attempt, at = notice.attempts + 1, self.clock.now()
-        stored = self.addresses.get(notice.seller_id)
-        self._record(connection, notice, attempt, "undeliverable", at, stored, None, str(why))
-        return "undeliverable"
+
+@dataclass
+class _Delivery:
+    """One going through what is due; its threads share all but their connections."""
+
+    outbox: Outbox
+    due: SimpleQueue[Attempt]
+    ended: list[str]
+    progress: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self.stop = threading.Event()
+        self.verdicts: Verdicts[Attempt] = Verdicts(self.stop)
+
+    def run(self) -> None:
+        """Send until nothing is due or the relay refuses; `MailError` as `Outbox.deliver` says."""
+        transport, count = self.outbox.transport, min(self.outbox.connections, self.due.qsize())
+        try:
+            run_to_the_end(
+                [Sender(transport, self.work, self.stop) for _ in range(count)], self.stop
+            )
+        finally:
+            with self.outbox.recording() as connection:
+                self._record_settled(connection, self.verdicts.end())
+        ended = Counter(self.ended)
+        if complaint := self.verdicts.complaint:
+            waiting = {"not attempted": self.due.qsize()} if self.due.qsize() else {}
+            counts = ", ".join(f"{n} {s}" for s, n in [*sorted(ended.items()), *waiting.items()])
+            raise MailError(
+                f"the mail server takes no mails, whoever they are to ({complaint}); {counts}; "
+                "see to the server: what is not sent is tried again"
+            )
+        if ended["unworded"]:
+            raise MailError(
+                f"{ended['unworded']} notices could not be worded and stay queued, all others were "
+                "attempted; see the log for the cause"
+            )
+
+    def work(self, way: Connection) -> None:
+        """Send over one connection until nothing is due or all are to stop."""
+        with self.outbox.recording() as connection:
+            while not self.stop.is_set():
+                try:
+                    attempt = self.due.get_nowait()
+                except Empty:
+                    return
+                self._send(connection, way, attempt)
+                self.progress()
+
+    def _send(self, connection: sa.Connection, way: Connection, attempt: Attempt) -> None:
+        notice, at, letters = attempt.notice, self.outbox.clock.now(), self.outbox.letters
+        told = letters.tellable(notice, book.actions_told(connection, notice), at)
+        if not told and not notice.is_about_a_claim:
+            self.ended.append("pointless")
+            return
+        notice = replace(notice, actions=[action["action_id"] for action in told])
+        attempt = attempt._replace(notice=notice)
+        try:
+            message = letters.word(notice, told, at)
+        except Exception:
+            # One notice that trips over its own words must not keep the others from their sellers.
+            log.exception("notice %s could not be worded", notice.notice_id)
+            self.ended.append("unworded")
+            return
+        if self.outbox.record(connection, attempt, "sending"):
+            self._hand_over(connection, way, attempt, message)
+        else:
+            self.ended.append("taken")
+
+    def _hand_over(
+        self, connection: sa.Connection, way: Connection, attempt: Attempt, message: EmailMessage
+    ) -> None:
+        """Record what the server made of it; a refusal only once it is clear of whom it was."""
+        to = usable_address(attempt.address)
+        try:
+            reply = way.send(message, to)
+        except Refused as refusal:
+            self._record_settled(connection, self.verdicts.refuse(to, attempt, refusal))
+        except DeliveryError as failure:
+            status = "unknown" if isinstance(failure, Unknown) else "deferred"
+            self._record(connection, attempt, status, failure.code, failure.text)
+            self.verdicts.fail(to, failure)
+        else:
+            if isinstance(self.outbox.transport, MaildirTransport) and not (
+                self.outbox.clock.is_simulated
+            ):
+                # No server has taken it: on a live ledger that is no notice to the seller.
+                kept = "kept in the Maildir; set VIBES_SMTP_URL to send it"
+                self._record(connection, attempt, "stored", None, kept)
+            else:
+                self._record(connection, attempt, "sent", 250, reply)
+            self._record_settled(connection, self.verdicts.accept(to))
+
+    def _record_settled(
+        self, connection: sa.Connection, settled: Sequence[Settled[Attempt]]
+    ) -> None:
+        for attempt, refusal, is_final in settled:
+            status = "failed" if is_final else "deferred"
+            self._record(connection, attempt, status, refusal.code, refusal.text)
 
     def _record(
         self,
         connection: sa.Connection,
-        notice: OpenNotice,
-        attempt: int,
+        attempt: Attempt,
         status: str,
-        at: datetime,
-        address: str | None,
-        code: int | None = None,
-        detail: str | None = None,
-    ) -> bool:
-        return book.record_attempt(
-            self.ledger,
-            connection,
-            notice,
-            attempt,
-            status,
-            at,
-            code=code,
-            detail=detail,
-            address_hash=_hash(address),
-            slot_now=self.slot_now,
-        )
+        code: int | None,
+        detail: str,
+    ) -> None:
+        self.outbox.record(connection, attempt, status, code, detail)
+        self.ended.append(status)
 
 
 def is_retry_due(notice: OpenNotice, now: datetime) -> bool:

@@ -1,7 +1,7 @@
 """The mails of the weekly slots; a failed sending is never green."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -12,6 +12,7 @@ from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import kept_in, quoted
+from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.notices import not_accepted
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slot_run import SlotRun
@@ -57,11 +58,18 @@ def _mails(
             )
         ],
     )
-    def mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    def mails(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         run = vibes.slot_run(slot, context)
-        outcomes = deliver(vibes)
+        try:
+            outcomes = deliver(vibes)
+        except MailError:
+            # The slot is not done and is run again: whom it has not reached is shown meanwhile.
+            yield _accepted(vibes, run, kind)
+            raise
         vibes.ledger.record_finished(slot, run.period, vibes.clock.now())
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata=_counts(outcomes), check_results=[_accepted(vibes, run, kind)]
         )
 
@@ -76,7 +84,8 @@ def _mails(
     metadata=kept_in("ledger.notice_states"),
     description=(
         "Notices that a slot could not deliver, attempted again: deferred ones after their pause, "
-        "refused and undeliverable ones once the address in the warehouse is mended (Rulebook §2)."
+        "refused and undeliverable ones once the address in the warehouse is mended (Rulebook §2). "
+        "It fails when the mail server takes no mails, whoever they are to."
     ),
 )
 def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
@@ -124,8 +133,9 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
         },
         description=None
         if not missing
-        else f"No server has accepted the notices to {listed([s for s, _ in missing])}: mend their "
-        "addresses in raw.sellers; what is deferred is tried again by itself.",
+        else f"No server has accepted the notices to {listed([s for s, _ in missing])}: mend the "
+        "addresses in raw.sellers of those failed or undeliverable, or send them anew with `vibes "
+        "mail resend`; what is deferred or queued is tried again by itself.",
     )
 
 

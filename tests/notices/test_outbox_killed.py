@@ -1,0 +1,206 @@
+"""Senders that die or are interrupted, and senders at once: nothing is lost, nothing sent twice.
+
+Rulebook §2. The processes are real, and die at a point that they have visibly reached.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import outbox_sender
+import pytest
+import sqlalchemy as sa
+from ledger import made
+from mail_server import Post, serving
+from outbox_sender import DIED, SetClock, address, outbox, smtp
+from planned import charged, freeze_for, statuses
+from relay import SILENT, relaying
+
+from vibes_pipeline.ledger import database, schema
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import only_sender
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(made.ALERT_AT)
+
+
+DEATHS = ("while the server thinks", "just after the server's 250", "just before handing over")
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_sender_killed_midway_is_taken_over_without_loss(
+    ledger: Ledger,
+    ledger_url: sa.URL,
+    post: Post,
+    clock: SetClock,
+    tmp_path: Path,
+    death: str,
+    connections: int,
+) -> None:
+    sellers = freeze_for(ledger, 20)
+    if death == "while the server thinks":
+        post.answers = {address(seller): ["block"] for seller in sellers[::3]}
+    sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, connections)
+    if death == "while the server thinks":
+        for _ in range(connections):
+            assert post.blocked.acquire(timeout=20)
+        os.kill(sender.pid, signal.SIGKILL)
+        assert sender.wait(20) == -signal.SIGKILL
+        post.release()
+    else:
+        assert sender.wait(20) == DIED
+
+    left = statuses(ledger)
+    broken_off = {seller for seller, status in left.items() if status == "sending"}
+    known_sent = {seller for seller, status in left.items() if status == "sent"}
+    assert 1 <= len(broken_off) <= connections
+    assert set(left.values()) <= {"sent", "sending", "queued"}
+    assert {s for s, state in charged(ledger).items() if state == "alerted"} == known_sent
+
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter(sent=20 - len(known_sent))
+    assert set(statuses(ledger).values()) == {"sent"}
+    assert set(charged(ledger).values()) == {"alerted"}
+    copies = {seller: post.copies()[address(seller)] for seller in sellers}
+    assert {seller for seller, mails in copies.items() if mails > 1} <= broken_off
+    assert max(copies.values()) <= 2
+    if death != "just before handing over":
+        assert max(copies.values()) == 2
+    n = schema.notice_states.c
+    assert {
+        s for s, unknowns in made.rows(ledger, n.seller_id, n.unknowns) if unknowns
+    } == broken_off
+    assert outbox(ledger, smtp(post.url), clock).deliver() == Counter()
+
+
+def _start_sender(
+    url: sa.URL, smtp_url: str, clock: SetClock, folder: Path, death: str, connections: int
+) -> subprocess.Popen[bytes]:
+    ledger_file = folder / "ledger"
+    ledger_file.write_text(url.render_as_string(hide_password=False))
+    script = Path(outbox_sender.__file__)
+    root = script.parents[2]
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(script),
+            death,
+            str(ledger_file),
+            smtp_url,
+            str(connections),
+            clock.at.isoformat(),
+        ],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+
+
+def test_two_senders_at_once_send_each_notice_once(
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock
+) -> None:
+    sellers = freeze_for(ledger, 24)
+    post.delay_seconds = 0.01
+    other = Ledger(database.connect(ledger_url), "NG")
+    together = threading.Barrier(2)
+
+    def deliver(over: Ledger) -> Counter[str]:
+        together.wait(timeout=10)
+        return outbox(over, smtp(post.url), clock).deliver()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(deliver, (ledger, other))
+    other.close()
+    assert one + two == Counter(sent=24)
+    assert post.copies() == Counter(map(address, sellers))
+
+
+# --- interrupted --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_sending_after_the_mails_at_hand(
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, tmp_path: Path, number: int
+) -> None:
+    freeze_for(ledger, 300)
+    post.delay_seconds = 0.02
+    sender = _start_sender(ledger_url, post.url, clock, tmp_path, "interrupted", 4)
+    _wait_for(lambda: len(post.received) > 4)
+    sender.send_signal(number)
+    seen, struck_at = len(post.received), time.monotonic()
+    assert sender.wait(20) != 0
+    assert time.monotonic() - struck_at < 2
+    # Those at hand, and those begun before the signal was seen.
+    assert len(post.received) <= seen + 3 * 4
+    left = Counter(statuses(ledger).values())
+    assert left == {"sent": len(post.received), "queued": 300 - len(post.received)}
+
+
+def test_an_interrupt_does_not_wait_for_a_server_that_does_not_answer(
+    ledger: Ledger, ledger_url: sa.URL, clock: SetClock, tmp_path: Path
+) -> None:
+    sellers = freeze_for(ledger, 30)
+    with relaying() as relay:
+        relay.to = {address(s): {"RCPT": SILENT} for s in sellers[:2]}
+        relay.to |= {address(s): {"END": SILENT} for s in sellers[2:]}
+        sender = _start_sender(ledger_url, relay.url, clock, tmp_path, "interrupted", 4)
+        for _ in range(4):
+            assert relay.is_waiting.acquire(timeout=20)
+        struck_at = time.monotonic()
+        sender.send_signal(signal.SIGINT)
+        assert sender.wait(20) != 0
+        assert time.monotonic() - struck_at < 2
+        asked = {s for s in sellers if address(s) in relay.recipients}
+    # Whoever was asked of is not forgotten: one whose mail the server had is unknown.
+    got = {s for s in asked if address(s) in relay.mails}
+    expected = {
+        s: "unknown" if s in got else "deferred" if s in asked else "queued" for s in sellers
+    }
+    assert len(asked) == 4
+    assert statuses(ledger) == expected
+
+
+def test_who_waits_for_another_sender_can_be_interrupted(
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, tmp_path: Path
+) -> None:
+    freeze_for(ledger, 1)
+    with only_sender(ledger):
+        sender = _start_sender(ledger_url, post.url, clock, tmp_path, "interrupted", 4)
+        _wait_for(lambda: _lock_seekers(ledger) > 1)
+        sender.send_signal(signal.SIGINT)
+        assert sender.wait(5) != 0
+    assert not post.received
+
+
+def _lock_seekers(ledger: Ledger) -> int:
+    """How many connections asked for the outbox last; its holder is one."""
+    with ledger.reading() as connection:
+        return connection.execute(
+            sa.text(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND query LIKE 'SELECT pg_try_advisory_lock%'"
+            )
+        ).scalar_one()
+
+
+def _wait_for(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < until, "never came so far"
+        time.sleep(0.002)
