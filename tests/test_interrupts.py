@@ -14,18 +14,23 @@ from vibes_pipeline.interrupts import interrupts_held
 @pytest.fixture(autouse=True)
 def interrupted_as_usual() -> Iterator[None]:
     """Python's own handling, which a process that a script starts behind itself is without."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_the_end_of_the_block(number: int) -> None:
     done = []
 
     def work() -> None:
-        with interrupts_held():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+        with interrupts_held() as came:
+            assert not came.is_set()
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            assert came.is_set()
             done.append("the block")
 
     with pytest.raises(KeyboardInterrupt):

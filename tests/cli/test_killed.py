@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from cli import troubles
 from cli.shell import Shell, new_shell
+from notices.relay import SILENT, Relay, relaying
 from rules.marketplace import Marketplace
 
 from vibes_pipeline.calendar import Slot
@@ -139,6 +140,32 @@ def test_a_slot_that_is_interrupted_ends_without_a_traceback(busy: Shell) -> Non
     _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert "Traceback" not in err
+
+
+def test_a_slot_terminated_while_mails_are_under_way_does_not_wait_for_a_silent_relay(
+    busy: Shell,
+) -> None:
+    with relaying(Relay(says={"END": SILENT})) as relay:
+        shell = busy.with_(VIBES_MAIL_CATCHER_URL=relay.url)
+        process = shell.start(*ALERT)
+        for _ in range(4):  # connections
+            assert relay.is_waiting.acquire(timeout=PATIENCE_SECONDS), process.communicate()[1]
+        struck_at = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        try:
+            _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+        # Of ten minutes that the relay has to answer; a busy machine is slow to end a process.
+        assert time.monotonic() - struck_at < 20
+    assert process.returncode == 1
+    assert "Traceback" not in err, err
+    assert len(relay.mails) == 4
+    ledger = busy.ledger()
+    with ledger.reading() as connection:
+        query = sa.text("SELECT status, count(*) FROM ledger.notice_states GROUP BY status")
+        assert dict(connection.execute(query).fetchall()) == {"unknown": 4, "queued": SELLERS - 4}
+    ledger.close()
 
 
 def kill_once(

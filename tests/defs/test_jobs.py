@@ -73,8 +73,9 @@ def test_a_seller_whom_no_mail_reached_is_warned_of_by_id(factory: Factory) -> N
     assert check.metadata["not_accepted"].value == 1
     assert check.metadata["sellers"].value == {"S-stockless": "undeliverable"}
     assert check.description == (
-        "No server has accepted the notices to S-stockless: mend their addresses in raw.sellers; "
-        "what is deferred is tried again by itself."
+        "No server has accepted the notices to S-stockless: mend the addresses in raw.sellers of "
+        "those failed or undeliverable, or send them anew with `vibes mail resend`; what is "
+        "deferred or queued is tried again by itself."
     )
 
 

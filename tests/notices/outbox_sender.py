@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from vibes_pipeline.interrupts import termination_interrupts
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -132,5 +131,4 @@ if __name__ == "__main__":
         senders.ANSWERS_WITHIN_SECONDS = 0.3
     opened = Ledger(database.connect(make_url(Path(ledger_file).read_text())), "NG")
     clock = SetClock(datetime.fromisoformat(at))
-    with termination_interrupts():
-        outbox(opened, way, clock, connections=int(connections)).deliver()
+    outbox(opened, way, clock, connections=int(connections)).deliver()

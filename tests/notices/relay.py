@@ -130,10 +130,11 @@ def relaying(relay: Relay | None = None) -> Iterator[Relay]:
         relay.port = listener.getsockname()[1]
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
-        yield relay
-        # Closing alone does not wake who waits in `accept`.
-        listener.shutdown(socket.SHUT_RDWR)
-    for connection in talks:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+        try:
+            yield relay
+        finally:
+            # Closing alone wakes nobody who waits in `accept` or for a line.
+            for waiting in (listener, *talks):
+                with suppress(OSError):
+                    waiting.shutdown(socket.SHUT_RDWR)
+            thread.join(5)

@@ -57,7 +57,6 @@ def resend(
     go out, the seller gets it once more; so one that waits for a person is sent only if it is
     named by its id or by `--status unknown`.
     """
-    from vibes_pipeline.interrupts import termination_interrupts
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.ledger.notices import open_notices
     from vibes_pipeline.notices.delivery import deliver_notices
@@ -96,15 +95,14 @@ def resend(
         console.print(f"{count:>8,}  {of_kind}, {in_status}", markup=False)
     if not yes:
         click.confirm("Send them now?", abort=True)
-    with termination_interrupts():
-        outcomes = deliver_notices(
-            ledger,
-            policy,
-            settings,
-            clock,
-            slot_now=clock.now(),
-            only={notice.notice_id for notice in wanted},
-        )
+    outcomes = deliver_notices(
+        ledger,
+        policy,
+        settings,
+        clock,
+        slot_now=clock.now(),
+        only={notice.notice_id for notice in wanted},
+    )
     if unsent := outcomes.total() - outcomes["sent"]:
         told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))
         raise MailError(

@@ -211,6 +211,17 @@ def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str
         return [(seller, status) for seller, status in rows]
 
 
+def count_notices(ledger: Ledger, kind: str, period: date) -> int:
+    """How many notices of a kind and period there are."""
+    n = schema.notices.c
+    with ledger.reading() as connection:
+        return connection.execute(
+            sa.select(sa.func.count()).where(
+                n.country == ledger.country, n.kind == kind, n.period == period
+            )
+        ).scalar_one()
+
+
 @contextmanager
 def only_sender(ledger: Ledger) -> Iterator[None]:
     """Hold the outbox for one sender.

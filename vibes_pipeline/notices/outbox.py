@@ -25,6 +25,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.errors import MailError
+from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.ledger import notices as book
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -187,13 +188,16 @@ class _Delivery:
     def run(self) -> None:
         """Send until nothing is due or the relay refuses; `MailError` as `Outbox.deliver` says."""
         transport, count = self.outbox.transport, min(self.outbox.connections, self.due.qsize())
-        try:
-            run_to_the_end(
-                [Sender(transport, self.work, self.stop) for _ in range(count)], self.stop
-            )
-        finally:
-            with self.outbox.recording() as connection:
-                self._record_settled(connection, self.verdicts.end())
+        senders = [Sender(transport, self.work, self.stop) for _ in range(count)]
+        with interrupts_held() as interrupted:
+            try:
+                run_to_the_end(senders, self.stop, interrupted)
+            finally:
+                with self.outbox.recording() as connection:
+                    self._record_settled(connection, self.verdicts.end())
+        if interrupted.is_set():
+            # Whoever took the signal went on; what was asked for is not done all the same.
+            raise KeyboardInterrupt
         ended = Counter(self.ended)
         if complaint := self.verdicts.complaint:
             waiting = {"not attempted": self.due.qsize()} if self.due.qsize() else {}

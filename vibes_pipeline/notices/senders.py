@@ -33,7 +33,6 @@ class Sender(threading.Thread):
         self._work = work
         self._stop_all = stop
         self._way: Connection | None = None
-        # Not `join`, which takes a thread for ended once it was interrupted (CPython 3.11).
         self.has_ended = threading.Event()
         self.unreachable: MailError | None = None
         self.failure: BaseException | None = None
@@ -65,25 +64,21 @@ class Sender(threading.Thread):
             self._way.give_up()
 
 
-def run_to_the_end(senders: Sequence[Sender], stop: threading.Event) -> None:
-    """Let them work; an exception here, an interrupt that is, ends them soon and is raised.
+def run_to_the_end(
+    senders: Sequence[Sender], stop: threading.Event, interrupted: threading.Event
+) -> None:
+    """Let them work until nothing is left, or end them soon once `interrupted` is set.
 
     Raises what ended a sender's work, and `MailError` when none of them reached the server.
     """
-    try:
-        for sender in senders:
-            sender.start()
-        for sender in senders:
-            # Python sees an interrupt between two looks, even if the system told another thread.
-            while not sender.has_ended.wait(_LOOKS_EVERY_SECONDS):
-                pass
-    except BaseException:
-        stop.set()
-        _wait(senders, ANSWERS_WITHIN_SECONDS)
-        for sender in senders:
-            sender.give_up()
-        _wait(senders, RECORDS_WITHIN_SECONDS)
-        raise
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        # An interrupt wakes nobody who waits without end: the system may tell another thread.
+        while not sender.has_ended.wait(_LOOKS_EVERY_SECONDS):
+            if interrupted.is_set():
+                _end_soon(senders, stop)
+                return
     for sender in senders:
         if sender.failure is not None:
             raise sender.failure
@@ -92,8 +87,15 @@ def run_to_the_end(senders: Sequence[Sender], stop: threading.Event) -> None:
         raise unreachable[0]
 
 
+def _end_soon(senders: Sequence[Sender], stop: threading.Event) -> None:
+    stop.set()
+    _wait(senders, ANSWERS_WITHIN_SECONDS)
+    for sender in senders:
+        sender.give_up()
+    _wait(senders, RECORDS_WITHIN_SECONDS)
+
+
 def _wait(senders: Sequence[Sender], seconds: float) -> None:
     until = time.monotonic() + seconds
     for sender in senders:
-        if sender.ident is not None:
-            sender.has_ended.wait(max(until - time.monotonic(), 0))
+        sender.has_ended.wait(max(until - time.monotonic(), 0))

@@ -13,7 +13,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import kept_in, quoted
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger.notices import not_accepted
+from vibes_pipeline.ledger.notices import count_notices, not_accepted, open_notices
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slot_run import SlotRun
 
@@ -64,6 +64,7 @@ def _mails(
         run = vibes.slot_run(slot, context)
         try:
             outcomes = deliver(vibes)
+            _require_any_sent(vibes, run, kind)
         except MailError:
             # The slot is not done and is run again: whom it has not reached is shown meanwhile.
             yield _accepted(vibes, run, kind)
@@ -115,6 +116,25 @@ def deliver(vibes: Vibes) -> Counter[str]:
     return deliver_notices(
         vibes.ledger, vibes.policy, vibes.settings, vibes.clock, slot_now=vibes.now
     )
+
+
+def _require_any_sent(vibes: Vibes, run: SlotRun, kind: str) -> None:
+    """`MailError` when nobody was reached and several wait: a slot is not done by trying alone.
+
+    Those put off just before may not be due yet, so the delivery itself may have found no fault.
+    """
+    unsent = len(not_accepted(vibes.ledger, kind, run.period))
+    waiting = [
+        notice
+        for notice in open_notices(vibes.ledger, vibes.clock.now())
+        if (notice.kind, notice.period) == (kind, run.period)
+        and notice.status in ("queued", "deferred")
+    ]
+    if len(waiting) > 1 and unsent == count_notices(vibes.ledger, kind, run.period):
+        raise MailError(
+            f"none of the {unsent} notices is sent yet, {len(waiting)} wait for another attempt; "
+            "`vibes export notices` has the server's words"
+        )
 
 
 def _counts(outcomes: Counter[str]) -> Mapping[str, int]:
