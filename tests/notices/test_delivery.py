@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mailbox
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from email import message_from_binary_file
@@ -108,12 +108,6 @@ def lines(text: str, label: str) -> set[str]:
 @pytest.fixture
 def office(ledger: Ledger, tmp_path: Path) -> Office:
     return Office(ledger, tmp_path)
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    with serving() as server:
-        yield server
 
 
 def proposed() -> Sequence[Action]:

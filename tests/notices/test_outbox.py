@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,17 +25,6 @@ from vibes_pipeline.notices.transports import MaildirTransport
 
 MINUTE = timedelta(minutes=1)
 D = schema.deliveries.c
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(made.ALERT_AT)
 
 
 def attempts(ledger: Ledger) -> list[tuple[int, str]]:

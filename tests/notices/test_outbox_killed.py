@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import outbox_sender
 import pytest
 import sqlalchemy as sa
 from ledger import made
-from mail_server import Post, serving
+from mail_server import Post
 from outbox_sender import DIED, SetClock, address, outbox, smtp
 from planned import charged, freeze_for, statuses
 from relay import SILENT, relaying
@@ -28,18 +28,6 @@ from relay import SILENT, relaying
 from vibes_pipeline.ledger import database, schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import only_sender
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(made.ALERT_AT)
-
 
 DEATHS = ("while the server thinks", "just after the server's 250", "just before handing over")
 

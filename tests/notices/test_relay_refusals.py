@@ -7,7 +7,7 @@ to everyone, is none, and must cost no seller's notice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -23,17 +23,6 @@ from vibes_pipeline.notices.verdicts import FEW
 
 SELLERS = FEW + 2
 D = schema.deliveries.c
-
-
-@pytest.fixture
-def relay() -> Iterator[Relay]:
-    with relaying() as server:
-        yield server
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(made.ALERT_AT)
 
 
 @pytest.mark.parametrize(
