@@ -31,6 +31,7 @@ def implemented(
     monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
     made.freeze_cycle(ledger, [made.charge("S-1", "I1")])
     made.accept(ledger)
+    ledger.record_finished(Slot.WEEKLY_ALERT, made.CYCLE, made.ALERT_AT)
     with dg.DagsterInstance.ephemeral() as instance:
         slots.run_slot(Slot.WEEKLY_IMPLEMENTATION, made.CYCLE, instance, at=made.IMPLEMENT_AT)
         event = instance.get_latest_materialization_event(dg.AssetKey(["reports", "week"]))
