@@ -17,10 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import database, schema
+from vibes_pipeline.ledger import database, locks, schema
 from vibes_pipeline.settings import Settings
 
-# Advisory locks live in one number space per database; ours are named by purpose and country.
+# Named by purpose and country: all of a database share one space of locks.
 STATE_LOCK = "vibes state of "
 OUTBOX_LOCK = "vibes outbox of "
 
@@ -68,9 +68,11 @@ class Ledger:
             yield connection
 
     def take_turn(self, connection: sa.Connection) -> None:
-        """Wait until no other transaction changes states; held to the transaction's end."""
-        lock = sa.func.hashtext(STATE_LOCK + self.country)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+        """Wait until no other transaction changes states; held to the transaction's end.
+
+        Raises `LedgerError`, naming the one that goes on, when that takes too long.
+        """
+        locks.take(connection, STATE_LOCK + self.country)
 
     def is_simulated(self) -> bool | None:
         """Live (False), simulated (True), or not used yet (None)."""

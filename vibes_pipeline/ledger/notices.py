@@ -7,9 +7,9 @@ a mail says and how it travels is not known here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +19,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import locks, schema
+from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import notice_id
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
 
+# A sender holds the outbox until all is sent, which a slow relay draws out.
+OUTBOX_IS_WAITED_FOR = timedelta(hours=1)
 ALERTS = frozenset({"weekly_alert", "late_alert"})
 
 
@@ -211,19 +214,14 @@ def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str
         return [(seller, status) for seller, status in rows]
 
 
-@contextmanager
-def only_sender(ledger: Ledger) -> Iterator[None]:
+def only_sender(ledger: Ledger) -> AbstractContextManager[None]:
     """Hold the outbox for one sender; a dead sender's hold ends with its connection.
 
     So an attempt found in `sending` by the holder was broken off, not going on elsewhere.
     """
-    lock = sa.func.hashtext(OUTBOX_LOCK + ledger.country)
-    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(lock)))
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(lock)))
+    return locks.held(
+        ledger.engine, OUTBOX_LOCK + ledger.country, gives_up_after=OUTBOX_IS_WAITED_FOR
+    )
 
 
 @contextmanager
@@ -234,15 +232,7 @@ def sending(ledger: Ledger, *, is_simulated: bool) -> Iterator[sa.Connection]:
     replay makes again.
     """
     with ledger.engine.connect() as connection:
-        if is_simulated:
-            connection.execute(sa.text("SET SESSION synchronous_commit TO off"))
-            connection.commit()
-        try:
-            yield connection
-        finally:
-            connection.rollback()
-            connection.execute(sa.text("RESET synchronous_commit"))
-            connection.commit()
+        yield connection.execution_options(**{IS_HURRIED: is_simulated})
 
 
 def record_attempt(
