@@ -13,7 +13,9 @@ CREATE ROLE vibes LOGIN PASSWORD :'password';
 CREATE ROLE vibes_finance NOLOGIN;
 CREATE ROLE vibes_enforcement NOLOGIN;
 
-CREATE DATABASE vibes OWNER vibes_owner;
+-- UTF8 keeps every name. Sorted by bytes, no index depends on the machine's locales.
+CREATE DATABASE vibes OWNER vibes_owner
+    ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 REVOKE CONNECT, TEMPORARY ON DATABASE vibes FROM PUBLIC;
 GRANT CONNECT ON DATABASE vibes TO vibes, vibes_finance, vibes_enforcement;
 
@@ -23,3 +25,11 @@ GRANT CREATE ON SCHEMA public TO vibes;
 ALTER DEFAULT PRIVILEGES FOR ROLE vibes_owner GRANT USAGE ON SCHEMAS TO vibes;
 ALTER DEFAULT PRIVILEGES FOR ROLE vibes_owner GRANT SELECT, INSERT, UPDATE ON TABLES TO vibes;
 ALTER DEFAULT PRIVILEGES FOR ROLE vibes_owner GRANT USAGE ON SEQUENCES TO vibes;
+
+-- What the ledger's transactions set themselves, and Dagster's sessions too, unless a pooler refuses
+-- their startup options: then only these say it.
+ALTER ROLE vibes IN DATABASE vibes SET search_path = public;
+ALTER ROLE vibes IN DATABASE vibes SET default_transaction_isolation = 'read committed';
+ALTER ROLE vibes IN DATABASE vibes SET statement_timeout = 0;
+ALTER ROLE vibes IN DATABASE vibes SET idle_session_timeout = 0;
+ALTER ROLE vibes IN DATABASE vibes SET idle_in_transaction_session_timeout = 0;

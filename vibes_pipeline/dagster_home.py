@@ -8,13 +8,19 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg2
+import sqlalchemy as sa
 import yaml
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from vibes_pipeline.calendar import monday_of
-from vibes_pipeline.ledger.database import database_url
+from vibes_pipeline.files import put_into_place
+from vibes_pipeline.ledger.database import PATIENCE, database_url
+from vibes_pipeline.plain_paths import without_wildcards
 from vibes_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +31,22 @@ STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
 # Read by `defs.partitions`: the first day that the UI shows partitions of.
 SHOWN_FROM_VARIABLE = "VIBES_DAGSTER_SHOWN_FROM"
 
+# What Dagster's sessions need of the server, whatever the database or the role have as defaults.
+SESSION = {
+    # Its record is no promise to anybody: its many small commits need not wait for the disk.
+    "synchronous_commit": "off",
+    "search_path": "public",
+    "default_transaction_isolation": r"read\ committed",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+# PgBouncer's words.
+REFUSED_OPTIONS = "unsupported startup parameter"
 STATEMENT_TIMEOUT_MS = 60_000
 POOL_RECYCLE_SECONDS = 3600
+# A run that hangs holds up the others for so long at most. An alert of 06:00 has its notice until
+# 11:00; a slot cut off in the middle goes on where it was when it is tried again.
+LONGEST_RUN = timedelta(hours=2)
 
 CONFIGURATION = {
     "storage": {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}},
@@ -38,7 +58,10 @@ CONFIGURATION = {
     "python_logs": {"managed_python_loggers": ["vibes_pipeline"]},
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
-    "run_monitoring": {"enabled": True},
+    "run_monitoring": {
+        "enabled": True,
+        "max_runtime_seconds": int(LONGEST_RUN.total_seconds()),
+    },
     "run_launcher": {
         "module": "vibes_pipeline.defs.run_launcher",
         "class": "WatchfulRunLauncher",
@@ -47,7 +70,8 @@ CONFIGURATION = {
     "run_coordinator": {
         "module": "dagster.core.run_coordinator",
         "class": "QueuedRunCoordinator",
-        # One slot at a time: the ledger's lock would make a second one wait anyway.
+        # One slot at a time: time goes forward in a ledger (Rulebook §2). One country has an
+        # installation of its own, and so a queue of its own.
         "config": {"max_concurrent_runs": 1},
     },
 }
@@ -56,18 +80,43 @@ CONFIGURATION = {
 def prepare(settings: Settings) -> Path:
     """Write `dagster.yaml`, start the embedded PostgreSQL if needed, set Dagster's environment."""
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
     file = home / "dagster.yaml"
     text = "# Written anew by vibes at each start.\n" + yaml.safe_dump(
         CONFIGURATION, sort_keys=False
     )
     if not file.exists() or file.read_text(encoding="utf-8") != text:
-        file.write_text(text, encoding="utf-8")
-    # Dagster's record is no promise to anybody: its many small commits need not wait for the disk.
-    url = database_url(settings).update_query_dict({"options": "-c synchronous_commit=off"})
-    os.environ["DAGSTER_HOME"] = str(home)
+        with put_into_place(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    url = _storage_url(database_url(settings))
+    # Dagster finds its settings by a pattern; without any it would keep its record elsewhere.
+    os.environ["DAGSTER_HOME"] = str(without_wildcards(home))
     os.environ[STORAGE_VARIABLE] = url.render_as_string(hide_password=False)
     return home
+
+
+def _storage_url(url: sa.URL) -> sa.URL:
+    """The ledger's database with what Dagster's sessions need of it.
+
+    A pooler that refuses options gets none: there the role must have them (deploy/roles.sql).
+    """
+    given = {name: str(value) for name, value in PATIENCE.items() if name not in url.query}
+    url = url.update_query_dict(given)
+    own = url.query.get("options", "")
+    set_up = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    with_options = url.update_query_dict({"options": f"{set_up} {own}".strip()})
+    if own or _is_let_in(with_options):
+        return with_options
+    return url
+
+
+def _is_let_in(url: sa.URL) -> bool:
+    """Whether a session begins; any other reason why not is told by who needs it."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    try:
+        with engine.connect():
+            return True
+    except sa.exc.OperationalError as error:
+        return REFUSED_OPTIONS not in str(error.orig)
 
 
 def show_since(opened_on: date) -> None:
@@ -92,4 +141,16 @@ def persistent_instance(settings: Settings) -> AbstractContextManager[dg.Dagster
     instance.optimize_for_webserver(
         statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=POOL_RECYCLE_SECONDS, max_overflow=20
     )
+    # A kept connection may have ended meanwhile: the server was started again, say.
+    for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+        engine: sa.Engine = storage._engine  # type: ignore[union-attr]
+        sa.event.listen(engine.pool, "checkout", partial(_require_alive, engine.dialect))
     return instance
+
+
+def _require_alive(dialect: sa.Dialect, connection: DBAPIConnection, *_: object) -> None:
+    """Let the pool open another connection in the place of a dead one."""
+    try:
+        dialect.do_ping(connection)
+    except psycopg2.Error:
+        raise sa.exc.DisconnectionError from None

@@ -13,12 +13,15 @@ from functools import cache
 from uuid import uuid4
 
 import dagster as dg
+import sqlalchemy as sa
 import yaml
+from dagster_postgres.utils import DagsterPostgresException
 
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.claims.moments import claim_moments
 from vibes_pipeline.defs.jobs import JOBS
-from vibes_pipeline.errors import VibesError
+from vibes_pipeline.errors import LedgerError, VibesError
+from vibes_pipeline.files import disk_refusal
 from vibes_pipeline.paths import workspace_file
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -59,7 +62,12 @@ def run_slot(
         except dg.DagsterExecutionInterruptedError:
             # Dagster's name for Ctrl-C, which the command line does not know.
             raise KeyboardInterrupt from None
-        except dg.DagsterError as error:
+        except (
+            dg.DagsterError,
+            # What Dagster's storage raises where it cannot record any more.
+            sa.exc.DBAPIError,
+            DagsterPostgresException,
+        ) as error:
             raise _cause(error, instance, run_id) from error
 
 
@@ -89,6 +97,13 @@ def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> V
     while inner is not None:
         if isinstance(inner, VibesError):
             return inner
+        if isinstance(inner, sa.exc.DBAPIError):
+            return LedgerError(
+                f"PostgreSQL went away: {str(inner.orig).strip().splitlines()[0]}; run the slot "
+                "again, it goes on where it was"
+            )
+        if words := disk_refusal(inner):
+            return VibesError(f"a disk took no more: {words}; make room and run the slot again")
         inner = inner.__cause__ or inner.__context__
     return VibesError(blocked_by(instance, run_id) or str(error).strip().splitlines()[0])
 

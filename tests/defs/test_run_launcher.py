@@ -20,6 +20,7 @@ from notices.mail_server import Post, serving
 from vibes_pipeline import dagster_home
 from vibes_pipeline.defs import run_launcher
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import only_sender
 from vibes_pipeline.ledger.signs_of_life import is_running, running
 from vibes_pipeline.settings import Settings
 
@@ -89,6 +90,26 @@ def test_a_run_lives_as_long_as_its_process_and_is_failed_once_that_is_killed(
     assert "its process is gone: killed, or its machine went down" in (
         failure.get_dagster_event().message or ""
     )
+
+
+def test_a_run_that_hears_no_interrupt_is_cut_off_and_its_locks_are_free(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert watched.instance.run_monitoring_max_runtime_seconds == 2 * 60 * 60
+    process = watched.shell.start("run", "weekly-alert", "--at", troubles.ALERT_AT)
+    assert watched.post.blocked.acquire(timeout=60)
+    ledger = watched.shell.ledger()
+    run_id = watched.record().dagster_run.run_id
+    assert is_running(ledger, run_id)
+
+    monkeypatch.setattr(run_launcher, "HEEDS_WITHIN_SECONDS", 0.1)
+    watched.instance.run_launcher.terminate(run_id)
+    assert not is_running(ledger, run_id)
+    with only_sender(ledger):
+        pass
+    ledger.close()
+    process.kill()
+    process.communicate()
 
 
 def test_only_the_run_that_holds_its_lock_is_running(ledger: Ledger) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.files import disk_refusal
 
 # Command → module and one line of help; the module is imported when the command is used.
 COMMANDS = {
@@ -47,10 +49,18 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except VibesError as error:
-            if ctx.params.get("debug"):
-                traceback.print_exc()
-            click.echo(f"vibes: {error}", err=True)
-            sys.exit(error.exit_status)
+            self._fail(ctx, str(error), error.exit_status)
+        except OSError as error:
+            # Any file, any command: what is in the way is a disk, not the program.
+            if disk_refusal(error) is None:
+                raise
+            self._fail(ctx, f"{error}; make room and try again", VibesError.exit_status)
+
+    def _fail(self, ctx: click.Context, why: str, status: int) -> NoReturn:
+        if ctx.params.get("debug"):
+            traceback.print_exc()
+        click.echo(f"vibes: {why}", err=True)
+        sys.exit(status)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,8 +1,10 @@
-"""Dagster's own run launcher, which also notices a run whose process is gone.
+"""Dagster's own run launcher, for runs whose process is gone and for runs that hang.
 
-Without it such a run would count as going on for ever: no other would start, and its slot would
-not be tried again. Dagster's run monitoring asks it, marks the run as failed, and the sensors do
-the rest. Named in `dagster.yaml`.
+Without it a run whose process is gone would count as going on for ever: no other would start, and
+its slot would not be tried again. Dagster's run monitoring asks it, marks the run as failed, and
+the sensors do the rest. A run that takes too long, or that somebody ends in the UI, is interrupted;
+one that hangs hears nothing, and would keep its locks from the slots after it. Named in
+`dagster.yaml`.
 """
 
 import time
@@ -12,13 +14,16 @@ import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 from vibes_pipeline.clock import WallClock
-from vibes_pipeline.ledger.ledger import shared_ledger
-from vibes_pipeline.ledger.signs_of_life import is_running
+from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
+from vibes_pipeline.ledger.signs_of_life import cut_off, is_running
 from vibes_pipeline.settings import Settings
 
 # A run takes its lock shortly after it starts, and lets go of it shortly before its end is known.
 STARTS_WITHIN = timedelta(minutes=1)
 ENDS_WITHIN_SECONDS = 5.0
+# A run that was interrupted ends within that time, unless it hangs.
+HEEDS_WITHIN_SECONDS = 20.0
+POLL_SECONDS = 0.2
 
 
 class WatchfulRunLauncher(dg.DefaultRunLauncher):
@@ -43,7 +48,22 @@ class WatchfulRunLauncher(dg.DefaultRunLauncher):
             WorkerStatus.FAILED, "its process is gone: killed, or its machine went down"
         )
 
+    def terminate(self, run_id: str) -> bool:
+        """Interrupt the run; if it does not heed that, end its sessions in the database."""
+        is_interrupted: bool = super().terminate(run_id)  # type: ignore[no-untyped-call]
+        gives_up_at = time.monotonic() + HEEDS_WITHIN_SECONDS
+        while _is_alive(run_id):
+            if time.monotonic() > gives_up_at:
+                cut_off(_ledger(), run_id)
+                break
+            time.sleep(POLL_SECONDS)
+        return is_interrupted
+
 
 def _is_alive(run_id: str) -> bool:
+    return is_running(_ledger(), run_id)
+
+
+def _ledger() -> Ledger:
     settings = Settings.from_environment()
-    return is_running(shared_ledger(settings, settings.country.upper()), run_id)
+    return shared_ledger(settings, settings.country.upper())

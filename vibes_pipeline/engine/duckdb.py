@@ -7,9 +7,8 @@ warehouse is attached for one query at a time; what all queries of one slot read
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -21,6 +20,7 @@ import polars as pl
 
 from vibes_pipeline import parquet
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.files import put_into_place
 from vibes_pipeline.warehouse.source import Warehouse
 
 Parameters = Mapping[str, date | datetime | str | int]
@@ -77,17 +77,9 @@ class DuckDBEngine:
         """A partition made before, of which only what is asked for is read."""
         return parquet.scan(self.partition(relation))
 
-    @contextmanager
-    def _replaced(self, relation: str) -> Iterator[Path]:
+    def _replaced(self, relation: str) -> AbstractContextManager[Path]:
         """A file to write a relation to, renamed into place once the block ends well."""
-        target = self.folder / _file(relation)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            yield temporary
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        return put_into_place(self.folder / _file(relation))
 
     @contextmanager
     def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:

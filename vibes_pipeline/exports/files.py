@@ -5,7 +5,6 @@ Seller text is hostile: a cell that a spreadsheet would run as a formula is made
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.files import put_into_place
 
 # What spreadsheets take for the beginning of a formula.
 FORMULA_STARTS = r"^[=+\-@\t\r\n]"
@@ -47,7 +47,7 @@ def write_table(frame: pl.DataFrame, file: Path, title: str) -> None:
         with open_workbook(file) as workbook:
             write_sheet(workbook, frame, title[:31])
         return
-    with _put_into_place(file) as temporary:
+    with put_into_place(file) as temporary:
         if file.suffix == ".csv":
             harmless(frame).write_csv(temporary, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
         else:
@@ -59,7 +59,7 @@ def open_workbook(file: Path) -> Iterator[xlsxwriter.Workbook]:
     """A workbook in which no text becomes a formula, a link or a number; renamed into place."""
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with (
-        _put_into_place(file) as temporary,
+        put_into_place(file) as temporary,
         xlsxwriter.Workbook(str(temporary), options) as workbook,
     ):
         yield workbook
@@ -100,14 +100,3 @@ def harmless(frame: pl.DataFrame) -> pl.DataFrame:
 def harmless_text(text: str) -> str:
     """One cell of `harmless`."""
     return f"'{text}" if re.match(FORMULA_STARTS, text) else text
-
-
-@contextmanager
-def _put_into_place(file: Path) -> Iterator[Path]:
-    """A temporary name beside the file; what stands there when the block ends well takes its."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

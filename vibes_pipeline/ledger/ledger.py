@@ -6,11 +6,10 @@ rule, the record of slots done. What is written in which slot lives in the modul
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 
 import sqlalchemy as sa
@@ -18,13 +17,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import database, schema
+from vibes_pipeline.ledger import database, locks, schema
 from vibes_pipeline.settings import Settings
 
-# Advisory locks live in one number space per database; ours are named by purpose and country.
+# Named by purpose and country: all of a database share one space of locks.
 STATE_LOCK = "vibes state of "
 OUTBOX_LOCK = "vibes outbox of "
-_LOCK_TRIED_EVERY_SECONDS = 0.2
 OPERATORS_LOCK = "vibes mail to operators of "
 
 
@@ -71,25 +69,20 @@ class Ledger:
             yield connection
 
     def take_turn(self, connection: sa.Connection) -> None:
-        """Wait until no other transaction changes states; held to the transaction's end."""
-        lock = sa.func.hashtext(STATE_LOCK + self.country)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+        """Wait until no other transaction changes states; held to the transaction's end.
 
-    @contextmanager
-    def holding(self, lock: str) -> Iterator[None]:
-        """Hold one of the country's locks over several transactions.
-
-        A dead holder's hold ends with its connection. Who waits for it can be interrupted, which
-        who waits within the database cannot.
+        Raises `LedgerError`, naming the one that goes on, when that takes too long.
         """
-        key = sa.func.hashtext(lock + self.country)
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
-                time.sleep(_LOCK_TRIED_EVERY_SECONDS)
-            try:
-                yield
-            finally:
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+        locks.take(connection, STATE_LOCK + self.country)
+
+    def holding(
+        self, lock: str, *, gives_up_after: timedelta = locks.GIVES_UP_AFTER
+    ) -> AbstractContextManager[None]:
+        """Hold one of the country's locks over several transactions; it ends with the process.
+
+        Raises `LedgerError`, naming the holder, when another has not let go of it in that time.
+        """
+        return locks.held(self.engine, lock + self.country, gives_up_after=gives_up_after)
 
     def is_simulated(self) -> bool | None:
         """Live (False), simulated (True), or not used yet (None)."""

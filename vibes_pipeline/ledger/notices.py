@@ -7,9 +7,9 @@ a mail says and how it travels is not known here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +20,13 @@ from sqlalchemy.exc import IntegrityError
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import notice_id
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
 
+# A sender holds the outbox until all is sent, which a slow relay draws out.
+OUTBOX_IS_WAITED_FOR = timedelta(hours=1)
 ALERTS = frozenset({"weekly_alert", "late_alert"})
 
 
@@ -222,14 +225,12 @@ def count_notices(ledger: Ledger, kind: str, period: date) -> int:
         ).scalar_one()
 
 
-@contextmanager
-def only_sender(ledger: Ledger) -> Iterator[None]:
-    """Hold the outbox for one sender.
+def only_sender(ledger: Ledger) -> AbstractContextManager[None]:
+    """Hold the outbox for one sender; a dead sender's hold ends with its connection.
 
     So an attempt found in `sending` by the holder was broken off, not going on elsewhere.
     """
-    with ledger.holding(OUTBOX_LOCK):
-        yield
+    return ledger.holding(OUTBOX_LOCK, gives_up_after=OUTBOX_IS_WAITED_FOR)
 
 
 @contextmanager
@@ -240,15 +241,7 @@ def sending(ledger: Ledger, *, is_simulated: bool) -> Iterator[sa.Connection]:
     replay makes again.
     """
     with ledger.engine.connect() as connection:
-        if is_simulated:
-            connection.execute(sa.text("SET SESSION synchronous_commit TO off"))
-            connection.commit()
-        try:
-            yield connection
-        finally:
-            connection.rollback()
-            connection.execute(sa.text("RESET synchronous_commit"))
-            connection.commit()
+        yield connection.execution_options(**{IS_HURRIED: is_simulated})
 
 
 def record_attempt(

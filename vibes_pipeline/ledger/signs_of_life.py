@@ -6,33 +6,26 @@ with it the lock. So whoever finds a run's lock free knows that nobody runs it a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-import sqlalchemy as sa
-
+from vibes_pipeline.ledger import locks
 from vibes_pipeline.ledger.ledger import Ledger
 
 RUN_LOCK = "vibes run "
 
 
-@contextmanager
-def running(ledger: Ledger, run_id: str) -> Iterator[None]:
+def running(ledger: Ledger, run_id: str) -> AbstractContextManager[None]:
     """Hold the run's lock over a connection of its own."""
-    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(_lock(run_id))))
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(_lock(run_id))))
+    return locks.held(ledger.engine, RUN_LOCK + run_id)
+
+
+def cut_off(ledger: Ledger, run_id: str) -> None:
+    """End the sessions of the process that holds the run's lock, and with them all its locks."""
+    with ledger.engine.begin() as connection:
+        locks.end_holder(connection, RUN_LOCK + run_id)
 
 
 def is_running(ledger: Ledger, run_id: str) -> bool:
     """Whether some process holds the run's lock."""
     with ledger.engine.begin() as connection:
-        is_free = sa.select(sa.func.pg_try_advisory_xact_lock(_lock(run_id)))
-        return not connection.execute(is_free).scalar_one()
-
-
-def _lock(run_id: str) -> sa.ColumnElement[int]:
-    return sa.func.hashtextextended(RUN_LOCK + run_id, 0)
+        return not locks.try_to_take(connection, RUN_LOCK + run_id)

@@ -6,7 +6,6 @@ No shop names, addresses or customers are on a page.
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -18,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from vibes_pipeline.exports.files import check_place
+from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.compose import clean, span_of_days
 from vibes_pipeline.policy import Policy
@@ -54,7 +54,6 @@ def write_report(
     """Write a cycle's page and the list of all weeks beside it, each in one step."""
     week = read_week(ledger, settings, policy, cycle, written_at)
     file = report_file(settings, policy, cycle)
-    file.parent.mkdir(parents=True, exist_ok=True)
     _replace(file, render(week))
     written = {page.stem for page in file.parent.glob("????-??-??.html")}
     cycles = [c for c in decided_cycles(ledger) if c.cycle.isoformat() in written]
@@ -110,13 +109,8 @@ def _common(policy: Policy) -> dict[str, object]:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write to a temporary name and rename, so that no half page is ever seen."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
+    with put_into_place(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @cache

@@ -1,0 +1,123 @@
+"""Locks in the database, each known by its name and held by an open transaction.
+
+A transaction, not a session: behind a pooler a session's lock would be taken over one connection
+and given back over another. Whoever waits asks again and again, so that a signal ends the wait
+within a second, says whom it waits for, and gives up in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from time import monotonic
+
+import sqlalchemy as sa
+from psycopg2.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
+
+from vibes_pipeline.errors import LedgerError
+
+# The driver hears no signal while it waits for an answer, so it never waits for longer.
+ASKED_EVERY = timedelta(seconds=1)
+GIVES_UP_AFTER = timedelta(minutes=10)
+
+# The session that holds a lock, as others of the same role see it; ours bear their process's name.
+HOLDER = sa.text("""
+    SELECT pid, application_name AS name, (clock_timestamp() - xact_start) AS held_for
+    FROM pg_catalog.pg_locks JOIN pg_catalog.pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32) | objid::bigint = hashtextextended(:name, 0)
+""")
+END_SESSIONS = sa.text("""
+    SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = :name
+""")
+
+log = logging.getLogger(__name__)
+
+
+def take(
+    connection: sa.Connection, name: str, *, gives_up_after: timedelta = GIVES_UP_AFTER
+) -> None:
+    """Hold the lock until the connection's transaction ends.
+
+    Raises `LedgerError`, naming the holder, when another has not let go of it in that time.
+    """
+    if try_to_take(connection, name):
+        return
+    began_at, is_told = monotonic(), False
+    while not _taken_within(connection, name, ASKED_EVERY):
+        waited = round(monotonic() - began_at)
+        held_by = _holder(connection, name)
+        if waited >= gives_up_after.total_seconds():
+            raise LedgerError(
+                f"the lock {name!r} was not free within {waited} s: {held_by} holds it; end that "
+                "process if it hangs, and try again"
+            )
+        if not is_told:
+            log.warning("waiting for the lock %r, which %s holds", name, held_by)
+            is_told = True
+
+
+def try_to_take(connection: sa.Connection, name: str) -> bool:
+    """Hold the lock until the connection's transaction ends, unless another holds it."""
+    is_taken = sa.func.pg_try_advisory_xact_lock(_key(name))
+    return bool(connection.execute(sa.select(is_taken)).scalar_one())
+
+
+def end_holder(connection: sa.Connection, name: str) -> None:
+    """End every session of the process that holds the lock: what it has not committed is undone."""
+    holder = connection.execute(HOLDER, {"name": name}).one_or_none()
+    if holder is not None and holder.name:
+        connection.execute(END_SESSIONS, {"name": holder.name})
+
+
+@contextmanager
+def held(
+    engine: sa.Engine, name: str, *, gives_up_after: timedelta = GIVES_UP_AFTER
+) -> Iterator[None]:
+    """Hold the lock over a connection of its own; it ends with the process.
+
+    The open transaction has read nothing that it must go on seeing, so it keeps no dead row from
+    being vacuumed.
+    """
+    connection = engine.connect()
+    try:
+        take(connection, name, gives_up_after=gives_up_after)
+        yield
+    finally:
+        # One that broke holds nothing any more.
+        with suppress(LedgerError):
+            connection.close()
+
+
+def _holder(connection: sa.Connection, name: str) -> str:
+    holder = connection.execute(HOLDER, {"name": name}).one_or_none()
+    if holder is None:
+        return "another session"
+    held_for = round(holder.held_for.total_seconds()) if holder.held_for else 0
+    return f"{holder.name or 'another session'} (PostgreSQL process {holder.pid}, for {held_for} s)"
+
+
+def _taken_within(connection: sa.Connection, name: str, patience: timedelta) -> bool:
+    """Wait in the database's own queue, where nobody is overtaken."""
+    milliseconds = f"{patience.total_seconds() * 1000:.0f}"
+    limit = sa.func.set_config("lock_timeout", sa.bindparam("limit"), True)
+    before = connection.execute(sa.select(sa.func.current_setting("lock_timeout"))).scalar_one()
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.select(limit), {"limit": milliseconds})
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key(name))))
+            connection.execute(sa.select(limit), {"limit": before})
+    except (LedgerError, OperationalError) as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return False
+        raise
+    return True
+
+
+def _key(name: str) -> sa.ColumnElement[int]:
+    return sa.func.hashtextextended(name, 0)
