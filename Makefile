@@ -1,8 +1,8 @@
-# make setup · make demo · make test: all that is needed is Python 3.11 and make.
+# make setup · make demo · make test · make storm: all that is needed is Python 3.11 and make.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test check
+.PHONY: setup demo test storm check
 
 setup: $(VENV)/installed
 
@@ -19,6 +19,10 @@ demo: setup
 # One worker more than cores: many tests wait for a server, a daemon or a disk.
 test: setup check
 	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+
+# A thousand harmed warehouses through all slots, two at a time; a few of them are in the tests.
+storm: setup
+	cd tests && ../$(VENV)/bin/python -m storm --seeds 1000
 
 check: setup
 	$(VENV)/bin/ruff check .

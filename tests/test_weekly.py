@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import slots_direct
 import sqlalchemy as sa
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,6 @@ from ledger import made
 from notices.mail_server import Post, serving
 from rules.marketplace import NIGERIA, Item, Marketplace, Row, amended
 
-from vibes_pipeline import audits, weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.errors import LedgerError, MailError, StaleWarehouse, TooManyBadRows
@@ -81,27 +81,14 @@ class Programme:
     def alert(self, cycle: int = 0, at: str | None = None) -> FrozenCycle:
         """The whole `weekly-alert` slot, as the job's assets and checks run it."""
         run = self._begin(Slot.WEEKLY_ALERT, cycle, at)
-        weekly.require_fresh(run)
-        weekly.take_history(run, self.ledger)
-        for model in weekly.weekly_models():
-            weekly.compute(run, self.ledger, model)
-            if model.name == "bad_row_share":
-                weekly.require_few_bad_rows(run)
-        proposal = weekly.write_proposal(run, self.ledger)
-        for audit in audits.AUDITS:
-            assert audit(proposal, run).is_empty(), audit.__doc__
-        frozen = weekly.freeze_proposal(run, self.ledger)
+        frozen = slots_direct.weekly_alert(run, self.ledger)
         self._finish(run)
         return frozen
 
     def implement(self, cycle: int = 0, at: str | None = None) -> Implementation:
         """The whole `weekly-implementation` slot."""
         run = self._begin(Slot.WEEKLY_IMPLEMENTATION, cycle, at)
-        weekly.require_fresh_evidence(run, self.ledger)
-        weekly.look_up_evidence(run, self.ledger)
-        if frozen := frozen_cycle(self.ledger, run.period):
-            assert is_unchanged(self.ledger, frozen)
-        done = weekly.implement_alerted(run, self.ledger)
+        done = slots_direct.weekly_implementation(run, self.ledger)
         self._finish(run)
         return done
 

@@ -20,10 +20,10 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import slots_direct
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Item, Marketplace, Row
 
-from vibes_pipeline import late_orders, weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.claims.settle import Settled, settle
 from vibes_pipeline.clock import SimulatedClock
@@ -157,36 +157,28 @@ class Desk:
     def alert(self, cycle: int = 0, at: str | None = None) -> FrozenCycle:
         """The whole `weekly-alert` slot."""
         run = self._weekly(Slot.WEEKLY_ALERT, cycle, at)
-        weekly.take_history(run, self.ledger)
-        for model in weekly.weekly_models():
-            weekly.compute(run, self.ledger, model)
-        weekly.write_proposal(run, self.ledger)
-        frozen = weekly.freeze_proposal(run, self.ledger)
+        frozen = slots_direct.weekly_alert(run, self.ledger)
         self._finish(run)
         return frozen
 
     def implement(self, cycle: int = 0, at: str | None = None) -> Implementation:
         """The whole `weekly-implementation` slot."""
         run = self._weekly(Slot.WEEKLY_IMPLEMENTATION, cycle, at)
-        weekly.look_up_evidence(run, self.ledger)
-        done = weekly.implement_alerted(run, self.ledger)
+        done = slots_direct.weekly_implementation(run, self.ledger)
         self._finish(run)
         return done
 
     def late_alert(self, at: str) -> LateDay:
         """The whole `late-alert` slot."""
         run = self._late(Slot.LATE_ALERT, at)
-        late_orders.find_overdue(run, self.ledger)
-        late_orders.decide(run, self.ledger)
-        done = late_orders.propose(run, self.ledger)
+        done = slots_direct.late_alert(run, self.ledger)
         self._finish(run)
         return done
 
     def late_cancel(self, at: str) -> LateDay:
         """The whole `late-cancellation` slot."""
         run = self._late(Slot.LATE_CANCELLATION, at)
-        late_orders.settle(run, self.ledger)
-        done = late_orders.cancel(run, self.ledger)
+        done = slots_direct.late_cancellation(run, self.ledger)
         self._finish(run)
         return done
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+import slots_direct
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Decided, Item, Marketplace, Row
 
@@ -220,19 +221,14 @@ class Days:
     def alert(self, at: str, *, clock: Clock | None = None) -> LateDay:
         """The whole `late-alert` slot, as the job's assets run it."""
         run = self._begin(Slot.LATE_ALERT, at)
-        late_orders.require_fresh(run)
-        late_orders.find_overdue(run, self.ledger)
-        late_orders.decide(run, self.ledger)
-        done = late_orders.propose(run, self.ledger)
+        done = slots_direct.late_alert(run, self.ledger)
         self._finish(run, clock)
         return done
 
     def cancel(self, at: str) -> LateDay:
         """The whole `late-cancellation` slot."""
         run = self._begin(Slot.LATE_CANCELLATION, at)
-        late_orders.require_fresh(run)
-        late_orders.settle(run, self.ledger)
-        done = late_orders.cancel(run, self.ledger)
+        done = slots_direct.late_cancellation(run, self.ledger)
         self._finish(run, None)
         return done
 
