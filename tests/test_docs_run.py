@@ -21,7 +21,8 @@ from cli.shell import MIGRATED, Outcome, Shell, new_shell
 from documents import DOCUMENTS, PROJECT, Command, code_blocks, shown_in
 
 POLICY_OWNER = PROJECT / "docs" / "policy_owner.md"
-ELSEWHERE = {"up", "run", "import", "demo"}
+# Tested elsewhere: what starts servers or slots, and what is only for a live ledger.
+ELSEWHERE = {("up",), ("run",), ("import",), ("demo",), ("mail", "resend")}
 DATA_ENGINEER = PROJECT / "docs" / "data_engineer.md"
 AGAIN = next(c for c in shown_in(DATA_ENGINEER) if c.assignments.get("VIBES_HOME") == "./again")
 OF_OLIST = PROJECT / "docs" / "olist.md"
@@ -114,7 +115,8 @@ def everything_else() -> Iterator[Command]:
         if document in (POLICY_OWNER, OF_OLIST):
             continue
         for command in shown_in(document):
-            if command.arguments[0] not in ELSEWHERE and command.arguments not in seen:
+            first, second = tuple(command.arguments[:1]), tuple(command.arguments[:2])
+            if not {first, second} & ELSEWHERE and command.arguments not in seen:
                 seen.append(command.arguments)
                 yield command
 

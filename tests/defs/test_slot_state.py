@@ -11,7 +11,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.claims.assets import settled_claims
 from vibes_pipeline.defs.partitions import DAILY
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.sql_assets import CLAIMS_STEP
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.warehouse.file import new_warehouse
 
 DAY = "2026-11-18"

@@ -26,6 +26,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, UsageError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.policy import Policy, load_policy
+from vibes_pipeline.slot_order import period_to_begin
 from vibes_pipeline.slot_run import SlotRun
 
 # Pending since Wednesday 09:00, so overdue on Thursday from 09:00 on.
@@ -400,7 +401,14 @@ def test_a_night_missed_until_the_next_day_is_skipped_and_not_replayed(days: Day
     days.item("I-1", DUE)
     days.alert("Thu 06:00")
     with pytest.raises(UsageError, match="a missed day is skipped, not replayed"):
-        days.cancel("Fri 10:00")
+        period_to_begin(
+            days.ledger,
+            days.policy,
+            Slot.LATE_CANCELLATION,
+            days.day("Thu"),
+            now=days.market.at("Fri 10:00"),
+            is_simulated=True,
+        )
     assert days.state("I-1") == ALERTED
     days.alert("Fri 10:30")
     assert days.told(days.day("Fri")) == {"S-1": {"I-1"}}
