@@ -8,6 +8,7 @@ from vibes_pipeline.notices.replies import About, Command, Deferred, Refused, pl
 
 MAIL, RCPT, DATA, END = Command.MAIL, Command.RCPT, Command.DATA, Command.END
 OF_RECIPIENT = (Refused, About.RECIPIENT)
+LIKELY = (Refused, About.LIKELY_RECIPIENT)
 IN_DOUBT = (Refused, About.EITHER)
 OF_RELAY = (Deferred, About.RELAY)
 PASSES = (Deferred, About.EITHER)
@@ -27,6 +28,10 @@ TRY_LATER = (Deferred, About.RECIPIENT)
         (RCPT, "550 5.2.1 mailbox disabled", OF_RECIPIENT),
         (DATA, "554 5.1.1 no valid recipients", OF_RECIPIENT),
         (END, "550 #5.1.1 no such user", OF_RECIPIENT),
+        # Of this mailbox, by the standard.
+        (RCPT, "550 no", LIKELY),
+        (RCPT, "551 not here", LIKELY),
+        (END, "553 sorry", LIKELY),
         # A mailbox may be emptied, a quota begins anew.
         (RCPT, "552 5.2.2 mailbox full", PASSES),
         (END, "550 5.2.2 submission quota exceeded", PASSES),
@@ -35,8 +40,6 @@ TRY_LATER = (Deferred, About.RECIPIENT)
         # Said of one recipient by some servers, of everyone by others.
         (RCPT, "550 5.7.1 rejected", IN_DOUBT),
         (END, "554 5.7.1 rejected", IN_DOUBT),
-        (RCPT, "550 no", IN_DOUBT),
-        (RCPT, "553 sorry", IN_DOUBT),
         (END, "552 too much", IN_DOUBT),
         (END, "554 no", IN_DOUBT),
         (RCPT, "550 5.0.0 no", IN_DOUBT),

@@ -9,11 +9,13 @@ import pytest
 from vibes_pipeline.notices.replies import About, Deferred, Refused, Unknown
 from vibes_pipeline.notices.verdicts import FEW, Verdicts
 
+REFUSALS = {"R": About.EITHER, "U": About.RECIPIENT, "M": About.LIKELY_RECIPIENT}
+
 
 def told(events: str) -> tuple[dict[int, str], Verdicts[int]]:
     """What becomes of the refused, by their place; one recipient each, until the sending stops.
 
-    `A`ccepted, `R`efused in doubt, `U`nknown user, `Q`uota of the relay, `F`ull mailbox, try
+    `A`ccepted, `R`efused in doubt, `U`nknown user, `M`ailbox unavailable, `Q`uota of the relay, `F`ull mailbox, try
     `L`ater, `N`obody knows.
     """
     verdicts: Verdicts[int] = Verdicts(threading.Event())
@@ -24,8 +26,8 @@ def told(events: str) -> tuple[dict[int, str], Verdicts[int]]:
         match event:
             case "A":
                 settled = verdicts.accept(to)
-            case "R" | "U":
-                about = About.EITHER if event == "R" else About.RECIPIENT
+            case "R" | "U" | "M":
+                about = REFUSALS[event]
                 settled = verdicts.refuse(to, place, Refused(550, f"no {place}", about))
             case "N":
                 verdicts.fail(to, Unknown("lost"))
@@ -49,6 +51,11 @@ def told(events: str) -> tuple[dict[int, str], Verdicts[int]]:
         ("U.", {0: "failed"}, False, False),
         ("UUU.", {0: "failed", 1: "failed", 2: "failed"}, False, False),
         ("URU.", {0: "failed", 1: "deferred", 2: "failed"}, False, False),
+        # So is a mailbox, unless others get the same and nobody is let through.
+        ("M.", {0: "failed"}, False, False),
+        ("MA.", {0: "failed"}, False, False),
+        ("MM.", {0: "deferred", 1: "deferred"}, False, True),
+        ("MU.", {0: "deferred", 1: "failed"}, False, False),
         # Several in doubt and nobody let through.
         ("RR.", {0: "deferred", 1: "deferred"}, False, True),
         ("RRRA.", {0: "deferred", 1: "deferred", 2: "deferred"}, False, False),

@@ -24,6 +24,8 @@ _ADDRESS = re.compile(r"[^\s<>()@:;,\"]{1,64}@[^\s<>()@:;,\"]{1,253}")
 # not listed may be said of one recipient as well as of all.
 _OF_RECIPIENT = frozenset({"1.1", "1.2", "1.3", "1.4", "1.6", "1.10", "2.1"})
 _OF_RECIPIENT_BARE = frozenset({556})
+# Of the mailbox by RFC 5321, and by some servers of anything.
+_OF_MAILBOX_BARE = frozenset({550, 551, 553})
 # The sender's address; the relay's directory; the sender's quota.
 _OF_RELAY = frozenset({"1.7", "1.8", "4.3", "4.5"})
 # The relay's system, the protocol, its security: all of their codes but those that follow.
@@ -62,6 +64,7 @@ class About(StrEnum):
     """Whom a reply is about."""
 
     RECIPIENT = "the recipient"
+    LIKELY_RECIPIENT = "the recipient, unless others get the same"
     RELAY = "the relay"
     EITHER = "either"
 
@@ -81,7 +84,7 @@ class Deferred(DeliveryError):
 
 
 class Refused(DeliveryError):
-    """Not accepted for good: a 5xx about the recipient, or about either."""
+    """Not accepted for good: a 5xx that is or may be about the recipient."""
 
 
 class Unknown(DeliveryError):
@@ -124,6 +127,8 @@ def _about(command: Command, code: int, detail: str | None) -> About:
     if detail is None:
         if code in _OF_RECIPIENT_BARE:
             return About.RECIPIENT
+        if code in _OF_MAILBOX_BARE:
+            return About.LIKELY_RECIPIENT
         return About.RELAY if code in _OF_RELAY_BARE else About.EITHER
     if detail in _OF_RECIPIENT:
         return About.RECIPIENT

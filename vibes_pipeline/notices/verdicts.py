@@ -96,16 +96,15 @@ class Verdicts(Generic[Attempt]):
 
     def _settle(self) -> Sequence[Settled[Attempt]]:
         held, self._held = self._held, []
-        is_theirs = self._most_are_accepted and not self._is_refusing
-        settled = [
-            Settled(
-                attempt,
-                refusal,
-                is_theirs or (refusal.about is About.RECIPIENT and not self._is_refusing),
-            )
-            for _, attempt, refusal in held
-        ]
-        in_doubt = [s.refusal for s in settled if not s.is_final]
+        final: set[About] = set()
+        if not self._is_refusing:
+            final = {About.RECIPIENT}
+            if len(self._refused) == 1:
+                final |= {About.LIKELY_RECIPIENT}
+            if self._most_are_accepted:
+                final = set(About)
+        settled = [Settled(attempt, said, said.about in final) for _, attempt, said in held]
+        in_doubt = [said for _, said, is_final in settled if not is_final]
         if len(in_doubt) > 1:
             self._last = in_doubt[-1]
         return settled
