@@ -40,11 +40,11 @@ def period_to_begin(
     now = now.astimezone(policy.time_zone)
     ledger.require_mode(is_simulated=is_simulated)
     ledger.require_not_before(now)
-    policy.calendar.require(policy.local_date(now))
     missing = _weekly(missing_slots(ledger, policy, now)) if slot.is_weekly else []
     if period is None:
         period = _unnamed(policy, slot, missing, now)
-    policy.calendar.require(period)
+    for day in (policy.local_date(now), period):
+        policy.calendar.require(day)
     if slot is Slot.CLAIMS:
         return period
     due = DueSlot(policy.slot_calendar.due_at(slot, period), slot, period)
