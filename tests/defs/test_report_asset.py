@@ -55,6 +55,7 @@ def test_the_report_is_written_and_dagster_is_told_its_place_and_figures(
         "reversed": "₦0.00",
         "notices_not_delivered": 0,
         "account_reviews": 0,
+        "awaiting_evidence": 0,
     }
     assert "₦3,000.00" in page.read_text(encoding="utf-8")
     assert "Sat 21 Nov 2026, 09:00" in page.read_text(encoding="utf-8")
