@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -390,11 +390,18 @@ def test_a_claim_that_is_late_and_incomplete_is_incomplete() -> None:
 def test_it_is_the_policy_of_the_day_it_was_raised_on_that_counts() -> None:
     # The slot may run long after; without a time of its own, the slot's day counts.
     undated = claim("vibes_action", raised_at=None)
-    assert (
-        undated.day(NIGERIA.time_zone, local("2026-11-30 00:30")) == datetime(2026, 11, 30).date()
-    )
+    assert undated.day(NIGERIA, local("2026-11-30 00:30")) == date(2026, 11, 30)
     at_night = replace(undated, raised_at=datetime(2026, 11, 9, 23, 30, tzinfo=UTC))
-    assert at_night.day(NIGERIA.time_zone, NOW) == datetime(2026, 11, 10).date()
+    assert at_night.day(NIGERIA, NOW) == date(2026, 11, 10)
+
+
+@pytest.mark.parametrize("category", COMPLETE)
+def test_a_claim_raised_before_the_policy_begins_is_judged_by_its_first_values(
+    category: str,
+) -> None:
+    long_ago = claim(category, raised_at=local("2014-05-13 10:00"))
+    assert long_ago.day(NIGERIA, NOW) == NIGERIA.calendar.first_day
+    assert judge(long_ago, NIGERIA, NOW) == Judgement("accepted", {})
 
 
 # --- answered by somebody else --------------------------------------------------------------------

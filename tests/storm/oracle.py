@@ -36,7 +36,10 @@ END_OF_TIME = 7_289_654_400_000_000  # 2201
 
 
 class Fact(NamedTuple):
-    """An event that a charge rule strikes: whose, why, at most how much, on which row it rests."""
+    """An event that a charge rule strikes: whose, why, at most how much, on which row it rests.
+
+    `onboarded_at` tells, where the rule exempts new sellers, whether this is one.
+    """
 
     seller_id: str
     order_number: str
@@ -44,6 +47,7 @@ class Fact(NamedTuple):
     reason: str
     highest: Decimal
     source: str | None = None
+    onboarded_at: int | None = None
 
 
 Facts = Mapping[tuple[str, str], Fact]  # by rule and item
@@ -117,11 +121,11 @@ class Seen:
         for name, row in self.items.items():
             if row["cancel_reason"] == "out_of_stock" and row["cancelled_at"] is not None:
                 amount = _multiple("out_of_stock_charge", row, row["cancelled_at"])
-                yield "out_of_stock_charge", name, _fact(row, "out_of_stock", amount)
+                yield "out_of_stock_charge", name, self._of_old(row, "out_of_stock", amount)
             deadline = _deadline(row["pending_at"])
             if deadline is not None and self._is_late(row, deadline):
                 amount = _multiple("late_fulfilment_charge", row, deadline)
-                yield "late_fulfilment_charge", name, _fact(row, "late", amount)
+                yield "late_fulfilment_charge", name, self._of_old(row, "late", amount)
             if row["returned_at"] is not None and row["return_reason"] in QUALITY_REASONS:
                 reason = row["return_reason"]
                 amount = _listed("returns_charge", reason, row["returned_at"])
@@ -147,6 +151,10 @@ class Seen:
                 item,
                 _fact(self.items[item], "counterfeit", amount, case["case_id"]),
             )
+
+    def _of_old(self, row: Row, reason: str, amount: Decimal) -> Fact:
+        onboarded_at = self.sellers[row["seller_id"]]["onboarded_at"]
+        return _fact(row, reason, amount)._replace(onboarded_at=onboarded_at)
 
     def has_source(self, rule: str, source: str | None) -> bool:
         """Whether the row is there and good that an event rests on beside its item's."""

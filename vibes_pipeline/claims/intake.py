@@ -55,9 +55,13 @@ class Claim:
     evidence_closes_at: datetime | None = None
     has_referenced_action: bool = False
 
-    def day(self, time_zone: ZoneInfo, now: datetime) -> date:
-        """The local day whose policy applies: that on which it was raised."""
-        return (self.raised_at or now).astimezone(time_zone).date()
+    def day(self, policy: Policy, now: datetime) -> date:
+        """The local day whose policy applies: that on which it was raised.
+
+        What was raised before the policy begins is judged by its first values: the day is the
+        seller's word, and one that lies too far back must stop nobody's slot.
+        """
+        return max(policy.local_date(self.raised_at or now), policy.calendar.first_day)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def category_of(claim: Claim, policy: Policy, now: datetime) -> ClaimCategory | 
     """The category, as of the day the claim was raised; None for an unknown one."""
     for name, category in policy.claims.categories.items():
         if name == claim.category:
-            return category.on(claim.day(policy.time_zone, now))
+            return category.on(claim.day(policy, now))
     return None
 
 
@@ -107,7 +111,7 @@ def _known_reasons(
     if "reason" in category.must_state:
         return category.reasons
     if category.excuses.those_of == "rule" and claim.action_reference is None:
-        return policy.claims.rule_events.on(claim.day(policy.time_zone, now))
+        return policy.claims.rule_events.on(claim.day(policy, now))
     return None
 
 

@@ -56,7 +56,7 @@ class Case:
     @cached_property
     def rule_events(self) -> Mapping[str, Sequence[str]]:
         """The events that each rule rests on, as the policy has it for this claim."""
-        day = self.claim.day(self.run.policy.time_zone, self.run.now)
+        day = self.claim.day(self.run.policy, self.run.now)
         return {
             rule.value: events
             for rule, events in self.run.policy.claims.rule_events.on(day).items()
