@@ -156,6 +156,11 @@ class Judge:
             after = Counter(map(_key, self.storm.harmed[table]))
             changed = [row for row in rows if before[_key(row)] != after[_key(row)]]
             names |= {str(value) for row in changed for value in row.values()}
+        # Every copy of a repeated id is bad (Rulebook §13), also the one that nobody changed.
+        for tables in (self.storm.good, self.storm.harmed):
+            for row in (row for rows in tables.values() for row in rows):
+                if str(next(iter(row.values()))) in names:
+                    names |= {str(value) for value in row.values()}
         related = set(names)
         for tables in (self.storm.good, self.storm.harmed):
             for row in (*tables["order_items"], *tables["products"]):
