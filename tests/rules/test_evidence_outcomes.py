@@ -59,11 +59,15 @@ def counterfeit(*cases: Row, named: str | None = "F", item: Item | None = OLD) -
     return Charge("counterfeit_charge", "counterfeit", item, cases, named)
 
 
-def q(row_id: str = "Q", **columns: object) -> Row:
+def check(row_id: str = "Q", **columns: object) -> Row:
+    """A check of the item, or of the one that `of` names."""
     return {"id": row_id, **columns}
 
 
-f = q
+def case(row_id: str = "F", **columns: object) -> Row:
+    """A case on the item, or on the one that `of` names."""
+    return {"id": row_id, **columns}
+
 
 OF_ITEMS = [
     Case("still out of stock", stockless(), SHOWN),
@@ -106,48 +110,48 @@ OF_ITEMS = [
 ]  # fmt: skip
 
 OF_CHECKS = [
-    Case("the check is still failed", failed(q()), SHOWN),
-    Case("the check is passed now", failed(q(result="passed")), CONTRADICTED),
-    Case("the check's reason was corrected", failed(q(failure_reason="defective_item")), CONTRADICTED),
-    Case("the check is another item's", failed(q(of="an item of its own")), CONTRADICTED),
-    Case("the check comes only after this instant", failed(q(checked_at="Sun+1 10:00")), CONTRADICTED),
-    Case("its item is another seller's", failed(q(), item={**OLD, "seller_id": OTHER}), CONTRADICTED),
+    Case("the check is still failed", failed(check()), SHOWN),
+    Case("the check is passed now", failed(check(result="passed")), CONTRADICTED),
+    Case("the check's reason was corrected", failed(check(failure_reason="defective_item")), CONTRADICTED),
+    Case("the check is another item's", failed(check(of="an item of its own")), CONTRADICTED),
+    Case("the check comes only after this instant", failed(check(checked_at="Sun+1 10:00")), CONTRADICTED),
+    Case("its item is another seller's", failed(check(), item={**OLD, "seller_id": OTHER}), CONTRADICTED),
     Case(
         "failed again since, for another reason",
-        failed(q(), q("Q2", checked_at="Thu 10:00", failure_reason="used_refurbished")),
+        failed(check(), check("Q2", checked_at="Thu 10:00", failure_reason="used_refurbished")),
         SHOWN,
     ),
     Case(
         "an earlier failure for another reason came to light: the check still failed",
-        failed(q(), q("Q0", checked_at="Mon 10:00", failure_reason="used_refurbished")),
+        failed(check(), check("Q0", checked_at="Mon 10:00", failure_reason="used_refurbished")),
         SHOWN,
     ),
-    Case("passed now, though another failed alike", failed(q(result="passed"), q("Q2")), CONTRADICTED),
+    Case("passed now, though another failed alike", failed(check(result="passed"), check("Q2")), CONTRADICTED),
     Case("the check is not there", failed(), MISSING),
-    Case("the check is not there, though another failed alike", failed(q("Q2")), MISSING),
-    Case("the check is a bad row now", failed(q(result="unclear")), MISSING),
-    Case("the check is there twice", failed(q(), q()), MISSING),
-    Case("the check is there, its item is not", failed(q(), item=None), MISSING),
-    Case("a charge that names no check: any of its item serves", failed(q("Q7"), named=None), SHOWN),
-    Case("also one for another reason before it", failed(q("Q6", checked_at="Mon 10:00", failure_reason="defective_item"), q("Q7"), named=None), SHOWN),
-    Case("no check of its item is failed", failed(q("Q7", result="passed"), named=None), CONTRADICTED),
+    Case("the check is not there, though another failed alike", failed(check("Q2")), MISSING),
+    Case("the check is a bad row now", failed(check(result="unclear")), MISSING),
+    Case("the check is there twice", failed(check(), check()), MISSING),
+    Case("the check is there, its item is not", failed(check(), item=None), MISSING),
+    Case("a charge that names no check: any of its item serves", failed(check("Q7"), named=None), SHOWN),
+    Case("also one for another reason before it", failed(check("Q6", checked_at="Mon 10:00", failure_reason="defective_item"), check("Q7"), named=None), SHOWN),
+    Case("no check of its item is failed", failed(check("Q7", result="passed"), named=None), CONTRADICTED),
     Case("its item has no check", failed(named=None), MISSING),
 ]  # fmt: skip
 
 OF_CASES = [
-    Case("the case is still proven", counterfeit(f("F")), SHOWN),
-    Case("the case is no longer proven", counterfeit(f("F", proven_at=None)), CONTRADICTED),
-    Case("the notification was taken back", counterfeit(f("F", notified_at=None)), CONTRADICTED),
-    Case("neither is known any more", counterfeit(f("F", notified_at=None, proven_at=None)), CONTRADICTED),
-    Case("the case is another item's", counterfeit(f("F", of="another item of its own")), CONTRADICTED),
-    Case("the accused item is another seller's", counterfeit(f("F"), item={**OLD, "seller_id": OTHER}), CONTRADICTED),
-    Case("another case was proven before it", counterfeit(f("F"), f("F0", proven_at="Mon 09:00", notified_at="Mon 08:00")), SHOWN),
-    Case("withdrawn, though another case is proven", counterfeit(f("F", proven_at=None), f("F2")), CONTRADICTED),
+    Case("the case is still proven", counterfeit(case()), SHOWN),
+    Case("the case is no longer proven", counterfeit(case(proven_at=None)), CONTRADICTED),
+    Case("the notification was taken back", counterfeit(case(notified_at=None)), CONTRADICTED),
+    Case("neither is known any more", counterfeit(case(notified_at=None, proven_at=None)), CONTRADICTED),
+    Case("the case is another item's", counterfeit(case(of="another item of its own")), CONTRADICTED),
+    Case("the accused item is another seller's", counterfeit(case(), item={**OLD, "seller_id": OTHER}), CONTRADICTED),
+    Case("another case was proven before it", counterfeit(case(), case("F0", proven_at="Mon 09:00", notified_at="Mon 08:00")), SHOWN),
+    Case("withdrawn, though another case is proven", counterfeit(case(proven_at=None), case("F2")), CONTRADICTED),
     Case("the case is not there", counterfeit(), MISSING),
-    Case("the case is not there, though another is proven", counterfeit(f("F2")), MISSING),
-    Case("the case is there twice", counterfeit(f("F"), f("F")), MISSING),
-    Case("the case is there, its item is not", counterfeit(f("F"), item=None), MISSING),
-    Case("its item is set aside", counterfeit(f("F"), item={**OLD, "commission": "-1.00"}), MISSING),
+    Case("the case is not there, though another is proven", counterfeit(case("F2")), MISSING),
+    Case("the case is there twice", counterfeit(case(), case()), MISSING),
+    Case("the case is there, its item is not", counterfeit(case(), item=None), MISSING),
+    Case("its item is set aside", counterfeit(case(), item={**OLD, "commission": "-1.00"}), MISSING),
 ]  # fmt: skip
 
 CHARGES = [*OF_ITEMS, *OF_CHECKS, *OF_CASES]
@@ -228,7 +232,7 @@ def test_an_empty_table_makes_every_charge_s_evidence_missing(
     table: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     market = furnished()
-    charges = [stockless(), late(), returned(), failed(q()), counterfeit(f("F"))]
+    charges = [stockless(), late(), returned(), failed(check()), counterfeit(case())]
     for number, charge in enumerate(charges):
         place(market, f"I-{number}", charge)
     market.raw[table] = []
