@@ -47,7 +47,7 @@ TRY_LATER = (Deferred, About.RECIPIENT)
         (RCPT, "550 5.4.1 access denied", IN_DOUBT),
         (RCPT, "550 5.5.0 mailbox unavailable", IN_DOUBT),
         (END, "550 5.6.0 bad content", IN_DOUBT),
-        (RCPT, "550 5.1.1.20 is on a list", IN_DOUBT),
+        (RCPT, "550 5.1.1.20 is on a list", LIKELY),
         # Of the mail's size.
         (MAIL, "552 5.3.4 too large", IN_DOUBT),
         (MAIL, "552 too large", IN_DOUBT),
