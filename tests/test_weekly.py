@@ -21,10 +21,11 @@ from pathlib import Path
 import pytest
 import slots_direct
 import sqlalchemy as sa
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ledger import made
 from notices.mail_server import Post, serving
+from properties import courses
 from rules.marketplace import NIGERIA, Item, Marketplace, Row, amended
 
 from vibes_pipeline.calendar import Slot
@@ -754,8 +755,7 @@ class Chances:
 _numbers = count(1)
 
 
-# Without shrinking: a course is short as it is, and takes seconds.
-@settings(max_examples=8, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
+@courses(4)
 @given(course=COURSES)
 def test_whatever_happens_no_promise_is_broken(
     administration: sa.Engine, course: list[tuple[Happenings, str, Happenings, str]]

@@ -13,14 +13,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from claims.cases import ITEMS, STATED, Desk, burden, new_desk, order, sku
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ledger.promises import PROMISES
+from properties import courses
 
 from vibes_pipeline.ledger import schema
 
 SELLERS = ("S-1", "S-2")
-EXAMPLES = 8
 
 # Each slot with the moments of claims before it; at each moment the claims slot may run too.
 MOMENTS = (
@@ -132,10 +132,7 @@ CLAIMS = st.lists(
 )
 
 
-# Without shrinking: a course is short as it is, and takes seconds.
-@settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
-)
+@courses(4)
 @given(claims=CLAIMS, fates=FATES)
 def test_whatever_is_claimed_no_promise_is_broken(
     administration: sa.Engine, claims: list[Raised], fates: list[str]

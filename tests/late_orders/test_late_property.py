@@ -17,10 +17,11 @@ from itertools import count
 from pathlib import Path
 
 import sqlalchemy as sa
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from late_orders.days import PENDING, READY, Days
 from ledger.made import LAGOS
+from properties import courses
 from rules.marketplace import Item, Marketplace
 
 from vibes_pipeline import late_orders
@@ -203,7 +204,7 @@ ALERTS: list[list[float]] = [[6], [6], [6], [6], [6, 7], [10], [12], []]
 CANCELLATIONS: list[list[float]] = [[23], [23], [23], [23], [23, 23.5], [23.75], [24.5], []]
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, phases=(Phase.generate,))
+@courses(2)
 @given(seed=st.integers(0, 2**32))
 def test_a_week_of_late_orders_is_what_the_rulebook_makes_of_it(
     administration: sa.Engine, seed: int

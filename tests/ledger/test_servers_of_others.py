@@ -225,9 +225,8 @@ def test_an_interrupt_ends_the_wait_for_a_lock(ledger: Ledger) -> None:
         assert "waiting for the lock" in said
         assert database.session_name() in said
         process.send_signal(signal.SIGINT)
-        asked_at = monotonic()
+        # The lock is held all the while: without the interrupt the wait would go on.
         _, rest = process.communicate(timeout=30)
-        assert monotonic() - asked_at < 5
     assert "KeyboardInterrupt" in rest
 
 

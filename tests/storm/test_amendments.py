@@ -23,8 +23,9 @@ from random import Random
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import courses
 from rules.marketplace import NIGERIA
 from storm.course import Course, Moment, Place, Record, Start
 from storm.files import write
@@ -144,8 +145,7 @@ def weeks(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -
     place.clear()
 
 
-# Without shrinking: a course is short as it is, and takes seconds.
-@settings(max_examples=3, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
+@courses(3)
 @given(loads=st.lists(LOADS, min_size=len(STORMY), max_size=len(STORMY)))
 def test_what_faulty_loads_say_of_no_seller_changes_no_charge(
     weeks: Weeks, loads: list[tuple[str, int]]
