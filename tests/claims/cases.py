@@ -37,6 +37,10 @@ from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
 
+RETURN, FAKE, LATE = "returns_charge", "counterfeit_charge", "late_fulfilment_charge"
+RECEIPT, OUTCOME = "claim_receipt", "claim_outcome"
+BETWEEN, AFTER = "Thu+1 12:00", "Mon+2 12:00"
+
 WEEK = timedelta(weeks=1)
 MIGRATED = "migrated"  # the template of `tests/conftest.py`
 
@@ -405,3 +409,10 @@ def new_desk(administration: sa.Engine) -> Iterator[Desk]:
         ledger.close()
         with administration.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def open_ledger(desk: Desk, at: str = "Mon 08:00") -> None:
+    """The ledger's first slot."""
+    desk.market.at(at)
+    with desk.ledger.writing(is_simulated=True, now=desk.market.at(at)):
+        pass

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
-from claims.cases import Desk, returned
+from claims.cases import OUTCOME, RECEIPT, Desk, returned
 from claims.test_intake import COMPLETE
 from notices.mail_reader import PROGRAMME, Page, both
 from notices.notice_samples import MESSAGE_DATE, SENDER, action, notice
@@ -17,7 +17,6 @@ from notices.notice_samples import MESSAGE_DATE, SENDER, action, notice
 from vibes_pipeline.notices.compose import compose, render
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 
-RECEIPT, OUTCOME = "claim_receipt", "claim_outcome"
 DAY = date(2026, 11, 19)
 RAISED_AT = datetime(2026, 11, 19, 8, 30, tzinfo=UTC)
 RULES = sorted(PROGRAMME.rules)

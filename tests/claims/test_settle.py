@@ -7,34 +7,31 @@ when and how often, what waits for it, and what no claim must be able to do.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import GOOD, OLD, STATED, Desk, returned
-from rules.marketplace import Item, Row
+from claims.cases import (
+    AFTER,
+    BETWEEN,
+    GOOD,
+    OLD,
+    OUTCOME,
+    RECEIPT,
+    RETURN,
+    Desk,
+    open_ledger,
+    returned,
+)
+from rules.marketplace import Item
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.claims import settle as steps
 from vibes_pipeline.claims.settle import Settled, is_waiting, settle
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.warehouse.contract import RAW_TABLES
 
-RETURN, FAKE, LATE = "returns_charge", "counterfeit_charge", "late_fulfilment_charge"
 PENDING = "late_pending_cancellation"
-RECEIPT, OUTCOME = "claim_receipt", "claim_outcome"
-BETWEEN, AFTER = "Thu+1 12:00", "Mon+2 12:00"
-
-
-def open_ledger(desk: Desk, at: str = "Mon 08:00") -> None:
-    """The ledger's first slot."""
-    desk.market.at(at)
-    with desk.ledger.writing(is_simulated=True, now=desk.market.at(at)):
-        pass
 
 
 # --- when it takes effect -------------------------------------------------------------------------
@@ -208,194 +205,6 @@ def test_what_was_upheld_once_stays_upheld(
     assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn"}
 
 
-# --- incomplete claims ----------------------------------------------------------------------------
-
-
-def test_an_incomplete_claim_stated_anew_is_taken_in_again(desk: Desk) -> None:
-    open_ledger(desk)
-    desk.item("S-1", "I-1", returned())
-    row = desk.claim("C-1", "S-1", comment=None, order_number="O-I-9")
-    assert desk.settle("Tue+1 12:00").states == {"incomplete": 1}
-    assert desk.faults("C-1") == {"comment": "missing", "order_number": "unknown"}
-    assert not desk.settle("Tue+1 13:00").states
-
-    row["comment"] = "It was not our fault."
-    assert desk.settle("Tue+1 14:00").states == {"incomplete": 1}
-    assert desk.faults("C-1") == {"order_number": "unknown"}
-    row["order_number"] = "O-I-1"
-    assert desk.settle("Tue+1 15:00").states == {"accepted": 1}
-    assert desk.faults("C-1") == {}
-    row["comment"] = "And another thing."  # a complete claim waits for a person, whatever is added
-    assert not desk.settle("Tue+1 16:00").states
-    assert desk.told("S-1") == [RECEIPT] * 3
-
-
-def test_an_incomplete_claim_stated_as_once_before_is_not_taken_in_again(desk: Desk) -> None:
-    open_ledger(desk)
-    row = desk.claim("C-1", "S-1", comment=None)
-    desk.settle("Tue+1 12:00")
-    row["sku"] = "K-9"
-    assert desk.settle("Tue+1 13:00").states == {"incomplete": 1}
-    row["sku"] = None
-    assert not desk.settle("Tue+1 14:00").states
-    assert desk.told("S-1") == [RECEIPT] * 2
-
-
-def test_of_rows_with_one_id_the_last_raised_counts(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    desk.claim("C-1", "S-1", raised_at="Tue+1 10:00")
-    desk.claim("C-1", "S-1", raised_at="Tue+1 11:00", order_number="O-I-1")
-    assert desk.settle("Tue+1 10:30").states == {"incomplete": 1}
-    assert desk.settle("Tue+1 11:30").states == {"accepted": 1}
-
-
-def test_blank_text_counts_as_missing(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    blanks = ["", " ", "\t", "\n", " \r\n\t ", "\u00a0", "\u200b", "\0"]
-    fields = ("shop_name", "country", "order_number", "tracking_number")
-    for number, blank in enumerate(blanks):
-        desk.claim(f"C-{number}", "S-1", comment=blank, order_number="O-I-1")
-        desk.claim(f"D-{number}", "S-1", "seko_warehouse", **dict.fromkeys(fields, blank))
-    desk.settle("Tue+1 12:00")
-    for number, blank in enumerate(blanks):
-        assert desk.faults(f"C-{number}") == {"comment": "missing"}, repr(blank)
-        assert desk.faults(f"D-{number}") == dict.fromkeys(fields, "missing"), repr(blank)
-
-
-def test_what_is_stated_with_blanks_around_it_is_known(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    stated = {"order_number": " O-I-1\n", "sku": "\tK-S-1 ", "comment": "Why?"}
-    desk.claim(" C-1 ", " S-1\n", " vibes_action\n", **stated)
-    desk.settle("Tue+1 12:00")
-    assert desk.faults("C-1") == {}
-    assert desk.claim_state("C-1") == ("accepted", None)
-
-
-def test_a_claim_without_an_id_is_taken_in_and_can_be_decided(desk: Desk) -> None:
-    open_ledger(desk)
-    for name in ("I-1", "I-2"):
-        desk.item("S-1", name, returned())
-    desk.alert()
-    first = desk.claim(None, "S-1", raised_at="Wed+1 10:00", order_number="O-I-1")
-    desk.claim("  ", "S-1", raised_at="Wed+1 10:00", order_number="O-I-2")
-    assert desk.settle("Wed+1 12:00").states == {"accepted": 2}
-    first["decision"], first["decided_at"] = "upheld", BETWEEN
-    assert desk.settle(BETWEEN).actions_undone == 1
-    assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn", (RETURN, "I-2"): "alerted"}
-    ids = [claim_id for (claim_id,) in desk.rows(sa.select(schema.claim_states.c.claim_id))]
-    assert len(ids) == 2
-    assert all(claim_id.startswith("without-id-") for claim_id in ids)
-    assert desk.told("S-1") == [RECEIPT, RECEIPT, OUTCOME]
-
-
-def test_a_claim_without_anything_is_taken_in(desk: Desk) -> None:
-    desk.claim(None, None, None, raised_at=None, shop_name=None, country=None)
-    assert desk.settle("Tue+1 12:00").states == {"incomplete": 1}
-    assert not desk.settle("Tue+1 13:00").states
-
-
-# --- who claims -----------------------------------------------------------------------------------
-
-
-def test_a_foreign_seller_s_claim_is_none_of_this_country_s(desk: Desk) -> None:
-    desk.seller("S-KE", country="KE")
-    desk.item("S-KE", "I-KE", returned())
-    desk.upheld("C-KE", "S-KE", "Tue+1 12:00", order_number="O-I-KE")
-    assert not desk.settle("Tue+1 12:00").states
-    assert desk.claim_state("C-KE") is None
-
-
-def test_an_unknown_seller_s_claim_is_incomplete_and_mailed_to_nobody(desk: Desk) -> None:
-    open_ledger(desk)
-    desk.item("S-1", "I-1", returned())
-    desk.alert()
-    desk.upheld("C-1", "S-9", BETWEEN, order_number="O-I-1")
-    assert desk.settle(BETWEEN).states == {"incomplete": 1, "upheld": 1}
-    assert desk.claim_state("C-1") == ("upheld", False)
-    assert desk.faults("C-1") == {"seller_id": "unknown"}
-    assert desk.told("S-9") == []
-    assert desk.states("S-1") == {(RETURN, "I-1"): "alerted"}
-
-
-def test_claims_from_before_the_first_slot_are_taken_in_but_mailed_to_nobody(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    for claim_id, at in (("C-before", "Mon 07:59:59"), ("C-at", "Mon 08:00")):
-        desk.claim(claim_id, "S-1", raised_at=at, order_number="O-I-1")
-    open_ledger(desk, "Mon 08:00")
-    assert desk.settle("Mon 08:00").states == {"accepted": 2}
-    assert desk.told("S-1") == [RECEIPT]
-    # What is decided of them later is told all the same.
-    desk.decide("C-before", "rejected", "Mon 12:00")
-    desk.settle("Mon 12:00")
-    assert desk.told("S-1") == [RECEIPT, OUTCOME]
-
-
-def test_what_was_decided_before_the_first_slot_takes_effect_without_a_mail(desk: Desk) -> None:
-    desk.item("S-1", "I-1", returned())
-    desk.upheld("C-1", "S-1", "Mon+1 12:00", order_number="O-I-1")
-    desk.alert()
-    assert desk.states("S-1") == {}
-    assert desk.told("S-1") == []
-
-
-def test_a_claim_stated_anew_by_another_seller_is_theirs_and_about_nothing_of_the_first(
-    desk: Desk,
-) -> None:
-    desk.seller("S-2")
-    desk.item("S-1", "I-1", returned())
-    desk.item("S-2", "I-2", returned())
-    desk.alert()
-    desk.claim("C-1", "S-1", raised_at="Thu+1 08:00", order_number="O-I-1")
-    assert desk.settle("Thu+1 08:00").states == {"accepted": 1}
-    desk.claim("C-1", "S-2", raised_at="Thu+1 09:00", order_number="O-I-2")
-    assert desk.settle("Thu+1 09:00").states == {"accepted": 1}
-    desk.decide("C-1", "upheld", BETWEEN)
-    assert desk.settle(BETWEEN).actions_undone == 1
-    assert desk.states("S-1") == {(RETURN, "I-1"): "alerted"}
-    assert desk.states("S-2") == {(RETURN, "I-2"): "withdrawn"}
-
-
-def test_a_decision_on_one_seller_s_claim_is_none_on_another_s_of_the_same_id(desk: Desk) -> None:
-    desk.seller("S-2")
-    desk.item("S-1", "I-1", returned())
-    desk.item("S-2", "I-2", returned())
-    desk.alert()
-    first = desk.claim("C-1", "S-1", raised_at="Thu+1 08:00", order_number="O-I-1")
-    first["decision"], first["decided_at"] = "upheld", "Thu+1 10:00"
-    desk.claim("C-1", "S-2", raised_at="Thu+1 09:00", order_number="O-I-2")
-    desk.settle(BETWEEN)
-    assert desk.states("S-2") == {(RETURN, "I-2"): "alerted"}
-
-
-HOSTILE = "x\0\r\nBcc: all@shop.example <script>alert(1)</script> '; DROP TABLE ledger.claims; --"
-
-
-def test_hostile_text_in_any_field_stops_no_slot(desk: Desk) -> None:
-    open_ledger(desk)
-    desk.item("S-1", "I-1", returned())
-    texts = [
-        name
-        for name, type_ in RAW_TABLES["claims"].columns.items()
-        if type_ == "VARCHAR" and name != "claim_id"
-    ]
-    for column, category in product(texts, STATED):
-        claim_id = f"C-{column} {category} {HOSTILE}"
-        stated = {"order_number": "O-I-1", "sku": "K-S-1"}
-        row = desk.upheld(claim_id, "S-1", "Tue+1 12:00", category=category, **stated)
-        row[column] = HOSTILE
-    desk.settle("Tue+1 12:00")
-    found = desk.rows(sa.select(schema.claim_states.c.claim_id))
-    assert len(found) == len(texts) * len(STATED)
-    assert not desk.settle("Tue+1 13:00").states
-
-
-def test_a_hostile_list_of_attachments_stops_no_slot(desk: Desk) -> None:
-    attachments = [HOSTILE, None, ""]
-    desk.claim("C-1", "S-1", "seko_warehouse", attachments=attachments, order_number="O-9")
-    desk.settle("Tue+1 12:00")
-    assert desk.faults("C-1") == {"order_number": "unknown"}
-
-
 # --- slots at the same time -----------------------------------------------------------------------
 
 
@@ -423,129 +232,6 @@ def test_two_slots_that_found_the_same_claims_settle_each_once(
     }
     assert sum(s.actions_undone for s in slots) == 3
     assert sorted(desk.told("S-1")) == [OUTCOME] * 4 + [RECEIPT] * 4
-
-
-# --- the counterfeit hold -------------------------------------------------------------------------
-
-# Notified on Thursday, the window is open to the end of Monday; proven within the week.
-OPEN_WINDOW = {"notified_at": "Thu 10:00", "proven_at": "Fri 10:00"}
-IN_TIME, TOO_LATE = "Mon+1 23:59:59", "Tue+1 00:00"
-
-
-def counterfeit(desk: Desk, seller: str, raised_at: str, **columns: object) -> Row:
-    """A seller with a counterfeit item, and a claim about it; the claim's row."""
-    desk.item(desk.seller(seller), seller, OLD)
-    desk.market.counterfeit_case(seller, **OPEN_WINDOW)
-    stated = {"order_number": f"O-{seller}", "sku": f"K-{seller}"}
-    row = desk.claim(f"C-{seller}", seller, "counterfeit", raised_at=raised_at, **stated)
-    row.update(columns)
-    return row
-
-
-@dataclass(frozen=True)
-class Hold:
-    sentence: str
-    raised_at: str
-    columns: dict[str, Any]
-    is_held: bool
-
-
-OTHER_ORDER = "one about another order does not"
-OTHER_PRODUCT = "one about another product does not"
-HOLDS = [
-    Hold("a complete claim raised in the window's last second holds", IN_TIME, {}, True),
-    Hold("one raised when it has closed does not", TOO_LATE, {}, False),
-    Hold("an incomplete one does not", IN_TIME, {"attachments": ["brand.pdf"]}, False),
-    Hold(OTHER_ORDER, IN_TIME, {"order_number": f"O-{OTHER_ORDER} 2"}, False),
-    Hold(OTHER_PRODUCT, IN_TIME, {"sku": f"K2-{OTHER_PRODUCT}"}, False),
-    Hold("a claim of another category does not", IN_TIME, {"category": "vibes_action"}, False),
-]
-
-
-def test_a_case_is_not_proposed_while_a_complete_claim_in_the_window_is_undecided(
-    desk: Desk,
-) -> None:
-    for hold in HOLDS:
-        seller = hold.sentence
-        counterfeit(desk, seller, hold.raised_at, **hold.columns)
-        desk.market.product(seller, sku=f"K2-{seller}")
-        desk.item(seller, f"{seller} 2", OLD)
-        of_order = Item(order_number=f"O-{seller}", sku=f"K2-{seller}")
-        desk.item(seller, f"{seller} 3", {**OLD, **of_order})
-    desk.alert()
-    for hold in HOLDS:
-        expected = {} if hold.is_held else {(FAKE, hold.sentence): "alerted"}
-        assert desk.states(hold.sentence) == expected, hold.sentence
-
-
-def test_a_held_case_waits_for_the_decision_and_then_takes_the_next_cycle(desk: Desk) -> None:
-    sellers = ("rejected", "upheld")
-    for seller in sellers:
-        counterfeit(desk, seller, IN_TIME)
-    desk.alert(0)
-    desk.implement(0)
-    desk.alert(1)
-    assert [desk.states(seller) for seller in sellers] == [{}, {}]
-    for seller in sellers:
-        desk.decide(f"C-{seller}", seller, "Thu+2 12:00")
-    desk.settle("Thu+2 12:00")
-    desk.alert(2)
-    desk.implement(2)
-    assert desk.states("rejected") == {(FAKE, "rejected"): "implemented"}
-    assert desk.states("upheld") == {}
-
-
-def test_a_claim_that_turns_up_after_the_alert_holds_saturday(desk: Desk) -> None:
-    for seller in ("rejected", "upheld", "undecided"):
-        counterfeit(desk, seller, IN_TIME)
-    counterfeit(desk, "raised too late", TOO_LATE)
-    counterfeit(desk, "incomplete", IN_TIME, attachments=[])
-    rows, desk.market.raw["claims"] = desk.market.raw["claims"], []  # loaded late
-    desk.alert(0)
-
-    def states() -> dict[str, str]:
-        s = schema.action_states.c
-        return dict(desk.rows(sa.select(s.seller_id, s.state)))
-
-    assert set(states().values()) == {"alerted"}
-    desk.market.raw["claims"] = rows
-    desk.implement(0)
-    held = {
-        "rejected": "alerted",
-        "upheld": "alerted",
-        "undecided": "alerted",
-        "raised too late": "implemented",
-        "incomplete": "implemented",
-    }
-    assert states() == held
-    desk.alert(1)
-    desk.implement(1)
-    assert states() == held
-    for seller in ("rejected", "upheld"):
-        desk.decide(f"C-{seller}", seller, "Mon+3 12:00")
-    desk.settle("Mon+3 12:00")
-    assert states() == {**held, "upheld": "withdrawn"}
-    desk.alert(2)
-    desk.implement(2)
-    assert states() == {**held, "rejected": "implemented", "upheld": "withdrawn"}
-    assert [posting[1] for posting in desk.postings("rejected")] == ["debit"]
-    assert desk.postings("upheld") == []
-
-
-def test_a_claim_mended_after_the_window_has_the_time_of_its_row(desk: Desk) -> None:
-    row = counterfeit(desk, "S-2", IN_TIME, attachments=["brand.pdf"])
-    desk.settle("Mon+1 23:59:59")
-    row["attachments"] = ["brand.pdf", "authenticity.pdf"]
-    row["raised_at"] = TOO_LATE
-    desk.alert()
-    assert desk.claim_state("C-S-2") == ("out_of_time", None)
-    assert desk.states("S-2") == {(FAKE, "S-2"): "alerted"}
-
-
-def test_another_seller_s_claim_holds_nothing(desk: Desk) -> None:
-    counterfeit(desk, "S-2", IN_TIME, seller_id="S-1")
-    desk.alert()
-    assert desk.states("S-2") == {(FAKE, "S-2"): "alerted"}
 
 
 # --- accounts kept --------------------------------------------------------------------------------

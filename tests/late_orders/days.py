@@ -31,9 +31,16 @@ from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.rules import LATE_RULES
 from vibes_pipeline.notices.delivery import deliver_notices
-from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
+
+# Pending since Wednesday 09:00, so overdue on Thursday from 09:00 on.
+DUE = Item(pending_at="Wed 09:00")
+READY_DUE = Item(pending_at="Wed 08:00", ready_to_ship_at="Wed 09:00")
+PROPOSED, ALERTED = ("proposed", "overdue"), ("alerted", "alert accepted")
+CANCELLED = ("implemented", "cancelled")
+THURSDAY = date(2026, 11, 12)
 
 PENDING, READY = LATE_RULES
 STATES = {PENDING: "pending", READY: "ready_to_ship"}
@@ -308,3 +315,25 @@ class Days:
 
 def address(seller: str) -> str:
     return f"{seller.lower()}@shop.example"
+
+
+def with_holiday(folder: Path, day: str) -> Policy:
+    """Nigeria's policy with one more public holiday."""
+    named = "2026-10-01: National Day\n"
+    assert NIGERIA.text.count(named) == 1
+    file = folder / "with_holiday.yaml"
+    file.write_text(NIGERIA.text.replace(named, f"{named}        {day}: Day of Mourning\n"))
+    return load_policy(path=file)
+
+
+def night(days: Days, day: str, at: str) -> SlotRun:
+    """The night's slot of a day, as of a time of ours."""
+    now = days.market.at(at)
+    return begin(days.market, days.home, Slot.LATE_CANCELLATION, days.day(day), now=now)
+
+
+def rule_of(found: Decided, item: str) -> str | None:
+    """The one rule under which the item is to be cancelled."""
+    rules = [r for r in (PENDING, READY) if found.row(decision(r), order_item_id=item)]
+    assert len(rules) <= 1, f"{item} under both rules"
+    return rules[0] if rules else None

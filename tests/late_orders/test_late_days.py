@@ -10,30 +10,30 @@ from __future__ import annotations
 import threading
 from base64 import b32encode
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import sqlalchemy as sa
-from late_orders.days import PENDING, READY, Days, address, begin
+from late_orders.days import (
+    ALERTED,
+    CANCELLED,
+    DUE,
+    PENDING,
+    PROPOSED,
+    READY,
+    READY_DUE,
+    Days,
+    address,
+    with_holiday,
+)
 from ledger import made
 from notices.mail_server import serving
 from rules.marketplace import NIGERIA, Item
 
-from vibes_pipeline import late_orders
-from vibes_pipeline.calendar import Slot
-from vibes_pipeline.errors import StaleWarehouse, UsageError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.policy import Policy, load_policy
-from vibes_pipeline.slot_order import period_to_begin
-from vibes_pipeline.slot_run import SlotRun
 
-# Pending since Wednesday 09:00, so overdue on Thursday from 09:00 on.
-DUE = Item(pending_at="Wed 09:00")
-READY_DUE = Item(pending_at="Wed 08:00", ready_to_ship_at="Wed 09:00")
-PROPOSED, ALERTED = ("proposed", "overdue"), ("alerted", "alert accepted")
-CANCELLED = ("implemented", "cancelled")
 VIBES = uuid5(NAMESPACE_URL, "vibes")
 
 
@@ -327,143 +327,6 @@ def test_an_item_updated_before_its_seller_could_be_told_is_withdrawn(days: Days
     assert days.deliver("Fri 08:00") == {}
 
 
-# --- slots that did not happen, or late -----------------------------------------------------------
-
-
-def slots(days: Days) -> dict[tuple[str, date], str]:
-    s = schema.slots.c
-    return {
-        (slot, day): outcome
-        for slot, day, outcome in days.rows(sa.select(s.slot, s.period, s.outcome))
-    }
-
-
-def test_a_missed_night_leaves_the_item_to_the_next_one(days: Days) -> None:
-    days.item("I-1", DUE)
-    days.alert("Thu 06:00")
-    days.alert("Fri 06:00")
-    assert days.told(days.day("Fri")) == {"S-1": {"I-1"}}
-    assert days.state("I-1") == ALERTED
-    days.cancel("Fri 23:00")
-    assert days.times("I-1")["implemented"] == made.local("2026-11-13 23:00")
-    assert days.mails() == 3
-    assert slots(days) == {
-        ("late-alert", days.day("Thu")): "done",
-        ("late-cancellation", days.day("Thu")): "skipped",
-        ("late-alert", days.day("Fri")): "done",
-        ("late-cancellation", days.day("Fri")): "done",
-    }
-
-
-def test_missed_days_are_skipped_and_what_is_overdue_still_is_in_the_next_alert(
-    days: Days,
-) -> None:
-    days.item("I-told", DUE)
-    days.item("I-missed", Item(pending_at="Thu 09:00"))
-    days.item("I-mended", Item(pending_at="Thu 09:00", ready_to_ship_at="Sat 10:00"))
-    days.alert("Thu 06:00")
-    days.cancel("Thu 23:00")
-    days.alert("Sun 09:30")
-    assert {key: what for key, what in slots(days).items() if what == "skipped"} == {
-        (slot, days.day(day)): "skipped"
-        for slot in ("late-alert", "late-cancellation")
-        for day in ("Fri", "Sat")
-    }
-    assert days.told(days.day("Sun")) == {"S-1": {"I-missed"}}
-    days.cancel("Sun 23:00")
-    assert {row["order_item_id"] for row in days.feed()} == {"I-told", "I-missed"}
-
-
-def test_a_skipped_slot_stays_skipped(days: Days) -> None:
-    days.item("I-1", DUE)
-    days.alert("Thu 06:00")
-    days.alert("Fri 06:00")
-    before = made.counts(days.ledger)
-    run = night(days, "Thu", "Fri 07:00")
-    late_orders.settle(run, days.ledger)
-    assert late_orders.cancel(run, days.ledger).counts == {}
-    assert made.counts(days.ledger) == before
-
-
-def test_a_night_slot_run_after_midnight_sees_the_warehouse_as_it_is_then(days: Days) -> None:
-    days.item("I-1", DUE)
-    days.item("I-2", DUE)
-    days.alert("Thu 06:00")
-    days.row("order_items", "I-2")["ready_to_ship_at"] = "Thu 23:45"
-    done = days.cancel("Fri 00:30")
-    assert done.day == days.day("Thu")
-    assert days.times("I-1")["implemented"] == made.local("2026-11-13 00:30")
-    assert days.state("I-2") == ("withdrawn", "updated")
-
-
-def test_a_night_missed_until_the_next_day_is_skipped_and_not_replayed(days: Days) -> None:
-    """Sellers were told of 23:00; the next day they are told again."""
-    days.item("I-1", DUE)
-    days.alert("Thu 06:00")
-    with pytest.raises(UsageError, match="a missed day is skipped, not replayed"):
-        period_to_begin(
-            days.ledger,
-            days.policy,
-            Slot.LATE_CANCELLATION,
-            days.day("Thu"),
-            now=days.market.at("Fri 10:00"),
-            is_simulated=True,
-        )
-    assert days.state("I-1") == ALERTED
-    days.alert("Fri 10:30")
-    assert days.told(days.day("Fri")) == {"S-1": {"I-1"}}
-
-
-def test_back_at_noon_the_day_s_alert_keeps_the_items_for_the_next_morning(days: Days) -> None:
-    """Too late to be cancelled tonight, so nobody is told that they will be."""
-    days.item("I-1", DUE)
-    days.alert("Thu 12:00")
-    assert (days.state("I-1"), days.mails()) == (PROPOSED, 0)
-    days.cancel("Thu 23:00")
-    assert days.state("I-1") == PROPOSED
-    days.alert("Fri 06:00")
-    days.cancel("Fri 23:00")
-    assert days.times("I-1")["implemented"] == made.local("2026-11-13 23:00")
-
-
-def test_back_at_ten_the_day_s_alert_is_in_time(days: Days) -> None:
-    days.item("I-1", DUE)
-    days.alert("Thu 10:00")
-    days.cancel("Thu 23:00")
-    assert days.state("I-1") == CANCELLED
-
-
-def test_deadlines_before_the_ledger_s_first_late_alert_are_not_taken_up_later(days: Days) -> None:
-    days.item("I-before", Item(pending_at="Tue 09:00"))
-    days.item("I-first", Item(pending_at="Wed 00:00"))
-    for day in ("Thu", "Fri"):
-        days.alert(f"{day} 06:00")
-        days.cancel(f"{day} 23:00")
-    assert days.state("I-before") is None
-    assert days.state("I-first") == CANCELLED
-
-
-def test_an_item_found_late_is_taken_up_for_as_long_as_is_looked_back(days: Days) -> None:
-    """Its row was bad, or came late, until then."""
-    days.alert("Mon-3 06:00")
-    days.item("I-14", Item(pending_at="Wed-2 09:00"))  # due on a Thursday, 14 days before
-    days.item("I-15", Item(pending_at="Tue-2 09:00"))
-    days.alert("Thu 06:00")
-    assert (days.state("I-14"), days.state("I-15")) == (ALERTED, None)
-
-
-def test_an_action_is_kept_for_longer_than_is_looked_back(days: Days) -> None:
-    days.row("sellers", "S-1")["email"] = None
-    days.item("I-1", DUE)
-    days.item("I-2", READY_DUE)
-    days.alert("Thu 06:00")
-    days.row("sellers", "S-1")["email"] = address("S-1")
-    days.alert("Thu+5 06:00")
-    assert days.told(days.day("Thu+5")) == {"S-1": {"I-1", "I-2"}}
-    days.cancel("Thu+5 23:00")
-    assert (days.state("I-1"), days.state("I-2", READY)) == (CANCELLED, CANCELLED)
-
-
 # --- one item, two deadlines ----------------------------------------------------------------------
 
 
@@ -509,59 +372,6 @@ def test_an_item_that_moved_on_while_nights_were_missed_is_told_of_under_its_new
     days.cancel("Fri 23:00")
     assert days.state("I-1", PENDING) == ("withdrawn", "updated")
     assert days.state("I-1", READY) == CANCELLED
-
-
-# --- freshness ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("loaded_through", "is_refused"),
-    [
-        pytest.param("Thu 05:29:59.999999", True, id="more than half an hour ago"),
-        pytest.param("Thu 05:30", False, id="exactly half an hour ago"),
-        pytest.param("Thu 06:00", False, id="now"),
-        pytest.param(None, True, id="nobody knows for this table"),
-    ],
-)
-def test_the_alert_needs_order_items_complete_to_within_half_an_hour(
-    days: Days, loaded_through: str | None, is_refused: bool
-) -> None:
-    days.item("I-1", DUE)
-    # How far other tables are complete does not matter.
-    days.market.loads = {"order_items": loaded_through, "claims": "Mon 00:00"}
-    if is_refused:
-        with pytest.raises(
-            StaleWarehouse, match=r"not complete through 2026-11-12 05:30: raw.order_items \("
-        ):
-            days.alert("Thu 06:00")
-        assert made.counts(days.ledger) == dict.fromkeys(made.counts(days.ledger), 0)
-        days.market.loads = {"order_items": "Thu 06:10"}
-        days.alert("Thu 06:15")
-    else:
-        days.alert("Thu 06:00")
-    assert days.state("I-1") == ALERTED
-
-
-def test_the_cancellation_needs_them_too_and_is_tried_again(days: Days) -> None:
-    days.item("I-1", DUE)
-    days.market.loads = {"order_items": "Thu 06:00"}
-    days.alert("Thu 06:00")
-    before = made.counts(days.ledger)
-    with pytest.raises(StaleWarehouse, match=r"raw.order_items \(2026-11-12 06:00\)"):
-        days.cancel("Thu 23:00")
-    assert made.counts(days.ledger) == before
-    days.market.loads = {"order_items": "Thu 23:10"}
-    days.row("order_items", "I-1")["ready_to_ship_at"] = "Thu 22:59"
-    days.cancel("Thu 23:20")
-    assert days.state("I-1") == ("withdrawn", "updated")
-
-
-def test_without_the_table_freshness_is_unknown_and_the_slot_goes_on(days: Days) -> None:
-    run = night(days, "Thu", "Thu 23:00")
-    assert late_orders.require_fresh(run) is False
-    days.market.loads = {"order_items": "Thu 23:00"}
-    run = night(days, "Thu", "Thu 23:00")
-    assert late_orders.require_fresh(run) is True
 
 
 # --- the order system's feed ----------------------------------------------------------------------
@@ -641,22 +451,7 @@ def test_a_kept_item_whose_time_was_put_right_is_still_there(days: Days) -> None
     assert days.state("I-1") == PROPOSED
 
 
-def with_holiday(folder: Path, day: str) -> Policy:
-    """Nigeria's policy with one more public holiday."""
-    named = "2026-10-01: National Day\n"
-    assert NIGERIA.text.count(named) == 1
-    file = folder / "with_holiday.yaml"
-    file.write_text(NIGERIA.text.replace(named, f"{named}        {day}: Day of Mourning\n"))
-    return load_policy(path=file)
-
-
 def reference_of(days: Days, item: str) -> str:
     a = schema.actions.c
     ((reference,),) = days.rows(sa.select(a.reference).where(a.order_item_id == item))
     return str(reference)
-
-
-def night(days: Days, day: str, at: str) -> SlotRun:
-    """The night's slot of a day, as of a time of ours."""
-    now = days.market.at(at)
-    return begin(days.market, days.home, Slot.LATE_CANCELLATION, days.day(day), now=now)

@@ -6,7 +6,7 @@ Whole days over a real ledger. What becomes of an item that is there is in `test
 from __future__ import annotations
 
 import pytest
-from late_orders.days import PENDING, Days, begin
+from late_orders.days import CANCELLED, DUE, PENDING, Days, begin
 from ledger import made
 from rules.marketplace import Item, Row, amended
 
@@ -15,10 +15,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import TooMuchMissingEvidence
 from vibes_pipeline.ledger import schema
 
-# Pending since Wednesday 09:00, so overdue on Thursday from 09:00 on.
-DUE = Item(pending_at="Wed 09:00")
 WAITING = ("alerted", "alert accepted")
-CANCELLED = ("implemented", "cancelled")
 GONE = ("withdrawn", "evidence_gone")
 NIGHTS = ("Thu", "Fri", "Sat", "Sun")
 

@@ -16,25 +16,19 @@ import pytest
 import sqlalchemy as sa
 from ledger import made
 from rules.marketplace import Row, amended
-from test_weekly import OLD, Programme, out_of_stock, returned
+from weekly.programme import OLD, Programme, out_of_stock, returned
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
 from vibes_pipeline.evidence import require_evidence
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.slot_run import SlotRun
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 
 CHARGE = "returns_charge"
 GONE = ("withdrawn", "evidence_gone")
 WAITING = ("alerted", "alert accepted")
-
-
-@pytest.fixture
-def programme(ledger: Ledger, tmp_path: Path) -> Programme:
-    return Programme(ledger, tmp_path)
 
 
 def states(programme: Programme) -> dict[str, tuple[str, str]]:
