@@ -8,12 +8,11 @@ message.
 
 from __future__ import annotations
 
-import textwrap
 import unicodedata
 from binascii import b2a_qp
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
@@ -23,11 +22,9 @@ from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency
+from babel import Locale
 from css_inline import CSSInliner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.history import STANDING
@@ -42,7 +39,12 @@ from vibes_pipeline.notices.content import (
     ReasonText,
     RuleText,
 )
-from vibes_pipeline.paths import email_templates_dir
+from vibes_pipeline.notices.wording import (
+    html_environment,
+    pairs_of,
+    plain_macros,
+    text_environment,
+)
 from vibes_pipeline.policy.claims import ClaimCategory
 from vibes_pipeline.policy.model import Policy
 from vibes_pipeline.policy.parameter import DECISION, Dated
@@ -58,7 +60,6 @@ class _KeptHeaders(HeaderRegistry):
 
 # Header lines are never folded: folding long ones makes CPython write encoded words into them.
 _POLICY = SMTP.clone(max_line_length=998, header_factory=_KeptHeaders())
-_TEXT_WIDTH = 78
 _LONGEST_SELLER_TEXT = 160
 
 # From what weighs most to what weighs least; rules not named come last, by name.
@@ -229,10 +230,10 @@ def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
     """Subject, plain text and HTML of a notice."""
     zone = programme.time_zone
     local = _cleaned(notice, zone)
-    environment = _environment(programme.country, zone)
+    text_parts = text_environment(programme.country, zone)
     week = {"period": notice.period, "programme": programme}
-    sections = [] if notice.claim else _sections(local, programme, environment)
-    context = {
+    sections = [] if notice.claim else _sections(local, programme, text_parts)
+    context: dict[str, object] = {
         **week,
         "notice": local,
         "sections": sections,
@@ -240,8 +241,10 @@ def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
         "total": _credited(local) if notice.claim else _total(local.actions),
         **_by_claim(local),
     }
-    text = environment.get_template(f"{notice.kind}.txt")
-    html = environment.get_template(f"{notice.kind}.html")
+    if notice.claim:
+        context["words"] = plain_macros(text_parts.get_template("claims/words.txt"), {})
+    text = text_parts.get_template(f"{notice.kind}.txt")
+    html = html_environment(programme.country, zone).get_template(f"{notice.kind}.html")
     # The subject block sees nothing of the notice but its period: no seller text can get in.
     subject = "".join(text.blocks["subject"](text.new_context(week))).strip()
     return subject, text.render(context), _inliner().inline(html.render(context))
@@ -278,20 +281,19 @@ def _section(
     programme: Programme,
     environment: Environment,
 ) -> Section:
-    wording = environment.get_template(f"rules/{rule}.txt").make_module(
-        {"notice": notice, "programme": programme, "actions": actions}
+    words = plain_macros(
+        environment.get_template(f"rules/{rule}.txt"),
+        {"notice": notice, "programme": programme, "actions": actions},
     )
-    facts: Callable[[NoticeAction], str] = wording.facts  # type: ignore[attr-defined]
-    effect: Callable[[], str] = wording.effect  # type: ignore[attr-defined]
     codes = {action.evidence["reason"] for action in actions if "reason" in action.evidence}
     defined = programme.reasons.get(rule, {})
     reasons = [defined[code] for code in sorted(codes) if code in defined]
     return Section(
         title=programme.rules[rule].title,
         words=programme.rules[rule].words,
-        effect=" ".join(effect().split()),
+        effect=" ".join(words["effect"]().split()),
         reasons=[f"{reason.label}: {reason.definition}" for reason in reasons],
-        lines=[Line(action, _facts(facts(action))) for action in actions],
+        lines=[Line(action, pairs_of(words["facts"](action))) for action in actions],
         total=_total(actions),
     )
 
@@ -318,13 +320,6 @@ def _line_order(action: NoticeAction) -> tuple[float, str, str]:
 def _total(actions: Sequence[NoticeAction]) -> Decimal | None:
     amounts = [action.amount for action in actions if action.amount is not None]
     return sum(amounts, Decimal(0)) if amounts else None
-
-
-def _facts(text: str) -> list[tuple[str, str]]:
-    """The pairs out of lines `Label: value`."""
-    lines = (" ".join(line.split()) for line in text.splitlines() if line.strip())
-    pairs = (line.partition(": ") for line in lines)
-    return [(label, value) for label, _, value in pairs]
 
 
 def _part(text: str, subtype: str) -> EmailMessage:
@@ -394,106 +389,6 @@ def _clean_evidence(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 
-# Templates: compiled once per country; the filters are all the logic they have.
-
-
-@cache
-def _environment(country: str, zone: ZoneInfo) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(email_templates_dir()),
-        undefined=StrictUndefined,
-        autoescape=lambda name: name is not None and name.endswith(".html"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-        cache_size=-1,
-    )
-    locale = _locale(country)
-    environment.filters.update(
-        money=lambda amount, currency: _money(amount, currency, locale),
-        moment=lambda value: _moment(value, zone, "EEE d MMM yyyy, HH:mm"),
-        long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
-        clock=lambda value: _moment(value, zone, "HH:mm"),
-        long_day=lambda day: format_date(day, "EEEE d MMMM yyyy", locale="en"),
-        days=span_of_days,
-        weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
-        days_after=lambda moment, days: moment + timedelta(days=days),
-        percent=_percent,
-        number=_number,
-        counted=_counted,
-        pairs=_facts,
-        wrap=_wrap,
-        justify=_justify,
-    )
-    return environment
-
-
 @cache
 def _inliner() -> CSSInliner:
     return CSSInliner(load_remote_stylesheets=False, minify_css=True)
-
-
-def _locale(country: str) -> Locale:
-    """English as written in the country, so that its currency has the sign used there."""
-    try:
-        return Locale.parse(f"en_{country}")
-    except UnknownLocaleError:
-        return Locale.parse("en")
-
-
-# The same amounts and instants come again and again, in both parts and in mail after mail.
-@lru_cache(maxsize=4096)
-def _money(amount: Decimal | str, currency: str, locale: Locale) -> str:
-    return format_currency(Decimal(amount), currency, locale=locale)
-
-
-@lru_cache(maxsize=4096)
-def _moment(value: datetime | str, zone: ZoneInfo, pattern: str) -> str:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return format_datetime(moment, pattern, tzinfo=zone, locale="en")
-
-
-def span_of_days(first: date, count: int) -> str:
-    """`9 to 15 November 2026`: that many days from `first` on."""
-    last = first + timedelta(days=count - 1)
-    start = "d MMMM yyyy" if first.year != last.year else "d MMMM"
-    if (first.year, first.month) == (last.year, last.month):
-        start = "d"
-    begins = format_date(first, start, locale="en")
-    return f"{begins} to {format_date(last, 'd MMMM yyyy', locale='en')}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{Decimal(100 * part) / Decimal(whole):.2f}%"
-
-
-def _number(value: str | Decimal) -> str:
-    """A decimal without needless zeros: `2.00` as 2, `2.50` as 2.5."""
-    return f"{Decimal(value).normalize():f}"
-
-
-def _counted(count: int, noun: str, nouns: str | None = None) -> str:
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def _wrap(text: str, indent: int = 0, hang: int = 0) -> str:
-    """Plain text as one paragraph; lines after the first are indented by `hang` more."""
-    text = " ".join(text.split())
-    if indent + len(text) <= _TEXT_WIDTH:
-        return " " * indent + text
-    return textwrap.fill(
-        text,
-        width=_TEXT_WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + hang),
-        break_on_hyphens=False,
-    )
-
-
-def _justify(left: str, right: str, indent: int = 0) -> str:
-    """`left` at the margin and `right` at the end of one line of plain text, or of two."""
-    width = _TEXT_WIDTH - indent
-    if len(left) + 2 + len(right) > width:
-        return f"{_wrap(left, indent)}\n{' ' * indent}{right:>{width}}"
-    return f"{' ' * indent}{left}{right:>{width - len(left)}}".rstrip()

@@ -19,7 +19,8 @@ from markupsafe import Markup
 from vibes_pipeline.exports.files import check_place
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.notices.compose import clean, span_of_days
+from vibes_pipeline.notices.compose import clean
+from vibes_pipeline.notices.wording import span_of_days
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports.figures import Cycle, Week
 from vibes_pipeline.reports.week import decided_cycles, read_week

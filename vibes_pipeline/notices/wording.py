@@ -1,0 +1,174 @@
+"""The templates of mails, and what they may call: filters, which are all the logic they have.
+
+Here belong the two environments, one of plain text and one of HTML. Each loads its own templates
+and no others, so nothing gets from text into HTML without being escaped; the words that both share
+are text, which `plain_macros` hands to either.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cache, lru_cache, partial
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
+from jinja2.runtime import Macro
+
+from vibes_pipeline.paths import email_templates_dir
+
+_TEXT_WIDTH = 78
+
+
+class PartLoader(FileSystemLoader):
+    """Loads the templates of one part of a mail, known by how their names end, and no others."""
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(email_templates_dir())
+        self._suffixes = suffixes
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        if not template.endswith(self._suffixes):
+            raise TemplateNotFound(
+                template, f"{template} is none of the templates {', '.join(self._suffixes)}"
+            )
+        return super().get_source(environment, template)
+
+
+@cache
+def text_environment(country: str, zone: ZoneInfo) -> Environment:
+    """The templates of plain text, and the words that both parts share."""
+    return _environment(PartLoader(".txt"), country, zone, autoescape=False)
+
+
+@cache
+def html_environment(country: str, zone: ZoneInfo) -> Environment:
+    """The templates of HTML: whatever they print is escaped, whoever made it."""
+    return _environment(PartLoader(".html", ".css"), country, zone, autoescape=True)
+
+
+def plain_macros(template: Template, given: Mapping[str, object]) -> dict[str, Callable[..., str]]:
+    """The macros of a template of plain text, as functions that both parts can call.
+
+    What they give is plain text, which HTML escapes. A macro itself would be told that HTML calls
+    it, and mark its words as safe, though nothing in a template of text is escaped.
+    """
+    module = vars(template.make_module(dict(given)))
+    macros = {name: macro for name, macro in module.items() if isinstance(macro, Macro)}
+    return {name: partial(_called, macro) for name, macro in macros.items()}
+
+
+def _called(macro: Macro, *given: object) -> str:
+    return str(macro(*given))
+
+
+def _environment(
+    loader: PartLoader, country: str, zone: ZoneInfo, *, autoescape: bool
+) -> Environment:
+    environment = Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    locale = _locale(country)
+    environment.filters.update(
+        money=lambda amount, currency: _money(amount, currency, locale),
+        moment=lambda value: _moment(value, zone, "EEE d MMM yyyy, HH:mm"),
+        long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
+        clock=lambda value: _moment(value, zone, "HH:mm"),
+        long_day=lambda day: format_date(day, "EEEE d MMMM yyyy", locale="en"),
+        days=span_of_days,
+        weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
+        days_after=lambda moment, days: moment + timedelta(days=days),
+        percent=_percent,
+        number=_number,
+        counted=_counted,
+        pairs=pairs_of,
+        wrap=_wrap,
+        justify=_justify,
+    )
+    return environment
+
+
+def _locale(country: str) -> Locale:
+    """English as written in the country, so that its currency has the sign used there."""
+    try:
+        return Locale.parse(f"en_{country}")
+    except UnknownLocaleError:
+        return Locale.parse("en")
+
+
+# The same amounts and instants come again and again, in both parts and in mail after mail.
+@lru_cache(maxsize=4096)
+def _money(amount: Decimal | str, currency: str, locale: Locale) -> str:
+    return format_currency(Decimal(amount), currency, locale=locale)
+
+
+@lru_cache(maxsize=4096)
+def _moment(value: datetime | str, zone: ZoneInfo, pattern: str) -> str:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return format_datetime(moment, pattern, tzinfo=zone, locale="en")
+
+
+def span_of_days(first: date, count: int) -> str:
+    """`9 to 15 November 2026`: that many days from `first` on."""
+    last = first + timedelta(days=count - 1)
+    start = "d MMMM yyyy" if first.year != last.year else "d MMMM"
+    if (first.year, first.month) == (last.year, last.month):
+        start = "d"
+    begins = format_date(first, start, locale="en")
+    return f"{begins} to {format_date(last, 'd MMMM yyyy', locale='en')}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{Decimal(100 * part) / Decimal(whole):.2f}%"
+
+
+def _number(value: str | Decimal) -> str:
+    """A decimal without needless zeros: `2.00` as 2, `2.50` as 2.5."""
+    return f"{Decimal(value).normalize():f}"
+
+
+def _counted(count: int, noun: str, nouns: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def _wrap(text: str, indent: int = 0, hang: int = 0) -> str:
+    """Plain text as one paragraph; lines after the first are indented by `hang` more."""
+    text = " ".join(text.split())
+    if indent + len(text) <= _TEXT_WIDTH:
+        return " " * indent + text
+    return textwrap.fill(
+        text,
+        width=_TEXT_WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_on_hyphens=False,
+    )
+
+
+def _justify(left: str, right: str, indent: int = 0) -> str:
+    """`left` at the margin and `right` at the end of one line of plain text, or of two."""
+    width = _TEXT_WIDTH - indent
+    if len(left) + 2 + len(right) > width:
+        return f"{_wrap(left, indent)}\n{' ' * indent}{right:>{width}}"
+    return f"{' ' * indent}{left}{right:>{width - len(left)}}".rstrip()
+
+
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """The pairs out of lines `Label: value`."""
+    lines = (" ".join(line.split()) for line in text.splitlines() if line.strip())
+    pairs = (line.partition(": ") for line in lines)
+    return [(label, value) for label, _, value in pairs]
