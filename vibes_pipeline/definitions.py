@@ -7,6 +7,10 @@ from vibes_pipeline.defs.jobs import JOBS, notice_delivery
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.schedules import SCHEDULES
 from vibes_pipeline.defs.sensors import SENSORS
+from vibes_pipeline.files import keep_to_owner
+
+# Dagster may have been started in another way than by `vibes up`.
+keep_to_owner()
 
 definitions = dg.Definitions(
     assets=dg.load_assets_from_package_module(defs, include_specs=True),

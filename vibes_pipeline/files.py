@@ -20,6 +20,14 @@ REFUSALS = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, er
 BLOCK = 4096
 
 
+def keep_to_owner() -> None:
+    """From now on what this process, and what it starts, makes is for its user's eyes alone.
+
+    Every entry point calls it: nearly all that we write holds sellers' ids, names or mails.
+    """
+    os.umask(0o077)
+
+
 @contextmanager
 def put_into_place(file: Path) -> Iterator[Path]:
     """A temporary name to write to; what stands there when the block ends well becomes the file.

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from vibes_pipeline.files import keep_to_owner
+
 WEBSERVER, DAEMON = "webserver", "daemon"
 LOG_LEVEL = "warning"
 POLL_SECONDS = 0.5
@@ -34,6 +36,7 @@ STOPPED_WITHIN_SECONDS = 30
 @click.option("--read-only", is_flag=True)
 def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
     """Run SERVERS until one of them ends or all are interrupted."""
+    keep_to_owner()
     place = ["--host", host, "--port", str(port)]
     looking = ["--read-only"] if read_only else []
     arguments = {

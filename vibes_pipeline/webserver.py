@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from vibes_pipeline.dagster_home import persistent_instance
+from vibes_pipeline.files import keep_to_owner
 from vibes_pipeline.reports.page import ADDRESS
 from vibes_pipeline.servers import LOG_LEVEL
 from vibes_pipeline.settings import Settings
@@ -37,6 +38,7 @@ LAST_WORDS_SECONDS = 3
 @click.option("--read-only", is_flag=True)
 def main(host: str, port: int, workspace: str, read_only: bool) -> None:
     """Serve until interrupted."""
+    keep_to_owner()
     settings = Settings.from_environment()
     settings.reports.mkdir(parents=True, exist_ok=True)
     with (

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from vibes_pipeline.errors import VibesError
-from vibes_pipeline.files import disk_refusal
+from vibes_pipeline.files import disk_refusal, keep_to_owner
 
 # Command → module and one line of help; the module is imported when the command is used.
 COMMANDS = {
@@ -23,7 +23,7 @@ COMMANDS = {
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
     "report": ("report", "Write the report of a week as an HTML page."),
     "mail": ("mail", "Look at the mails that sellers get, or send what was not sent."),
-    "prune": ("prune", "Delete the record of old runs; the ledger keeps everything."),
+    "prune": ("prune", "Delete the record of old runs, or old partitions of the lake."),
     "sql": ("sql", "Ask a question in SQL; nothing is changed."),
 }
 
@@ -46,6 +46,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
+        keep_to_owner()
         try:
             return super().invoke(ctx)
         except VibesError as error:
