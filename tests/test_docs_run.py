@@ -22,7 +22,10 @@ from documents import DOCUMENTS, PROJECT, Command, code_blocks, shown_in
 
 POLICY_OWNER = PROJECT / "docs" / "policy_owner.md"
 # Tested elsewhere: what starts servers or slots, and what is only for a live ledger.
-ELSEWHERE = {("up",), ("run",), ("import",), ("demo",), ("mail", "resend")}
+ELSEWHERE = {
+    *(("up",), ("run",), ("import",), ("demo",)),
+    *(("mail", "resend"), ("mail", "accept-key")),
+}
 DATA_ENGINEER = PROJECT / "docs" / "data_engineer.md"
 AGAIN = next(c for c in shown_in(DATA_ENGINEER) if c.assignments.get("VIBES_HOME") == "./again")
 OF_OLIST = PROJECT / "docs" / "olist.md"

@@ -13,6 +13,8 @@ from functools import cached_property
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.keys import home_key
+from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.settings import Settings
@@ -64,7 +66,7 @@ class SlotRun:
             settings=settings,
             engine=DuckDBEngine(
                 warehouse=warehouse or Warehouse(settings.warehouse),
-                folder=settings.lake / policy.country / slot / period.isoformat(),
+                folder=partition_folder(settings.lake, policy.country, slot, period),
                 time_zone=policy.time_zone,
                 policy=policy_tables(policy),
             ),
@@ -82,8 +84,16 @@ class SlotRun:
 
     @property
     def view(self) -> Parameters:
-        """How every model of any slot looks at the warehouse: of one country, as of `now` (§13)."""
-        return {"country": self.policy.country, "now": self.now, **BOUNDS}
+        """How every model of any slot looks at the warehouse: of one country, as of `now` (§13).
+
+        With the key that customers are hashed with; no model gives it away.
+        """
+        return {
+            "country": self.policy.country,
+            "now": self.now,
+            "customer_key": home_key(self.settings.home).customers,
+            **BOUNDS,
+        }
 
     def parameters(
         self, *, first_cycle: date | None = None, horizon: datetime | None = None
@@ -103,7 +113,8 @@ class SlotRun:
         }
 
     def require_decided(self, relation: str) -> None:
-        """`VibesError` when the lake has lost a partition that this decided cycle rests on."""
+        """`VibesError` when the lake has not the partition that this decided cycle rests on."""
+        require_kept(self.engine.folder, self.period)
         if not self.engine.partition(relation).exists():
             raise VibesError(
                 f"{self.engine.folder} lacks the partitions that cycle {self.period} was decided "

@@ -32,6 +32,7 @@ from vibes_pipeline.warehouse import freshness
 EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
+DIRECTORY = "warehouse.directory"
 
 
 def decision(rule: str) -> Model:
@@ -158,7 +159,7 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
         proposal_rows(read_proposal(run)),
         run.engine.read("decisions.account_reviews"),
         run.engine.read("decisions.reviewed_counterfeits"),
-        run.engine.read("warehouse.sellers").select("seller_id", "shop_name"),
+        run.engine.evaluate(load_models()[DIRECTORY], run.view).select("seller_id", "shop_name"),
         _terms(run),
         policy_content=run.policy.text,
         seen_event=facts["last_event"],

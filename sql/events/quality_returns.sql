@@ -4,7 +4,7 @@ SELECT
     i.order_number,                                                 -- its order
     i.seller_id,                                                    -- its seller
     i.sku,                                                          -- its product
-    i.customer_id,                                                  -- who returned it
+    i.customer_hash,                                                -- who returned it, hashed
     i.returned_at AS event_at,                                      -- when it was marked as returned
     CAST(DATE_TRUNC('week', i.returned_at) AS DATE) AS event_week,  -- the Monday of that week
     CAST(i.returned_at AS DATE) AS event_date,                      -- the local date

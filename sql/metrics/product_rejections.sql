@@ -12,7 +12,7 @@ SELECT
     i.seller_id,                                                                        -- its seller
     COUNT(CASE WHEN i.rejected_at IS NOT NULL THEN 1 END) AS rejected_items,            -- in the window
     COUNT(CASE WHEN i.delivered_at IS NOT NULL THEN 1 END) AS delivered_items,          -- in the window
-    COUNT(DISTINCT CASE WHEN i.rejected_at IS NOT NULL THEN i.customer_id END)
+    COUNT(DISTINCT CASE WHEN i.rejected_at IS NOT NULL THEN i.customer_hash END)
         AS rejecting_customers,                                                         -- distinct, in the window
     COUNT(CASE WHEN i.rejected_at >= $week_start THEN 1 END)
         AS rejected_in_observed_week                                                    -- what is new

@@ -17,7 +17,7 @@ returned AS (
         e.sku,
         e.seller_id,
         COUNT(*) AS returned_items,
-        COUNT(DISTINCT e.customer_id) AS returning_customers
+        COUNT(DISTINCT e.customer_hash) AS returning_customers
     FROM events.quality_returns AS e
     CROSS JOIN terms AS t
     WHERE e.event_at >= t.window_start AND e.event_at < t.window_end

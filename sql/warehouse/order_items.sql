@@ -1,7 +1,8 @@
 -- The working set: good order items as they stood at the slot's instant, one row per item
 -- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
 -- reason. Kept are the items that can still enter a rule: any time since $horizon, a drop-off check,
--- a counterfeit case, or a charge not yet implemented.
+-- a counterfeit case, or a charge not yet implemented. Of the customers only those are kept whom a rule
+-- counts, who refused or returned an item, and as a keyed hash: it tells them apart and nobody who they are.
 WITH as_of AS (
     SELECT
         i.order_item_id,
@@ -11,7 +12,6 @@ WITH as_of AS (
         i.customer_id,
         i.item_price,
         i.commission,
-        i.tracking_number,
         i.pending_at,
         CASE WHEN i.ready_to_ship_at <= $now THEN i.ready_to_ship_at END AS ready_to_ship_at,
         CASE WHEN i.shipped_at <= $now THEN i.shipped_at END AS shipped_at,
@@ -39,10 +39,8 @@ SELECT
     a.order_number,         -- the order it belongs to
     a.seller_id,            -- whose item it is
     a.sku,                  -- which product
-    a.customer_id,          -- who ordered it
     a.item_price,           -- naira
     a.commission,           -- naira
-    a.tracking_number,      -- the parcel
     a.pending_at,           -- when it entered Pending
     a.ready_to_ship_at,     -- as set by the seller
     a.shipped_at,           -- as recorded
@@ -52,6 +50,9 @@ SELECT
     a.rejected_at,          -- when the customer refused it
     a.returned_at,          -- when it was marked as returned
     a.return_reason,        -- one of the policy's return reasons
+    CASE
+        WHEN a.rejected_at IS NOT NULL OR a.returned_at IS NOT NULL THEN SHA256($customer_key || a.customer_id)
+    END AS customer_hash,   -- who refused or returned it, hashed with the home's key; else null
     LEAST(a.ready_to_ship_at, a.shipped_at, a.delivered_at, a.rejected_at)
         AS ready_from,      -- ready to ship from (Rulebook §4)
     COALESCE(a.shipped_at, LEAST(a.delivered_at, a.rejected_at))

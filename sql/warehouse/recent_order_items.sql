@@ -2,7 +2,8 @@
 -- §9, §13): every copy since $since, and those never pending or pending only later, which are no items
 -- but make the others bad, as a repeated id does. (A copy from before $since is the weekly alert's to
 -- find: looking for it here would read the whole history.) Each part is a read of its own, by one range
--- of time and by id: an OR of them would read the whole history too.
+-- of time and by id: an OR of them would read the whole history too. Late orders count no customers, so
+-- none is kept.
 WITH copies AS (
     SELECT *
     FROM raw.order_items
@@ -30,10 +31,9 @@ SELECT
     order_number,           -- as stored
     seller_id,              -- as stored
     sku,                    -- as stored
-    customer_id,            -- as stored
+    CAST(NULL AS VARCHAR) AS customer_id,   -- left out
     item_price,             -- as stored, naira
     commission,             -- as stored, naira
-    tracking_number,        -- as stored
     pending_at,             -- as stored
     ready_to_ship_at,       -- as stored
     shipped_at,             -- as stored

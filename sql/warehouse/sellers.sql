@@ -1,8 +1,7 @@
--- The sellers of the policy's country, one row per seller (Rulebook §13).
+-- The sellers of the policy's country, one row per seller (Rulebook §13). Their names and addresses are
+-- read where they are needed (`warehouse.directory`) and not kept.
 SELECT
     s.seller_id,                                                    -- id of the seller
-    s.shop_name,                                                    -- as the seller wrote it: hostile text
-    s.email,                                                        -- as stored; may be unusable
     s.country,                                                      -- ISO 3166 alpha-2
     COALESCE(s.is_jumia_express, FALSE) AS is_jumia_express,        -- null means false
     s.onboarded_at                                                  -- a fact, never masked by the as-of view

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
-from rules.marketplace import Item, amended
+from rules.marketplace import NIGERIA, Item, amended
 
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.policy.loader import parse_former_policy
 
 ORDERS, SALES = "order_regulation", "sales_regulation"
 DELISTED, CLOSED = "product_delisting", "account_delisting"
@@ -260,6 +262,34 @@ def test_only_the_product_claimed_about_is_looked_at_by_its_own_numbers(desk: De
     desk.upheld("C-1", "S-1", BETWEEN, order_number="O-I-0")
     desk.settle(BETWEEN)
     assert desk.states("S-1") == {(SALES, "K-S-1"): "withdrawn", (SALES, "K-other"): "alerted"}
+
+
+def test_a_cycle_decided_by_an_earlier_version_is_recomputed_from_what_that_kept(
+    desk: Desk,
+) -> None:
+    """It kept customers by their ids, and its policy did not have what came since."""
+    younger = NIGERIA.text.index("\nlake:\n"), NIGERIA.text.index("\ncontact:\n")
+    earlier = NIGERIA.text[: younger[0]] + NIGERIA.text[younger[1] :]
+    desk.policy = parse_former_policy(NIGERIA.source, earlier, NIGERIA.text)
+    customers = {}
+    for seller, excused in (("falls", "B"), ("stays", "A")):
+        desk.seller(seller)
+        for name, customer in (("1", "A"), ("2", "A"), ("3", "B")):
+            item = desk.item(seller, f"{seller} {name}", rejected("Tue 10:00"))
+            item["customer_id"] = customers[item["order_item_id"]] = f"{seller} {customer}"
+        name = "3" if excused == "B" else "1"
+        desk.upheld(f"C-{seller}", seller, BETWEEN, order_number=f"O-{seller} {name}")
+    desk.alert()
+    cycle = desk.home / "lake" / "NG" / "weekly-alert" / desk.market.monday.isoformat()
+    for file in (cycle / "warehouse/order_items.parquet", cycle / "events/quality_returns.parquet"):
+        frame = pl.read_parquet(file)
+        ids = pl.col("order_item_id").replace_strict(customers, default=None)
+        frame.drop("customer_hash").with_columns(ids.alias("customer_id")).write_parquet(file)
+
+    desk.policy = NIGERIA
+    desk.settle(BETWEEN)
+    assert desk.states("falls") == {(SALES, "K-falls"): "withdrawn"}, "one customer is left"
+    assert desk.states("stays") == {(SALES, "K-stays"): "alerted"}, "two customers are left"
 
 
 # --- occurrences and delistings -------------------------------------------------------------------

@@ -185,3 +185,24 @@ def test_nothing_is_sent_again_on_a_simulated_ledger(shell: Shell) -> None:
     refused = shell("mail", "resend", str(uuid4()))
     assert refused.status == 1
     assert refused.error.startswith("the ledger of NG is simulated: ")
+
+
+def test_a_key_that_is_lost_stops_all_mail_until_a_person_accepts_the_new_one(desk: Desk) -> None:
+    key = desk.shell.home / "key"
+    key.unlink()
+    refused = desk.resend("--status", "failed", "--yes")
+    assert refused.status == 1
+    assert refused.error.startswith(f"{key} is not the key with which the ledger of NG has hashed ")
+    assert desk.statuses() == WAITING
+    assert desk.shell("mail", "accept-key", typed="n\n").status == 1
+    assert desk.resend("--status", "failed", "--yes").status == 1
+    accepted = desk.shell("mail", "accept-key", "--yes")
+    assert (accepted.status, accepted.out) == (0, f"the ledger of NG goes on with {key}\n")
+    assert desk.resend("--status", "failed", "--yes").status == 0
+    assert desk.statuses() == {**WAITING, "gone": "sent"}
+
+
+def test_a_ledger_that_is_not_used_knows_no_key(shell: Shell) -> None:
+    refused = shell("mail", "accept-key", "--yes")
+    assert refused.status == 2
+    assert refused.error == "the ledger of NG is not used yet: it knows no key"

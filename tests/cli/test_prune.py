@@ -66,7 +66,34 @@ def test_a_run_that_has_not_ended_is_kept(shell: Shell) -> None:
     [
         pytest.param([], id="nobody says how old"),
         pytest.param(["--older-than", "30"], id="the UI still shows these"),
+        pytest.param(["--yes"], id="nobody says what"),
     ],
 )
 def test_recent_runs_are_never_pruned(shell: Shell, arguments: list[str]) -> None:
     assert shell("prune", *arguments).status == 2
+
+
+def test_old_partitions_are_shown_and_go_once_a_person_says_so(shell: Shell) -> None:
+    assert shell(*ALERT).status == 0
+    lake = shell.home / "lake" / "NG"
+    nothing = "older than the 26 weeks that partitions are kept, before 2026-05-18:\n"
+    nothing += "       0  files, 0 bytes\n"
+    assert shell("prune", "--lake").out == nothing
+
+    for day in ("2020-01-06", "2026-05-17", "2026-05-18"):
+        file = lake / "late-alert" / day / "late_orders" / "overdue_items.parquet"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(bytes(1000))
+    # A cycle that this ledger has not decided is not its to remove.
+    (lake / "weekly-alert" / "2020-01-06").mkdir()
+    shown = shell("prune", "--lake", typed="n\n")
+    assert shown.status == 1
+    assert shown.out.splitlines()[1:-1] == [
+        "       2  late-alert, 2020-01-06 to 2026-05-17",
+        "       2  files, 2.0 kB",
+        "       1  weekly-alert, 2020-01-06 to 2020-01-06, stay: claims may need them",
+    ]
+    assert (lake / "late-alert" / "2020-01-06").exists()
+    assert shell("prune", "--lake", "--yes").out.endswith("they are deleted\n")
+    assert [f.name for f in (lake / "late-alert").iterdir()] == ["2026-05-18"]
+    assert (lake / "weekly-alert" / "2020-01-06").exists()

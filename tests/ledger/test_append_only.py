@@ -16,6 +16,7 @@ APPEND_ONLY = (
     "account_reviews",
     "action_events",
     "actions",
+    "address_keys",
     "claim_decisions",
     "claim_intakes",
     "cycles",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from vibes_pipeline.keys import Key
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -24,6 +25,7 @@ from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
 from vibes_pipeline.notices.transports import Connection, Transport
 
 DIED = 9
+KEY = Key(Path("key"), bytes(32))
 
 
 @dataclass
@@ -62,7 +64,7 @@ def outbox(
 ) -> Outbox:
     known = Addresses() if addresses is None else addresses
 
-    return Outbox(ledger, transport, PlainLetters(known), known, clock, clock.at, connections)
+    return Outbox(ledger, transport, PlainLetters(known), known, KEY, clock, clock.at, connections)
 
 
 @dataclass(frozen=True)

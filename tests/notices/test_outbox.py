@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -16,8 +18,9 @@ from mail_server import Post, serving
 from outbox_sender import Addresses, SetClock, address, outbox, smtp
 from planned import charged, freeze_for, statuses, withdraw
 
-from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.errors import LedgerError, MailError
+from vibes_pipeline.keys import Key
+from vibes_pipeline.ledger import address_keys, schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices.outbox import retry_at
@@ -206,6 +209,46 @@ def test_a_seller_without_a_usable_address_is_written_to_once_it_is_mended(
     addresses["S-0"] = address("S-0")
     assert sender.deliver() == Counter(sent=1)
     assert charged(ledger) == {"S-0": "alerted", "S-1": "alerted"}
+
+
+def test_an_address_that_failed_before_there_was_a_key_is_known_until_it_is_mended(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 2)
+    for notice in made.open_notices(ledger):
+        unkeyed = sha256(address(notice.seller_id).encode()).hexdigest()
+        assert made.record(ledger, notice, 1, "sending", clock.at, address_hash=unkeyed)
+        assert made.record(ledger, notice, 1, "failed", clock.at, address_hash=unkeyed)
+    addresses = Addresses()
+    sender = outbox(ledger, smtp(post.url), clock, addresses)
+    assert sender.deliver() == Counter()
+    addresses["S-0"] = "mended@shop.example"
+    assert sender.deliver() == Counter(sent=1)
+
+
+def test_with_another_key_nothing_is_sent_until_a_person_accepts_it(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 2)
+    post.answers = {address("S-0"): ["550 5.1.1 no such user"]}
+    sender = outbox(ledger, smtp(post.url), clock)
+    assert sender.deliver() == Counter(sent=1, failed=1)
+    other = replace(sender, key=Key(Path("/home/of/vibes/key"), bytes(range(32))))
+    clock.at += timedelta(days=1)
+    for _ in range(2):
+        with pytest.raises(LedgerError) as refused:
+            other.deliver()
+    assert str(refused.value) == (
+        "/home/of/vibes/key is not the key with which the ledger of NG has hashed addresses since "
+        "2026-11-18: restore that file from the backup; if the key is lost for good, `vibes mail "
+        "accept-key` goes on with this one, and each mail that was refused is sent once more"
+    )
+    assert len(post.received) == 2, "S-0 was not tried again"
+    assert sender.deliver() == Counter(), "with its own key the ledger goes on"
+
+    address_keys.accept(ledger, other.key, clock.at)
+    assert other.deliver() == Counter(sent=1)
+    assert other.deliver() == Counter()
 
 
 def test_no_address_is_kept_in_the_ledger(ledger: Ledger, post: Post, clock: SetClock) -> None:

@@ -12,7 +12,12 @@ import yaml
 
 from vibes_pipeline.errors import PolicyError, UsageError
 from vibes_pipeline.policy import loader
-from vibes_pipeline.policy.loader import known_countries, load_policy
+from vibes_pipeline.policy.loader import (
+    known_countries,
+    load_policy,
+    parse_former_policy,
+    parse_policy,
+)
 
 NG = Path(loader.__file__).with_name("ng.yaml").read_text(encoding="utf-8")
 
@@ -197,3 +202,31 @@ def test_a_policy_keeps_its_text_and_source(tmp_path: Path) -> None:
     path = write(tmp_path, NG)
     policy = load_policy(path=path)
     assert (policy.text, policy.source) == (NG, path)
+
+
+# --- policies of before -------------------------------------------------------------------------
+
+
+def test_a_former_policy_lacks_what_came_since_and_keeps_its_own_values_and_version() -> None:
+    """A group of today, and a parameter in a group that there was before."""
+    text = amended(("        value: 28\n", "        value: 21\n"))
+    for key in ("\nlake:\n  lake_retention_weeks", "  evidence_patience_slots"):
+        start = text.index(f"{key}:\n")
+        end = re.compile(r"\n(?=\S| {2}\S)").search(text, text.index("\n    description", start))
+        assert end is not None
+        text = text[:start] + text[end.start() + (key[0] == " ") :]
+    assert "lake_retention_weeks" not in text
+    assert "evidence_patience_slots" not in text
+    with pytest.raises(PolicyError, match="required key is missing"):
+        parse_policy(Path("former.yaml"), text)
+
+    former = parse_former_policy(Path("former.yaml"), text, NG)
+    present = load_policy("ng")
+    assert former.lake == present.lake
+    assert former.warehouse == present.warehouse
+    assert former.late_data.late_arrival_days.values[0].value == 21
+    assert former.text == text
+    assert former.version != present.version
+    # A fault is still a fault.
+    with pytest.raises(PolicyError, match="unknown key"):
+        parse_former_policy(Path("former.yaml"), f"{text}\nnobody_knows: 1\n", NG)

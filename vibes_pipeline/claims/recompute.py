@@ -48,8 +48,9 @@ class DecidedCycle:
         self.run.require_decided(ITEMS)
         with TemporaryDirectory() as folder:
             engine = replace(decided, folder=Path(folder), below=decided.folder)
-            items = decided.scan(ITEMS).filter(pl.col("seller_id") == seller_id)
-            engine.write(ITEMS, items.collect())
+            items = decided.scan(ITEMS).filter(pl.col("seller_id") == seller_id).collect()
+            # Cycles decided by an earlier version kept customers' ids, which are counted alike.
+            engine.write(ITEMS, items.rename({"customer_id": "customer_hash"}, strict=False))
             engine.write("ledger.excuses", excuses)
             yield engine
 

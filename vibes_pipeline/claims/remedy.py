@@ -24,7 +24,7 @@ from vibes_pipeline.ledger import claims as book
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, select_excuses
 from vibes_pipeline.ledger.rules import ITEM_RULES
-from vibes_pipeline.policy.loader import parse_policy
+from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
 from vibes_pipeline.slot_run import SlotRun
 
@@ -227,7 +227,7 @@ def _decided_cycle(case: Case, action: Mapping[str, Any]) -> DecidedCycle:
     run, policy = case.run, case.run.policy
     if action["policy_version"] != policy.version:
         text = book.policy_content(case.connection, action["policy_version"])
-        policy = parse_policy(policy.source, text)
+        policy = parse_former_policy(policy.source, text, policy.text)
     return DecidedCycle(
         SlotRun.begin(
             Slot.WEEKLY_ALERT,

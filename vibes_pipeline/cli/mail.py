@@ -41,6 +41,28 @@ def preview(out: Path | None) -> None:
     console.print(f"the mails are in {index}", soft_wrap=True, markup=False)
 
 
+@command.command(name="accept-key")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def accept_key(yes: bool) -> None:
+    """Go on with the key of this VIBES_HOME when the one that the ledger knows is lost for good.
+
+    The ledger keeps addresses as hashes made with a key. With another key it cannot tell an address
+    that was refused from one that was mended: each mail that was refused is sent once more.
+    """
+    from vibes_pipeline.keys import home_key
+    from vibes_pipeline.ledger import address_keys
+    from vibes_pipeline.ledger.ledger import Ledger
+
+    settings, policy = settings_and_policy()
+    ledger, key = Ledger.open(settings, policy.country), home_key(settings.home)
+    if ledger.is_simulated() is None:
+        raise UsageError(f"the ledger of {policy.country} is not used yet: it knows no key")
+    if not yes:
+        click.confirm(f"Use {key.file} from now on?", abort=True)
+    address_keys.accept(ledger, key, WallClock().now())
+    console.print(f"the ledger of {policy.country} goes on with {key.file}", markup=False)
+
+
 @command.command(name="resend")
 @click.argument("notice_id", type=click.UUID, required=False)
 @click.option("--status", type=click.Choice(sorted(NOT_SENT)), help="Those in this status.")

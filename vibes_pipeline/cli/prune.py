@@ -1,13 +1,25 @@
-"""`vibes prune`: Dagster's record of old runs deleted; the ledger forgets nothing."""
+"""`vibes prune`: what grows old is deleted, of Dagster's record and of the lake.
+
+The ledger forgets nothing.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import defaultdict
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import click
+from rich.filesize import decimal
 
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.clock import WallClock
+from vibes_pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from vibes_pipeline.lake import OldPartitions
+    from vibes_pipeline.policy import Policy
+    from vibes_pipeline.settings import Settings
 
 # What the UI shows of a week, and the sensors ask of failed runs, lies well within.
 LEAST_DAYS = 31
@@ -19,18 +31,69 @@ BATCH = 100
     "--older-than",
     "days",
     type=click.IntRange(min=LEAST_DAYS),
-    required=True,
     metavar="DAYS",
-    help=f"Days since the run was made, at least {LEAST_DAYS}.",
+    help=f"Delete Dagster's record of runs made more than so many days ago, at least {LEAST_DAYS}.",
 )
-def command(days: int) -> None:
-    """Delete finished runs and their events from Dagster's storage, which keeps them for good.
+@click.option(
+    "--lake",
+    is_flag=True,
+    help="Delete partitions of the lake that are older than the policy keeps them.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(days: int | None, lake: bool, yes: bool) -> None:
+    """Delete what is old: finished runs and their events, or partitions, or both.
 
     What was decided, posted and sent is in the ledger and stays; rows of ended runs are all that
-    goes.
+    goes of Dagster's. How long partitions are kept is the policy's lake_retention_weeks; those of a
+    cycle stay for as long as a sales regulation of it stands, for a claim may be settled from them.
     """
+    if days is None and not lake:
+        raise UsageError("say what is to be deleted: --older-than DAYS, or --lake")
     settings, policy = settings_and_policy()
+    if days is not None:
+        _delete_runs(settings, policy, days)
+    if lake:
+        _delete_partitions(settings, policy, yes)
 
+
+def _delete_partitions(settings: Settings, policy: Policy, yes: bool) -> None:
+    from vibes_pipeline.lake import old_partitions, remove
+    from vibes_pipeline.ledger.ledger import Ledger
+
+    ledger = Ledger.open(settings, policy.country)
+    # A simulated ledger lives in a time of its own.
+    simulated = ledger.newest_event_at() if ledger.is_simulated() else None
+    now = simulated or WallClock().now()
+    old = old_partitions(settings.lake, ledger, policy, now)
+    _show(old)
+    if not old.folders:
+        return
+    if not yes:
+        click.confirm("Delete them?", abort=True)
+    remove(old, policy.local_date(now))
+    console.print("they are deleted")
+
+
+def _show(old: OldPartitions) -> None:
+    """What is to go, by slot, with its size; and what stays though it is as old."""
+    console.print(
+        f"older than the {old.weeks} weeks that partitions are kept, before {old.kept_since}:"
+    )
+    by_slot: defaultdict[str, list[date]] = defaultdict(list)
+    for slot, period, _ in old.folders:
+        by_slot[slot].append(period)
+    for name, periods in by_slot.items():
+        console.print(f"{len(periods):>8,}  {name}, {min(periods)} to {max(periods)}")
+    size = decimal(sum(file.stat().st_size for file in old.files))
+    console.print(f"{len(old.files):>8,}  files, {size}")
+    if old.needed:
+        console.print(
+            f"{len(old.needed):>8,}  weekly-alert, {min(old.needed)} to {max(old.needed)}, stay: "
+            "claims may need them"
+        )
+
+
+def _delete_runs(settings: Settings, policy: Policy, days: int) -> None:
     import dagster as dg
 
     from vibes_pipeline.dagster_home import persistent_instance

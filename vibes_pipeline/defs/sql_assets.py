@@ -25,7 +25,7 @@ SAMPLE_ROWS = 5
 # The rates of single products may be thousands.
 POLICY_ROWS = 50
 # Who somebody is, and how to reach them, never enters metadata or logs.
-PERSONAL = frozenset({"shop_name", "email", "customer_id", "stored_row"})
+PERSONAL = frozenset({"shop_name", "email", "customer_id", "customer_hash", "stored_row"})
 
 
 def model_assets(

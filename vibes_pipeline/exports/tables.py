@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from vibes_pipeline import parquet
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -230,6 +231,7 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
             for cycle, file in partitions(source, relation)
         ]
         if not frames:
+            _require_kept(source)
             raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
         # What a model says more since some cycle is null in those before.
         return pl.concat(frames, how="diagonal").sort(pl.all())
@@ -250,6 +252,7 @@ def _quarantine(source: Source) -> pl.DataFrame:
         for cycle, file in _files(source, cycles, "warehouse.quarantine")
     ]
     if not seen:
+        _require_kept(source)
         raise UsageError("no warehouse has been looked at yet; run `vibes run weekly-alert`")
     newest = pl.concat(seen).sort("last_seen_cycle").group_by(key, maintain_order=True).last()
     return newest.sort(pl.all())
@@ -267,13 +270,22 @@ def partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
 
 def _files(source: Source, cycles: Iterable[date], relation: str) -> list[tuple[date, Path]]:
     stage, name = relation.split(".")
-    folder = source.lake / source.ledger.country / Slot.WEEKLY_ALERT
     files = [
-        (cycle, folder / cycle.isoformat() / stage / f"{name}.parquet")
+        (cycle, _folder(source, cycle) / stage / f"{name}.parquet")
         for cycle in cycles
         if source.cycle in (None, cycle)
     ]
     return [(cycle, file) for cycle, file in files if file.exists()]
+
+
+def _require_kept(source: Source) -> None:
+    """`UsageError` when the one cycle asked for is too old to be in the lake."""
+    if source.cycle is not None:
+        require_kept(_folder(source, source.cycle), source.cycle)
+
+
+def _folder(source: Source, cycle: date) -> Path:
+    return partition_folder(source.lake, source.ledger.country, Slot.WEEKLY_ALERT, cycle)
 
 
 def _from_ledger(

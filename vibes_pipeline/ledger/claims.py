@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.history import STANDING, read_frame
+from vibes_pipeline.ledger.history import OPEN, STANDING, read_frame
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.rules import LATE_RULES
 
 RECEIPT = "claim_receipt"
 OUTCOME = "claim_outcome"
@@ -279,6 +280,31 @@ def standing_of_seller(
     return _rows(
         connection, country, s.seller_id == seller_id, s.rule == rule, s.state.in_(STANDING)
     )
+
+
+def cycles_that_no_claim_needs(ledger: Ledger, *, changed_since: datetime) -> set[date]:
+    """The decided cycles that no claim can be settled from any more (§11, §17).
+
+    An upheld claim recomputes regulations: sales regulations for as long as they stand, order
+    regulations while they are open or in force. So a cycle is needed while anything of it is open,
+    a sales regulation of it stands, or anything of it was implemented of late.
+    """
+    c, s = schema.cycles.c, schema.action_states.c
+    needs = sa.select(1).where(
+        s.country == c.country,
+        s.cycle == c.cycle,
+        s.rule.not_in(LATE_RULES),
+        sa.or_(
+            s.state.in_(OPEN),
+            sa.and_(s.rule == "sales_regulation", s.state.in_(STANDING)),
+            s.implemented_at >= changed_since,
+        ),
+    )
+    with ledger.reading() as connection:
+        cycles = connection.execute(
+            sa.select(c.cycle).where(c.country == ledger.country, sa.not_(needs.exists()))
+        ).scalars()
+        return set(cycles)
 
 
 def delistings_without_ground(

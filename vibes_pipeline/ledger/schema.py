@@ -143,6 +143,15 @@ deliveries = sa.Table(
     sa.Column("address_hash", sa.Text),
 )
 
+address_keys = sa.Table(
+    "address_keys",
+    metadata,
+    sa.Column("key_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
+)
+
 account_reviews = sa.Table(
     "account_reviews",
     metadata,

@@ -19,8 +19,9 @@ from uuid import UUID
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.duckdb import DuckDBEngine
-from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.errors import MailError
+from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
 from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
@@ -54,9 +55,11 @@ def read_directory(
     warehouse = Warehouse(settings.warehouse, patience_seconds)
     with tempfile.TemporaryDirectory() as folder:
         engine = DuckDBEngine(warehouse, Path(folder), policy.time_zone, policy_tables(policy))
+        view = {"country": policy.country, **BOUNDS}
         for model in closure(["warehouse.sellers", "warehouse.products"]):
-            engine.materialize(model, {"country": policy.country, **BOUNDS})
-        sellers, products = engine.read("warehouse.sellers"), engine.read("warehouse.products")
+            engine.materialize(model, view)
+        sellers = engine.evaluate(load_models()["warehouse.directory"], view)
+        products = engine.read("warehouse.products")
     return Directory(
         shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
         addresses=dict(sellers.select("seller_id", "email").iter_rows()),
@@ -98,6 +101,7 @@ def deliver_notices(
         ),
         letters=SellerLetters(ledger, policy, directory, settings.sender),
         addresses=directory.addresses,
+        key=home_key(settings.home),
         clock=clock,
         slot_now=slot_now,
         only=only,
@@ -117,8 +121,9 @@ def can_go_out(
     addresses = (
         read_directory(policy, settings, patience_seconds).addresses if is_any_refused else {}
     )
+    key = home_key(settings.home)
     return any(
-        is_obstacle_gone(n, addresses.get(n.seller_id), has_server=bool(settings.smtp_url))
+        is_obstacle_gone(n, addresses.get(n.seller_id), key, has_server=bool(settings.smtp_url))
         for n in waiting
     )
 

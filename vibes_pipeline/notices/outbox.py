@@ -8,7 +8,6 @@ refuses. How a mail is worded is `compose`'s, how it travels `transports`'s, of 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections import Counter
@@ -26,6 +25,8 @@ import sqlalchemy as sa
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.interrupts import interrupts_held
+from vibes_pipeline.keys import Key
+from vibes_pipeline.ledger import address_keys
 from vibes_pipeline.ledger import notices as book
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -72,15 +73,17 @@ class Attempt(NamedTuple):
 class Outbox:
     """Sends the ledger's open notices.
 
-    `addresses` maps a seller to the address in the warehouse, None where there is none;
-    `slot_now` is what ledger events bear; `only`, if given, are the notices that a person wants
-    sent now: these alone are, whatever keeps them back.
+    `addresses` maps a seller to the address in the warehouse, None where there is none, and `key`
+    is what the ledger's hashes of them are made with; `slot_now` is what ledger events bear;
+    `only`, if given, are the notices that a person wants sent now: these alone are, whatever keeps
+    them back.
     """
 
     ledger: Ledger
     transport: Transport
     letters: Letters
     addresses: Mapping[str, str | None]
+    key: Key
     clock: Clock
     slot_now: datetime
     connections: int = CONNECTIONS
@@ -90,7 +93,8 @@ class Outbox:
         """Attempt every notice that is due; give how many ended in which status.
 
         `pointless` are those with nothing left to tell, `taken` those another sender was first at.
-        Raises `MailError` when the server cannot be reached at all, when it refuses whoever a mail
+        Raises `LedgerError` when the ledger's addresses were hashed with another key, and
+        `MailError` when the server cannot be reached at all, when it refuses whoever a mail
         is to, and, once all others are sent, when a notice could not be worded; what was not
         attempted stays as it was, nothing is lost. An interrupt ends the sending after the mails
         at hand, and cuts these off from a server that does not answer within seconds.
@@ -99,7 +103,10 @@ class Outbox:
             due: SimpleQueue[Attempt] = SimpleQueue()
             ended: list[str] = []
             with self.recording() as connection:
-                for notice in book.open_notices(self.ledger, self.clock.now()):
+                waiting = book.open_notices(self.ledger, self.clock.now())
+                if waiting:
+                    address_keys.require(self.ledger, self.key, self.clock.now())
+                for notice in waiting:
                     if not self._is_due(connection, notice):
                         continue
                     stored = self.addresses.get(notice.seller_id)
@@ -135,7 +142,7 @@ class Outbox:
             self.clock.now(),
             code=code,
             detail=detail,
-            address_hash=_hash(attempt.address),
+            address_hash=self.key.hash_address(attempt.address),
             slot_now=self.slot_now,
         )
 
@@ -159,7 +166,12 @@ class Outbox:
         return (
             self.only is not None
             or is_retry_due(notice, self.clock.now())
-            or is_obstacle_gone(notice, self.addresses.get(notice.seller_id), has_server=has_server)
+            or is_obstacle_gone(
+                notice,
+                self.addresses.get(notice.seller_id),
+                self.key,
+                has_server=has_server,
+            )
         )
 
     def _is_addressed(self, connection: sa.Connection, attempt: Attempt) -> bool:
@@ -307,11 +319,13 @@ def awaits_a_person(notice: OpenNotice) -> bool:
     return notice.status == "unknown" and notice.unknowns > RESENDS_OF_UNKNOWN
 
 
-def is_obstacle_gone(notice: OpenNotice, address: str | None, *, has_server: bool) -> bool:
+def is_obstacle_gone(
+    notice: OpenNotice, address: str | None, key: Key, *, has_server: bool
+) -> bool:
     """Whether what kept a notice back is: an address other than that which failed, or a server."""
     if notice.status == "stored":
         return has_server
-    return notice.status in REFUSED and notice.address_hash != _hash(address)
+    return notice.status in REFUSED and not key.is_of_address(notice.address_hash, address)
 
 
 def retry_at(notice: OpenNotice) -> datetime:
@@ -319,8 +333,3 @@ def retry_at(notice: OpenNotice) -> datetime:
     assert notice.last_at is not None
     doubled = FIRST_PAUSE * (1 << min(notice.attempts - 1, 16))
     return notice.last_at + min(doubled, LONGEST_PAUSE)
-
-
-def _hash(address: str | None) -> str | None:
-    """Tells a mended address from the one that failed, without keeping it."""
-    return None if address is None else hashlib.sha256(address.encode()).hexdigest()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -59,13 +60,42 @@ def parse_policy(source: Path, text: str) -> Policy:
     A policy never changes, so the same text gives the same one: each slot of a replay asks again.
     """
     document = _parse(source, text)
+    return _policy(source, text, document, _version(document.content))
+
+
+@lru_cache(maxsize=8)
+def parse_former_policy(source: Path, text: str, present: str) -> Policy:
+    """A policy that actions were decided under; what it lacks is as in the present one's text.
+
+    A parameter that is younger than the policy decided nothing under it, so its value is free. The
+    version stays that of the text.
+    """
+    document = _parse(source, text)
+    version = _version(document.content)
+    try:
+        PolicyContent.model_validate(document.content)
+    except ValidationError as error:
+        young = [e["loc"] for e in error.errors(include_url=False) if e["type"] == "missing"]
+        _fill(document.content, _parse(source, present).content, young)
+    return _policy(source, text, document, version)
+
+
+def _policy(source: Path, text: str, document: _Document, version: str) -> Policy:
     try:
         content = PolicyContent.model_validate(document.content)
     except ValidationError as error:
         raise PolicyError(_first_problem(source, document, error)) from None
-    return Policy.model_construct(
-        **dict(content), source=source, text=text, version=_version(document.content)
-    )
+    return Policy.model_construct(**dict(content), source=source, text=text, version=version)
+
+
+def _fill(content: Any, present: Any, keys: Iterable[Key]) -> None:
+    """Set each key as it is at present, where that has it."""
+    for *path, last in keys:
+        group, given = content, present
+        with suppress(LookupError, TypeError):
+            for step in path:
+                group, given = group[step], given[step]
+            group[last] = given[last]
 
 
 def _packaged(country: str | None) -> Path:

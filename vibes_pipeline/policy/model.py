@@ -152,6 +152,12 @@ class Warehouse(Group):
         return self
 
 
+class Lake(Group):
+    """How long what slots computed is kept (Rulebook §17)."""
+
+    lake_retention_weeks: Parameter[Count]
+
+
 class Links(Group):
     """Where the source texts' links lead."""
 
@@ -202,6 +208,7 @@ class PolicyContent(Strict):
     account_delisting: AccountDelisting
     late_orders: LateOrders
     claims: Claims
+    lake: Lake
     contact: Contact
 
     @cached_property
