@@ -2,6 +2,7 @@
 -- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
 -- reason. Kept are the items that can still enter a rule: any time since $horizon, a drop-off check,
 -- a counterfeit case, or a charge not yet implemented.
+-- grain: order_item_id
 WITH as_of AS (
     SELECT
         i.order_item_id,

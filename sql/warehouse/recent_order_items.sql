@@ -3,6 +3,7 @@
 -- but make the others bad, as a repeated id does. (A copy from before $since is the weekly alert's to
 -- find: looking for it here would read the whole history.) Each part is a read of its own, by one range
 -- of time and by id: an OR of them would read the whole history too.
+-- grain: every stored row
 WITH copies AS (
     SELECT *
     FROM raw.order_items

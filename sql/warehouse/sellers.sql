@@ -1,4 +1,5 @@
 -- The sellers of the policy's country, one row per seller (Rulebook §13).
+-- grain: seller_id
 SELECT
     s.seller_id,                                                    -- id of the seller
     s.shop_name,                                                    -- as the seller wrote it: hostile text
