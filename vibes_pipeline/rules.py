@@ -90,6 +90,8 @@ class Registered:
         return self.subject is Subject.ITEM
 
 
+# By the reason a charge is known again when its evidence is looked up (Rulebook §2).
+_CHARGED = {Evidence.REASON: str}
 _ENTERED = {Evidence.ENTERED_STATE: str, Evidence.ENTERED_AT: datetime}
 
 REGISTRY: Mapping[Rule, Registered] = {
@@ -102,28 +104,32 @@ REGISTRY: Mapping[Rule, Registered] = {
             mail_order=2,
             evidence={Evidence.IN_FORCE_DAYS: int},
         ),
-        Registered(Rule.OUT_OF_STOCK_CHARGE, Kind.CHARGE, Subject.ITEM, mail_order=8),
-        Registered(Rule.LATE_FULFILMENT_CHARGE, Kind.CHARGE, Subject.ITEM, mail_order=9),
+        Registered(
+            Rule.OUT_OF_STOCK_CHARGE, Kind.CHARGE, Subject.ITEM, mail_order=8, evidence=_CHARGED
+        ),
+        Registered(
+            Rule.LATE_FULFILMENT_CHARGE, Kind.CHARGE, Subject.ITEM, mail_order=9, evidence=_CHARGED
+        ),
         Registered(
             Rule.RETURNS_CHARGE,
             Kind.CHARGE,
             Subject.ITEM,
             mail_order=6,
-            evidence={Evidence.REASON: str},
+            evidence=_CHARGED,
         ),
         Registered(
             Rule.DROPOFF_QC_CHARGE,
             Kind.CHARGE,
             Subject.ITEM,
             mail_order=7,
-            evidence={Evidence.REASON: str, Evidence.QC_ID: str},
+            evidence={**_CHARGED, Evidence.QC_ID: str},
         ),
         Registered(
             Rule.COUNTERFEIT_CHARGE,
             Kind.CHARGE,
             Subject.ITEM,
             mail_order=5,
-            evidence={Evidence.CASE_ID: str, Evidence.EVIDENCE_CLOSES_AT: datetime},
+            evidence={**_CHARGED, Evidence.CASE_ID: str, Evidence.EVIDENCE_CLOSES_AT: datetime},
         ),
         Registered(
             Rule.SALES_REGULATION,
