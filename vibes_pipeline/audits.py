@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from vibes_pipeline.ledger.rules import CHARGES, SKU_RULES
+from vibes_pipeline.rules import CHARGES, PRODUCT_RULES
 from vibes_pipeline.slot_run import SlotRun
 
 Audit = Callable[[pl.DataFrame, SlotRun], pl.DataFrame]
@@ -25,7 +25,7 @@ def every_action_is_decided_once(proposal: pl.DataFrame, run: SlotRun) -> pl.Dat
 def every_action_names_its_subject(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
     """Charges name an item, its order and SKU; product actions a SKU; all a seller."""
     of_item = pl.col("rule").is_in(CHARGES)
-    of_product = pl.col("rule").is_in(SKU_RULES)
+    of_product = pl.col("rule").is_in(PRODUCT_RULES)
     return proposal.filter(
         pl.col("seller_id").is_null()
         | (of_item & pl.any_horizontal(pl.col("order_item_id", "order_number", "sku").is_null()))

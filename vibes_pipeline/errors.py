@@ -43,6 +43,10 @@ class TooMuchMissingEvidence(WarehouseError):
     """So many rows that actions rest on are missing that the load must have failed (§2)."""
 
 
+class BrokenGrain(VibesError):
+    """A model made rows that are not what its file says one is; nothing may rest on them."""
+
+
 class CalendarError(VibesError):
     """A date lies outside the years whose public holidays the policy lists (Rulebook §3)."""
 

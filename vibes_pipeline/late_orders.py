@@ -20,7 +20,7 @@ from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import Terms, actions_of
-from vibes_pipeline.ledger.rules import LATE_RULES
+from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.slot_run import SlotRun
 from vibes_pipeline.warehouse import freshness
 

@@ -25,7 +25,7 @@ from vibes_pipeline.ledger.proposals import (
     proposal_frame,
     proposal_rows,
 )
-from vibes_pipeline.ledger.rules import WEEKLY_RULES
+from vibes_pipeline.rules import WEEKLY_RULES
 from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
 from vibes_pipeline.warehouse import freshness
 

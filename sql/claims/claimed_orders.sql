@@ -1,6 +1,7 @@
 -- What the warehouse holds of the orders that unsettled claims name, one row per claim whose order is
 -- there (Rulebook §11). Stored rows are counted, bad ones too: an order is known even if a row of it is
 -- set aside.
+-- grain: claim_id
 SELECT
     c.claim_id,                                                                     -- the claim
     MIN(CASE WHEN i.pending_at >= $earliest_instant THEN i.pending_at END)

@@ -1,5 +1,6 @@
 -- What people decided of claims by the slot's instant, one row per claim and seller with a decision
 -- (Rulebook §11). A decision on one seller's claim is none on another's that bears the same id.
+-- grain: claim_id, seller_id?
 SELECT
     claim_id,                                                               -- the claim
     seller_id,                                                              -- who claims, as stated

@@ -1,5 +1,6 @@
 -- Counterfeit cases on hold, one row per case and claim: proven, but a complete claim raised within the
 -- evidence window is undecided (Rulebook §6, §11). No charge is proposed or implemented until it is.
+-- grain: case_id, claim_id
 SELECT
     e.case_id,                  -- the case
     e.order_item_id,            -- the item

@@ -1,5 +1,6 @@
 -- Sellers whom the latest decision on their account keeps although a delisting of theirs stands, one
 -- row per seller (Rulebook §8): it is withdrawn or reversed at once.
+-- grain: seller_id
 WITH latest AS (
     SELECT
         d.*,

@@ -1,5 +1,6 @@
 -- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13);
 -- without those whose instants cannot be read.
+-- grain: claim_id
 WITH ranked AS (
     SELECT
         c.*,

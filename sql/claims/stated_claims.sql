@@ -3,6 +3,7 @@
 -- is named after its content. A decision is read without regard to case and the blanks around it. What of a
 -- row cannot be read says `faults`: such a decision is not applied, and a claim with such an instant, which
 -- may be no time at all, is not taken in.
+-- grain: every stored row
 WITH cleaned AS (
     SELECT
         TRIM(REGEXP_REPLACE(c.claim_id, '\p{C}', ' ', 'g')) AS claim_id,

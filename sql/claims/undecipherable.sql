@@ -1,6 +1,7 @@
 -- What people wrote of claims and accounts that cannot be read, one row per value (Rulebook §11, §13): a
 -- claim's instants and decision, or a decision on an account that is set aside. Not applied, but shown at
 -- once, until it is corrected.
+-- grain: every stored row
 SELECT
     'claims' AS table_name, -- the raw table that holds it
     claim_id AS row_id,     -- the claim, or the decision on an account; null where that is the fault

@@ -1,6 +1,7 @@
 -- Claims that wait for the pipeline, one row per claim (Rulebook §11): not taken in yet, stated anew while
 -- incomplete or by another seller, or with a decision that is not applied yet. A decision against a claim
 -- that was upheld comes too late: what was cancelled stays so.
+-- grain: claim_id
 WITH compared AS (
     SELECT
         r.*,

@@ -1,6 +1,7 @@
 -- Accounts delisted by a person's decision, one row per seller (Rulebook §8).
 -- The latest decision counts. It becomes an action in the first cycle whose alert comes at or after
 -- it and that, or an earlier one, lists the seller for review; each decision only once.
+-- grain: seller_id
 WITH latest AS (
     SELECT
         d.*,

@@ -3,6 +3,7 @@
 -- A right, not an automatism: this lists, people decide.
 -- Taken in late is what this cycle charges of an earlier week: it was charged in its own if it was there.
 -- Which events list a seller is policy.
+-- grain: seller_id
 WITH happened AS (
     SELECT 'return' AS event, seller_id, order_item_id
     FROM events.quality_returns

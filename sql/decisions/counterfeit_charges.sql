@@ -3,6 +3,7 @@
 -- A case qualifies once the seller's evidence window has closed; a case whose seller was never notified is
 -- never charged; nor is one while a complete counterfeit claim, raised within its window, is undecided.
 -- However old the event: as far back as this ledger's first cycle.
+-- grain: order_item_id
 WITH qualifying AS (
     SELECT
         e.*,

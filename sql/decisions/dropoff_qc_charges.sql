@@ -1,5 +1,6 @@
 -- Charges for items that failed their quality check at drop-off, one row per item (Rulebook §6).
 -- Only an item's first failed check counts. No exemptions.
+-- grain: order_item_id
 SELECT
     e.order_item_id,        -- the item
     e.order_number,         -- its order

@@ -1,6 +1,7 @@
 -- Daily order limits for sellers with a high cancellation rate, one row per seller (Rulebook §5).
 -- The rate is compared by its counts, cross-multiplied: a rate of exactly 2.5% is 2.5%, whatever a
 -- float makes of it. The limit is rounded down and never below the minimum.
+-- grain: seller_id
 WITH terms AS (
     SELECT *
     FROM policy.order_regulation

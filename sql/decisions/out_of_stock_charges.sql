@@ -1,6 +1,7 @@
 -- Charges for items cancelled as out of stock, one row per item (Rulebook §6).
 -- Out of stock and late are one family: of a late charge of an earlier cycle that stands only the
 -- difference is charged; where there is none, nothing.
+-- grain: order_item_id
 WITH due AS (
     SELECT
         e.*,

@@ -1,4 +1,5 @@
 -- Products delisted after repeated sales regulations, one row per product (Rulebook §8).
+-- grain: sku
 SELECT
     r.seller_id,                                        -- the product's seller
     r.sku,                                              -- the product

@@ -1,4 +1,5 @@
 -- Charges for items returned for quality, one row per item (Rulebook §6). No exemptions.
+-- grain: order_item_id
 SELECT
     e.order_item_id,        -- the item
     e.order_number,         -- its order

@@ -2,6 +2,7 @@
 -- case proven in the observed week and, as far back as this ledger's first cycle, those that no review has
 -- counted yet because their case came late. A case counts in the week of its proof, its evidence window
 -- open or not; so that it does not count again when it is charged, the ledger keeps what was counted.
+-- grain: order_item_id
 SELECT
     e.seller_id,        -- the item's seller
     e.order_item_id     -- the item

@@ -2,6 +2,7 @@
 -- Thresholds are strict and compared by counts, cross-multiplied. A regulation is an occurrence only
 -- when it rests on something new: a return ground, or a rejection inside the observed week itself.
 -- Not counted for nothing: the 30-day window alone keeps a product regulated without a new strike.
+-- grain: sku
 WITH terms AS (
     SELECT *
     FROM policy.sales_regulation

@@ -4,6 +4,7 @@
 -- the one that the charge names, whatever others its item has; a charge that names no check, frozen
 -- before charges did, is shown by any. Missing: a row that the event rests on is not stored or is set
 -- aside, which says nothing about the seller. All else is contradicted.
+-- grain: action_id
 WITH events_now AS (
     SELECT
         'out_of_stock_charge' AS rule,

@@ -2,6 +2,7 @@
 -- the end of the seller's evidence window (Rulebook §6, §11). An item may have several, each judged on its
 -- own. A case has no window, and so is never charged but shown, when its seller was never notified, or was
 -- on a day outside the years whose holidays the policy lists.
+-- grain: case_id
 SELECT
     i.order_item_id,                                                -- the item
     i.order_number,                                                 -- its order

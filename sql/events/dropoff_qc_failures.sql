@@ -1,5 +1,6 @@
 -- The first failed quality check of each item at drop-off, unless a claim excuses the item's, one row
 -- per item (Rulebook §6, §11).
+-- grain: order_item_id
 WITH ranked AS (
     SELECT
         q.*,

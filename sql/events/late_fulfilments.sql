@@ -2,6 +2,7 @@
 -- (Rulebook §6, §11).
 -- Ready exactly at the deadline is in time. Cancelled before the deadline is not late; cancelled at
 -- or after it, by anyone, is. The event falls at the deadline, not when the item became ready.
+-- grain: order_item_id
 SELECT
     i.order_item_id,                                                    -- the item
     i.order_number,                                                     -- its order

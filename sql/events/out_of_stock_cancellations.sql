@@ -1,5 +1,6 @@
 -- Items cancelled because they were out of stock, unless a claim excuses it, one row per item
 -- (Rulebook §6, §11).
+-- grain: order_item_id
 SELECT
     i.order_item_id,                                                -- the item
     i.order_number,                                                 -- its order

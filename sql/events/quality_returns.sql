@@ -1,4 +1,5 @@
 -- Items returned for quality, unless a claim excuses it, one row per item (Rulebook §6, §11).
+-- grain: order_item_id
 SELECT
     i.order_item_id,                                                -- the item
     i.order_number,                                                 -- its order

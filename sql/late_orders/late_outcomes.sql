@@ -4,6 +4,7 @@
 -- set aside: a fault of the load says nothing about the seller (Rulebook §2, evidence). All else is
 -- withdrawn for that reason; an item that turns out another seller's is gone, for that seller was not
 -- told.
+-- grain: action_id
 WITH stored AS (
     SELECT DISTINCT i.order_item_id
     FROM warehouse.recent_order_items AS i

@@ -2,6 +2,7 @@
 -- (Rulebook §9). An item bears the rule once, ever; one whose earlier alert was not accepted, or not
 -- followed, keeps its action and is alerted again. An item that we cancelled, for whichever reason,
 -- is not cancelled again, whatever the warehouse shows.
+-- grain: order_item_id
 SELECT
     o.seller_id,                                    -- the item's seller
     o.sku,                                          -- its product

@@ -2,6 +2,7 @@
 -- (Rulebook §9): neither cancelled nor shipped, and in their present state past its deadline by
 -- $cancels_at. Overdue from the deadline on, so a deadline exactly then counts. Excused lateness does
 -- not (Rulebook §11).
+-- grain: order_item_id
 SELECT
     i.order_item_id,                                        -- the item
     i.order_number,                                         -- its order

@@ -1,5 +1,6 @@
 -- How often each product was refused by customers in the days that end with the observed week, one
 -- row per product with a rejection that no claim excuses (Rulebook §7, rejection ground; §11).
+-- grain: sku
 WITH terms AS (
     SELECT w.starts_at AS window_start
     FROM policy.sales_regulation AS p

@@ -1,6 +1,7 @@
 -- How often each product was returned for quality in the week before the observed week, one row per
 -- product with such a return (Rulebook §7, return ground). That week, because products are regulated
 -- "two weeks later based on their return rate".
+-- grain: sku
 WITH terms AS (
     SELECT
         first_day.starts_at AS window_start,

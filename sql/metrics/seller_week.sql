@@ -1,6 +1,7 @@
 -- Each active seller's fulfilment record over the window that ends with the observed week, one row
 -- per seller (Rulebook §4). Cancellations count by item and only for an accountable reason: not the
 -- customer's own, nor one that a claim excuses. Exempt sellers are shown, marked exempt.
+-- grain: seller_id
 WITH terms AS (
     SELECT
         p.exempts_jumia_express,

@@ -1,4 +1,5 @@
 -- Decisions on accounts taken by the slot's instant, one row per decision (Rulebook §8, §13).
+-- grain: decision_id
 SELECT
     d.decision_id,      -- id of the decision
     d.seller_id,        -- the seller decided on

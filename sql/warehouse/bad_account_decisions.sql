@@ -1,5 +1,6 @@
 -- Account decisions set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
 -- The word is read without regard to case and the blanks around it (§11).
+-- grain: every stored row
 WITH repeated AS (
     SELECT decision_id
     FROM raw.account_decisions

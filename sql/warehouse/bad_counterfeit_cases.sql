@@ -1,4 +1,5 @@
 -- Counterfeit cases set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- grain: every stored row
 WITH repeated AS (
     SELECT case_id
     FROM raw.counterfeit_cases

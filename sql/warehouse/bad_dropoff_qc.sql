@@ -1,4 +1,5 @@
 -- Drop-off checks set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
+-- grain: every stored row
 WITH repeated AS (
     SELECT qc_id
     FROM raw.dropoff_qc

@@ -2,6 +2,7 @@
 -- Judged as stored, before the as-of view. Every copy of a repeated id is bad, so whether an item
 -- is good depends on its id alone. Items of other countries' sellers are not considered.
 -- An id that begins with a visible ASCII character is not empty: only the others are searched for one.
+-- grain: every stored row
 WITH repeated AS (
     SELECT order_item_id
     FROM raw.order_items

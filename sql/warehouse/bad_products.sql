@@ -1,5 +1,6 @@
 -- Products set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
 -- Products of other countries' sellers are not considered.
+-- grain: every stored row
 WITH repeated AS (
     SELECT sku
     FROM raw.products

@@ -1,5 +1,6 @@
 -- How many of the observed week's order items are bad: one row (Rulebook §13, bad_row_limit).
 -- A row belongs to the week if any of its times lies in it; rows of other countries do not count.
+-- grain: one row
 WITH week_rows AS (
     SELECT COUNT(*) AS rows_in_week
     FROM raw.order_items AS i

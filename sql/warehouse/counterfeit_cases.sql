@@ -1,5 +1,6 @@
 -- Counterfeit cases known at the slot's instant, one row per case (Rulebook §13).
 -- A case neither notified nor proven yet does not exist yet.
+-- grain: case_id
 SELECT
     c.case_id,                                                                  -- id of the case
     c.order_item_id,                                                            -- the item in question

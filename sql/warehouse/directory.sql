@@ -1,5 +1,6 @@
 -- How each of the country's sellers is named and written to, as the warehouse has it now, one row per
 -- seller (Rulebook §2, §10). For mails and finance's table alone: these rows are never written to the lake.
+-- grain: seller_id
 SELECT
     s.seller_id,    -- id of the seller
     r.shop_name,    -- as the seller wrote it: hostile text

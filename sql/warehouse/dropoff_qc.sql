@@ -1,4 +1,5 @@
 -- Quality checks at drop-off known at the slot's instant, one row per check (Rulebook §13).
+-- grain: qc_id
 SELECT
     q.qc_id,            -- id of the check
     q.order_item_id,    -- the item checked

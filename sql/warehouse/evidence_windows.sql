@@ -2,6 +2,7 @@
 -- counterfeit (Rulebook §6): with the end of the second working day after it. How many working days they
 -- are is the policy of that day, for a case may not be proven yet. A day outside the years whose holidays
 -- the policy lists has no row: nobody knows its working days.
+-- grain: notified_date
 SELECT
     notified.day AS notified_date,              -- the local day of the notification
     MIN(closing.ends_at) AS evidence_closes_at  -- the window's end

@@ -1,6 +1,7 @@
 -- Events of items that upheld claims excuse, one row per item and event (Rulebook §11). An excused
 -- event counts against nobody from then on, whenever it falls. A claim about an order excuses all its
 -- seller's items in it, or those of one SKU; one about an action, the action's item.
+-- grain: order_item_id, event
 SELECT
     i.order_item_id,    -- the item
     e.event             -- stock, lateness, return, rejection, dropoff_qc or counterfeit

@@ -4,6 +4,7 @@
 -- of the start plus the policy's hours. An instant that is full exactly at a day's end belongs to
 -- that day, not to the next running one. Days are matched with days before any item is looked at,
 -- for items joined to the calendar by a range are compared with every day of it.
+-- grain: order_item_id, entered_state
 WITH entered AS (
     SELECT
         order_item_id,

@@ -1,5 +1,6 @@
 -- Items that have been open for longer than the late orders look back, one row per seller
 -- (Rulebook §9): a fault of the records more likely than of the seller; counted for operators.
+-- grain: seller_id
 SELECT
     i.seller_id,                            -- the seller
     COUNT(*) AS open_items,                 -- neither cancelled nor shipped

@@ -3,6 +3,7 @@
 -- reason. Kept are the items that can still enter a rule: any time since $horizon, a drop-off check,
 -- a counterfeit case, or a charge not yet implemented. Of the customers only those are kept whom a rule
 -- counts, who refused or returned an item, and as a keyed hash: it tells them apart and nobody who they are.
+-- grain: order_item_id
 WITH as_of AS (
     SELECT
         i.order_item_id,

@@ -1,4 +1,5 @@
 -- The products of the country's sellers, one row per SKU (Rulebook §13).
+-- grain: sku
 SELECT
     p.sku,              -- id of the product: one SKU of one seller
     p.seller_id,        -- whose product it is

@@ -1,4 +1,5 @@
 -- Every bad row of every table with its reason, one row per stored row (Rulebook §13).
+-- grain: every stored row
 SELECT
     'sellers' AS table_name,    -- the raw table
     row_id,                     -- the row's id as stored; null where that is the fault

@@ -4,6 +4,7 @@
 -- find: looking for it here would read the whole history.) Each part is a read of its own, by one range
 -- of time and by id: an OR of them would read the whole history too. Late orders count no customers, so
 -- none is kept.
+-- grain: every stored row
 WITH copies AS (
     SELECT *
     FROM raw.order_items

@@ -1,5 +1,6 @@
 -- The sellers of the policy's country, one row per seller (Rulebook §13). Their names and addresses are
 -- read where they are needed (`warehouse.directory`) and not kept.
+-- grain: seller_id
 SELECT
     s.seller_id,                                                    -- id of the seller
     s.country,                                                      -- ISO 3166 alpha-2

@@ -2,6 +2,7 @@
 -- §13): the row of its item and, for a failed check or a counterfeit, the row of the check or the case
 -- that the charge names. A charge that names no check, frozen before charges did, rests on any check of
 -- its item. Judged as stored, not as of the slot: whether the event is still true is not asked here.
+-- grain: action_id
 WITH found AS (
     SELECT
         'dropoff_qc_charge' AS rule,

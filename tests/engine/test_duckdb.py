@@ -14,7 +14,7 @@ import pytest
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import Model, load_models
-from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.errors import BrokenGrain, WarehouseError
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 from vibes_pipeline.warehouse.file import new_warehouse
 from vibes_pipeline.warehouse.source import Warehouse
@@ -42,12 +42,14 @@ def engine(tmp_path: Path, warehouse: Warehouse) -> DuckDBEngine:
     return DuckDBEngine(warehouse, tmp_path / "slot", LAGOS, {"terms": terms})
 
 
-def model(tmp_path: Path, relation: str, sql: str) -> Model:
+def model(tmp_path: Path, relation: str, sql: str, grain: str = "every stored row") -> Model:
     """A model made of the SQL, beside those made before."""
     stage, name = relation.split(".")
     folder = tmp_path / "sql"
     (folder / stage).mkdir(parents=True, exist_ok=True)
-    (folder / stage / f"{name}.sql").write_text(f"-- Made.\n{sql}", encoding="utf-8")
+    (folder / stage / f"{name}.sql").write_text(
+        f"-- Made.\n-- grain: {grain}\n{sql}", encoding="utf-8"
+    )
     # Read anew: the folder's models are not those of a moment ago.
     return load_models.__wrapped__(folder)[relation]
 
@@ -262,3 +264,40 @@ def test_the_lake_of_another_home_is_never_read(
     downstream = model(tmp_path, "decisions.d", "SELECT home, cycle FROM metrics.m")
     assert made(made_of[home], downstream) == [(home, "stored")]
     assert made_of[home].scan("metrics.m").collect().rows() == [(home, "stored")]
+
+
+@pytest.mark.parametrize(
+    ("grain", "rows", "first"),
+    [
+        pytest.param("id", "(1, 'a'), (2, 'b'), (1, 'c')", "1", id="a repeated key"),
+        pytest.param("id", "(1, 'a'), (NULL, 'b')", "None", id="a key that is null"),
+        pytest.param("id, kind?", "(1, NULL), (1, NULL)", "1, None", id="twice without a kind"),
+        pytest.param("one row", "(1, 'a'), (2, 'b')", "2", id="two rows instead of one"),
+    ],
+)
+def test_rows_that_are_not_what_a_row_is_leave_no_partition(
+    tmp_path: Path, engine: DuckDBEngine, grain: str, rows: str, first: str
+) -> None:
+    broken = model(tmp_path, "events.rows", f"SELECT * FROM (VALUES {rows}) AS r (id, kind)", grain)
+    with pytest.raises(
+        BrokenGrain, match=rf"^events\.rows has rows that break its grain .*, such as {first}:"
+    ):
+        engine.materialize(broken, {})
+    assert not engine.partition("events.rows").exists()
+
+
+@pytest.mark.parametrize(
+    ("grain", "rows"),
+    [
+        ("id", "(1, 'a'), (2, 'a')"),
+        ("id, kind", "(1, 'a'), (1, 'b')"),
+        ("id, kind?", "(1, 'a'), (1, NULL)"),
+        ("one row", "(1, 'a')"),
+        ("every stored row", "(1, 'a'), (1, 'a'), (NULL, NULL)"),
+    ],
+)
+def test_rows_that_keep_to_their_grain_are_kept(
+    tmp_path: Path, engine: DuckDBEngine, grain: str, rows: str
+) -> None:
+    sound = model(tmp_path, "events.rows", f"SELECT * FROM (VALUES {rows}) AS r (id, kind)", grain)
+    assert len(made(engine, sound)) == rows.count("(")

@@ -13,11 +13,12 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from vibes_pipeline.engine.grain import Grain
 from vibes_pipeline.engine.models import GIVEN_SCHEMAS, Model, closure, load_models
-from vibes_pipeline.ledger.rules import CHARGES
 from vibes_pipeline.paths import sql_dir
-from vibes_pipeline.policy import Rule, load_policy
+from vibes_pipeline.policy import load_policy
 from vibes_pipeline.policy.tables import schemas
+from vibes_pipeline.rules import CHARGES, Rule
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 
 FILES = sorted(sql_dir().glob("*/*.sql"))
@@ -181,6 +182,7 @@ def test_a_model_is_read_from_its_file(tmp_path: Path) -> None:
         """\
         -- How many, one row
         -- in all.
+        -- grain: one row
         WITH seen AS (
             SELECT id -- not of the output
             FROM raw.things WHERE at < $now
@@ -196,7 +198,11 @@ def test_a_model_is_read_from_its_file(tmp_path: Path) -> None:
         WHERE o.day >= $cycle
         """,
     )
-    write(tmp_path, "events.others", "-- Others.\nSELECT id, day FROM ledger.others")
+    write(
+        tmp_path,
+        "events.others",
+        "-- Others.\n-- grain: id, day?\nSELECT id, day FROM ledger.others",
+    )
     models = load_models(tmp_path)
     assert list(models) == ["events.others", "metrics.count"], "each after those it reads"
     model = models["metrics.count"]
@@ -205,6 +211,8 @@ def test_a_model_is_read_from_its_file(tmp_path: Path) -> None:
     assert model.depends_on == ("events.others", "policy.terms", "raw.things")
     assert model.upstream == ("events.others",)
     assert model.parameters == {"now", "cycle"}
+    assert model.grain == Grain(is_one_row=True)
+    assert models["events.others"].grain == Grain(("id", "day"), nullable=frozenset({"day"}))
     assert model.reads_raw
     assert not models["events.others"].reads_raw
 
@@ -215,6 +223,7 @@ def test_a_union_is_documented_by_its_first_part(tmp_path: Path) -> None:
         "events.all",
         """\
         -- All.
+        -- grain: every stored row
         SELECT 'a' AS kind     -- which
         FROM events.a
         UNION ALL
@@ -226,13 +235,28 @@ def test_a_union_is_documented_by_its_first_part(tmp_path: Path) -> None:
         """,
     )
     for name in "abc":
-        write(tmp_path, f"events.{name}", "-- One.\nSELECT 1 AS one FROM raw.ones")
+        write(
+            tmp_path,
+            f"events.{name}",
+            "-- One.\n-- grain: every stored row\nSELECT 1 AS one FROM raw.ones",
+        )
     assert load_models(tmp_path)["events.all"].columns == {"kind": "which"}
 
 
+def test_a_file_that_does_not_say_its_grain_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "events.others", "-- Others.\nSELECT id FROM ledger.others")
+    with pytest.raises(ValueError, match=r"others\.sql does not say its grain: add `-- grain: "):
+        load_models(tmp_path)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+def test_a_grain_names_columns_of_the_output(model: Model) -> None:
+    assert set(model.grain.columns) <= set(model.columns)
+
+
 def test_models_that_read_each_other_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, "events.hen", "-- Hen.\nSELECT 1 AS one FROM events.egg")
-    write(tmp_path, "events.egg", "-- Egg.\nSELECT 1 AS one FROM events.hen")
+    write(tmp_path, "events.hen", "-- Hen.\n-- grain: one row\nSELECT 1 AS one FROM events.egg")
+    write(tmp_path, "events.egg", "-- Egg.\n-- grain: one row\nSELECT 1 AS one FROM events.hen")
     with pytest.raises(CycleError):
         load_models(tmp_path)
 

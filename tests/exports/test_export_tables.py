@@ -15,7 +15,7 @@ from vibes_pipeline.exports.files import write_table
 from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD, EXPORTS, Source, read_table
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.rules import CHARGES as CHARGE_RULES
+from vibes_pipeline.rules import CHARGES as CHARGE_RULES
 
 ACTIONS = [
     *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),

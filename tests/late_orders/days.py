@@ -29,9 +29,9 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.history import EXCUSES, Schema
 from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.rules import LATE_RULES
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy, load_policy
+from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_run import SlotRun
 

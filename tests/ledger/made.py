@@ -23,6 +23,7 @@ from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.ledger.proposals import Action, FrozenCycle, Terms, actions_of, freeze
+from vibes_pipeline.rules import REGISTRY, Evidence, Rule
 
 LAGOS = ZoneInfo("Africa/Lagos")
 WEEK = timedelta(weeks=1)
@@ -56,9 +57,26 @@ def terms(cycle: date = CYCLE, **changes: Any) -> Terms:
     return Terms(**{**given, **changes})
 
 
+# What a decision has of the evidence that something hangs on, where a test says nothing of it.
+EVIDENCE: Mapping[Evidence, object] = {
+    Evidence.REASON: "defective_item",
+    Evidence.QC_ID: "Q-1",
+    Evidence.CASE_ID: "CC-1",
+    Evidence.EVIDENCE_CLOSES_AT: local("2026-11-12 00:00"),
+    Evidence.IN_FORCE_DAYS: 7,
+    Evidence.DELISTED_FROM_OCCURRENCE: 4,
+    Evidence.DECISION_ID: "AD-1",
+    Evidence.ENTERED_STATE: "pending",
+    Evidence.ENTERED_AT: local("2026-11-11 10:30"),
+}
+
+
 def decided(rule: str, row: Mapping[str, Any], given: Terms) -> Action:
     """The action of a decision of one row."""
-    frame = pl.DataFrame([row], schema_overrides={"amount": pl.Decimal(14, 2)}, orient="row")
+    needed = {key.value: EVIDENCE[key] for key in REGISTRY[Rule(rule)].evidence}
+    frame = pl.DataFrame(
+        [{**needed, **row}], schema_overrides={"amount": pl.Decimal(14, 2)}, orient="row"
+    )
     (action,) = actions_of(rule, frame, given)
     return action
 

@@ -13,7 +13,7 @@ from ledger import made
 
 from vibes_pipeline.ledger import database, feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.rules import CHARGES
+from vibes_pipeline.rules import CHARGES
 
 REVERSED_AT = made.IMPLEMENT_AT + timedelta(days=3)
 VIEWS = [t for m in feeds.SCHEMAS.values() for t in m.tables.values()]

@@ -65,11 +65,6 @@ def test_an_action_and_its_reference_never_change() -> None:
     assert identity.reference("NG", action) == "NG-IJR3N4O4"
 
 
-@pytest.mark.parametrize("rule", NAMES)
-def test_what_a_rule_strikes_is_an_item_a_product_or_a_seller(rule: str) -> None:
-    assert identity.subject_column(rule) == SUBJECTS.get(rule, "order_item_id")
-
-
 @given(st.sampled_from(sorted(NAMES)), st.dates(), st.dates(), st.text())
 def test_a_rule_strikes_an_item_once_and_any_other_subject_once_a_cycle(
     rule: str, one: date, other: date, subject: str

@@ -14,9 +14,10 @@ import yaml
 from pydantic import BaseModel
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.policy import Policy, Rule, load_policy
+from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.policy.model import parameters, references
 from vibes_pipeline.policy.parameter import DECISION
+from vibes_pipeline.rules import Rule
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"

@@ -23,9 +23,9 @@ from vibes_pipeline.claims.recompute import REGULATIONS, DecidedCycle
 from vibes_pipeline.ledger import claims as book
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, select_excuses
-from vibes_pipeline.ledger.rules import ITEM_RULES
 from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
+from vibes_pipeline.rules import ITEM_RULES
 from vibes_pipeline.slot_run import SlotRun
 
 ALL_EVENTS: tuple[str, ...] = get_args(Event)

@@ -15,7 +15,8 @@ from rich.text import Text
 from vibes_pipeline.cli.common import console
 from vibes_pipeline.exports import tables
 from vibes_pipeline.exports.tables import Source
-from vibes_pipeline.policy import Policy, Rule
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.rules import Rule
 
 STATES = ("proposed", "alerted", "implemented", "withdrawn", "expired", "reversed")
 

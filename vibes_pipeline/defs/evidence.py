@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vibes_pipeline.ledger.rules import CHARGES
+from vibes_pipeline.rules import CHARGES
 
 SHOWN = 10
 CHARACTERS_SHOWN = 40

@@ -1,7 +1,7 @@
 """One asset per SQL model: its file's words as description, its rows as metadata."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,12 +16,16 @@ from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import RAW_GATE, asset_key
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.interrupts import interrupts_held
-from vibes_pipeline.policy import Policy, Rule
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.rules import Rule
 from vibes_pipeline.slot_run import SlotRun
 
 ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5
+# The check of every model that its rows are what its file says one is.
+GRAIN = "keeps_its_grain"
 # The rates of single products may be thousands.
 POLICY_ROWS = 50
 # Who somebody is, and how to reach them, never enters metadata or logs.
@@ -50,18 +54,39 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
         partitions_def=WEEKLY,
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
         metadata=kept_in(model.relation),
+        check_specs=[
+            dg.AssetCheckSpec(
+                GRAIN,
+                asset=asset_key(model.relation),
+                blocking=True,
+                description=(
+                    f"A row is what its file says: {model.grain}. Blocks: nothing is made of rows "
+                    "that break it."
+                ),
+            )
+        ],
     )
-    def materialized(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    def materialized(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
         with interrupts_held():
-            frame = weekly.compute(run, vibes.ledger, model)
-            return dg.MaterializeResult(
-                metadata={
-                    **frame_metadata(run.policy, frame, model),
-                    **policy_in_force(run, model),
-                    **written(run, model.relation),
-                }
-            )
+            try:
+                frame = weekly.compute(run, vibes.ledger, model)
+            except BrokenGrain as broken:
+                yield dg.AssetCheckResult(
+                    check_name=GRAIN, passed=False, description=plain(str(broken))
+                )
+                raise
+            metadata = {
+                **frame_metadata(run.policy, frame, model),
+                **policy_in_force(run, model),
+                **written(run, model.relation),
+            }
+        yield dg.MaterializeResult(
+            metadata=metadata,
+            check_results=[dg.AssetCheckResult(check_name=GRAIN, passed=True)],
+        )
 
     return materialized
 

@@ -20,6 +20,7 @@ import polars as pl
 
 from vibes_pipeline import parquet
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.warehouse.source import Warehouse
 
@@ -55,12 +56,17 @@ class DuckDBEngine:
             rows.write_parquet(temporary)
 
     def materialize(self, model: Model, parameters: Parameters) -> Path:
-        """Run one model and write its partition; an existing one is replaced in one step."""
+        """Run one model and write its partition; an existing one is replaced in one step.
+
+        Raises `BrokenGrain`, and leaves the partition as it was, when rows are not what the model
+        says one is.
+        """
         with (
             self._replaced(model.relation) as temporary,
             self._query(model, parameters) as relation,
         ):
             relation.write_parquet(str(temporary), compression="zstd")
+            require_grain(model, parquet.scan(temporary))
         return self.partition(model.relation)
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
@@ -120,6 +126,18 @@ class DuckDBEngine:
         connection.execute(f"SET TimeZone = '{self.time_zone.key}'")
         connection.execute("SET preserve_insertion_order = false")
         return connection
+
+
+def require_grain(model: Model, rows: pl.LazyFrame) -> None:
+    """`BrokenGrain` when a key is repeated or null."""
+    broken = model.grain.broken(rows)
+    if not broken.is_empty():
+        first = ", ".join(map(repr, broken.row(0)))
+        raise BrokenGrain(
+            f"{model.relation} has rows that break its grain ({model.grain}), such as {first}: the "
+            f"fault is the pipeline's, in sql/{model.stage}/{model.name}.sql or in what it reads; "
+            "nothing rests on them yet"
+        )
 
 
 def _file(relation: str) -> Path:

@@ -1,6 +1,7 @@
 """The SQL files as models, one SELECT each: `sql/metrics/seller_week.sql` is `metrics.seller_week`.
 
-The header comment says what a row is and why; the comment behind each output column documents it.
+The header comment says what a row is and why, and its grain; the comment behind each output column
+documents it.
 Which relations a model reads and which parameters it takes is read from the SQL itself.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
+from vibes_pipeline.engine.grain import MARK, Grain, read_grain
 from vibes_pipeline.paths import sql_dir
 
 # Schemas whose relations no model makes: the warehouse as stored, the policy, the ledger's history.
@@ -32,6 +34,7 @@ class Model:
     columns: Mapping[str, str]
     depends_on: tuple[str, ...]
     parameters: frozenset[str]
+    grain: Grain
 
     @property
     def relation(self) -> str:
@@ -88,7 +91,15 @@ def _read(file: Path) -> Model:
         },
         depends_on=tuple(sorted(tables)),
         parameters=frozenset(p.name for p in tree.find_all(exp.Parameter, exp.Placeholder)),
+        grain=_grain(file, sql),
     )
+
+
+def _grain(file: Path, sql: str) -> Grain:
+    grain = read_grain(sql)
+    if grain is None:
+        raise ValueError(f"{file} does not say its grain: add `-- grain: column, column`")
+    return grain
 
 
 def _header(sql: str) -> str:
@@ -96,7 +107,8 @@ def _header(sql: str) -> str:
     for line in sql.splitlines():
         if not line.startswith("--"):
             break
-        lines.append(line.removeprefix("--").strip())
+        if not line.startswith(MARK):
+            lines.append(line.removeprefix("--").strip())
     return " ".join(lines)
 
 

@@ -20,7 +20,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from vibes_pipeline.exports.files import AMOUNT, HEADER, open_workbook, write_sheet
 from vibes_pipeline.exports.tables import Source, charge_totals, charges, seller_statements
-from vibes_pipeline.ledger.rules import CHARGES
+from vibes_pipeline.rules import CHARGES
 
 COUNT = "#,##0"
 

@@ -21,7 +21,7 @@ from vibes_pipeline.ledger.history import OPEN, STANDING, read_frame
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.rules import LATE_RULES
+from vibes_pipeline.rules import LATE_RULES, Evidence
 
 RECEIPT = "claim_receipt"
 OUTCOME = "claim_outcome"
@@ -83,7 +83,7 @@ def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
             "decision_id": pl.String(),
             "is_standing": pl.Boolean(),
         },
-        sa.select(s.seller_id, s.evidence["decision_id"].astext, sa.true()).where(
+        sa.select(s.seller_id, s.evidence[Evidence.DECISION_ID].astext, sa.true()).where(
             s.country == ledger.country, s.rule == "account_delisting", s.state.in_(STANDING)
         ),
     )
@@ -330,7 +330,7 @@ def delistings_without_ground(
         )
         .scalar_subquery()
     )
-    needed = sa.cast(d.evidence["delisted_from_occurrence"].astext, sa.Integer)
+    needed = sa.cast(d.evidence[Evidence.DELISTED_FROM_OCCURRENCE].astext, sa.Integer)
     return list(
         connection.execute(
             sa.select(d.action_id).where(

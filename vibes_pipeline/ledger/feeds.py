@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
-from vibes_pipeline.ledger.rules import CHARGES
 from vibes_pipeline.ledger.schema import INSTANT, MONEY
+from vibes_pipeline.rules import CHARGES
 
 SUM = sa.Numeric(18, 2)
 

@@ -15,7 +15,6 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.rules import CHARGES
 from vibes_pipeline.ledger.schema import (
     account_reviews,
     action_events,
@@ -28,6 +27,7 @@ from vibes_pipeline.ledger.schema import (
     excuses,
     reviewed_counterfeits,
 )
+from vibes_pipeline.rules import CHARGES, Evidence
 
 OPEN = ("proposed", "alerted")
 STANDING = (*OPEN, "implemented")
@@ -101,7 +101,10 @@ def take(ledger: Ledger) -> History:
                     rule,
                     action_states.c.seller_id,
                     action_states.c.order_item_id,
-                    *(evidence[name].astext for name in ("reason", "qc_id", "case_id")),
+                    *(
+                        evidence[key].astext
+                        for key in (Evidence.REASON, Evidence.QC_ID, Evidence.CASE_ID)
+                    ),
                 ).where(mine, rule.in_(CHARGES), state.in_(OPEN)),
             ),
             "sales_regulations": read(
@@ -128,7 +131,7 @@ def take(ledger: Ledger) -> History:
                 {"seller_id": pl.String, "decision_id": pl.String, "is_standing": pl.Boolean},
                 sa.select(
                     action_states.c.seller_id,
-                    action_states.c.evidence["decision_id"].astext,
+                    action_states.c.evidence[Evidence.DECISION_ID].astext,
                     is_standing,
                 ).where(mine, rule == "account_delisting"),
             ),

@@ -9,7 +9,7 @@ import base64
 from datetime import date
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from vibes_pipeline.ledger.rules import ITEM_RULES, SKU_RULES
+from vibes_pipeline.rules import ITEM_RULES
 
 VIBES_NAMESPACE = uuid5(NAMESPACE_URL, "vibes")
 REFERENCE_LENGTH = 8
@@ -19,13 +19,6 @@ def action_id(country: str, rule: str, cycle: date, subject: str) -> UUID:
     """UUIDv5 of `NG|rule|item` where a rule strikes items once, else `NG|rule|cycle|subject`."""
     name = (country, rule) if rule in ITEM_RULES else (country, rule, cycle.isoformat())
     return uuid5(VIBES_NAMESPACE, "|".join((*name, subject)))
-
-
-def subject_column(rule: str) -> str:
-    """Which column of a decision names what the rule strikes."""
-    if rule in ITEM_RULES:
-        return "order_item_id"
-    return "sku" if rule in SKU_RULES else "seller_id"
 
 
 def reference(country: str, action: UUID) -> str:

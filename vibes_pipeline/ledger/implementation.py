@@ -21,7 +21,7 @@ from vibes_pipeline.ledger.history import OPEN, holds_counterfeit_charge
 from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
-from vibes_pipeline.ledger.rules import CHARGES, WEEKLY_RULES
+from vibes_pipeline.rules import CHARGES, WEEKLY_RULES, Evidence
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def told_in_time(now: datetime) -> sa.ColumnElement[bool]:
 def is_held() -> sa.ColumnElement[bool]:
     """Whether a counterfeit charge waits for the decision on a claim raised in its window (§6)."""
     s, c = schema.action_states.c, schema.claim_states.c
-    closes_at = sa.cast(s.evidence["evidence_closes_at"].astext, schema.INSTANT)
+    closes_at = sa.cast(s.evidence[Evidence.EVIDENCE_CLOSES_AT].astext, schema.INSTANT)
     return sa.and_(
         s.rule == "counterfeit_charge",
         sa.select(1)

@@ -20,7 +20,7 @@ from vibes_pipeline.ledger.implementation import record_implemented, record_with
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
 from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
-from vibes_pipeline.ledger.rules import LATE_RULES
+from vibes_pipeline.rules import LATE_RULES, Evidence
 
 # What an open action is not withdrawn for: it is cancelled now, or waits for its deadline, or for
 # its item's row to be loaded again.
@@ -64,8 +64,8 @@ def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
             s.rule,
             s.seller_id,
             s.order_item_id,
-            s.evidence["entered_state"].astext,
-            s.evidence["entered_at"].astext,
+            s.evidence[Evidence.ENTERED_STATE].astext,
+            s.evidence[Evidence.ENTERED_AT].astext,
         ).where(s.country == ledger.country, s.rule.in_(LATE_RULES), s.state.in_(OPEN)),
     )
 

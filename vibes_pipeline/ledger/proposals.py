@@ -22,7 +22,7 @@ from vibes_pipeline.ledger import identity, schema
 from vibes_pipeline.ledger.history import OPEN, last_event
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import plan_notices
-from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES, LATE_RULES
+from vibes_pipeline.rules import CYCLE_BOUND_RULES, LATE_RULES, REGISTRY, Rule
 
 # Columns of a decision that the ledger has columns for; every other one is evidence.
 ACTION_COLUMNS = (
@@ -77,8 +77,13 @@ class FrozenCycle:
 
 
 def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]:
-    """One action per row of a decision; columns the ledger does not have become its evidence."""
-    subject = identity.subject_column(rule)
+    """One action per row of a decision; columns the ledger does not have become its evidence.
+
+    `TypeError` for a decision without the evidence that the registry names for its rule: a view or
+    a later slot would silently find nothing.
+    """
+    _require_evidence(rule, decisions)
+    subject = REGISTRY[Rule(rule)].subject.value
     evidence_columns = [c for c in decisions.columns if c not in ACTION_COLUMNS]
     made: list[Action] = []
     for row in decisions.iter_rows(named=True):
@@ -98,6 +103,16 @@ def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]
             }
         )
     return made
+
+
+def _require_evidence(rule: str, decisions: pl.DataFrame) -> None:
+    for key, type_ in REGISTRY[Rule(rule)].evidence.items():
+        found = decisions.schema.get(key)
+        if found is None or found.to_python() is not type_:
+            raise TypeError(
+                f"the decision of {rule} needs a column {key} of {type_.__name__}, "
+                f"it has {found or 'none'}"
+            )
 
 
 def proposal_frame(actions: Sequence[Action], time_zone: ZoneInfo) -> pl.DataFrame:

@@ -49,6 +49,7 @@ from vibes_pipeline.policy.claims import ClaimCategory
 from vibes_pipeline.policy.model import Policy
 from vibes_pipeline.policy.parameter import DECISION, Dated
 from vibes_pipeline.policy.rules import Band, QualityCharge
+from vibes_pipeline.rules import MAIL_ORDER, Evidence
 
 
 class _KeptHeaders(HeaderRegistry):
@@ -61,21 +62,6 @@ class _KeptHeaders(HeaderRegistry):
 # Header lines are never folded: folding long ones makes CPython write encoded words into them.
 _POLICY = SMTP.clone(max_line_length=998, header_factory=_KeptHeaders())
 _LONGEST_SELLER_TEXT = 160
-
-# From what weighs most to what weighs least; rules not named come last, by name.
-_RULE_ORDER = (
-    "account_delisting",
-    "order_regulation",
-    "product_delisting",
-    "sales_regulation",
-    "counterfeit_charge",
-    "returns_charge",
-    "dropoff_qc_charge",
-    "out_of_stock_charge",
-    "late_fulfilment_charge",
-    "late_pending_cancellation",
-    "late_ready_to_ship_cancellation",
-)
 
 
 @dataclass(frozen=True)
@@ -252,7 +238,7 @@ def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
 
 def _by_claim(notice: Notice) -> dict[str, list[NoticeAction]]:
     """The actions that the notice's claim undid, and those that stay as they are."""
-    ordered = sorted(notice.actions, key=lambda a: (_rule_order(a.rule), _line_order(a)))
+    ordered = sorted(notice.actions, key=lambda a: (MAIL_ORDER.index(a.rule), _line_order(a)))
     claim_id = notice.claim.claim_id if notice.claim else None
     undone = [a for a in ordered if claim_id and a.claim_id == claim_id]
     staying = [a for a in ordered if a not in undone and a.state in STANDING]
@@ -270,7 +256,7 @@ def _sections(notice: Notice, programme: Programme, environment: Environment) ->
         by_rule.setdefault(action.rule, []).append(action)
     return [
         _section(rule, sorted(by_rule[rule], key=_line_order), notice, programme, environment)
-        for rule in sorted(by_rule, key=_rule_order)
+        for rule in sorted(by_rule, key=MAIL_ORDER.index)
     ]
 
 
@@ -285,7 +271,7 @@ def _section(
         environment.get_template(f"rules/{rule}.txt"),
         {"notice": notice, "programme": programme, "actions": actions},
     )
-    codes = {action.evidence["reason"] for action in actions if "reason" in action.evidence}
+    codes = {a.evidence[Evidence.REASON] for a in actions if Evidence.REASON in a.evidence}
     defined = programme.reasons.get(rule, {})
     reasons = [defined[code] for code in sorted(codes) if code in defined]
     return Section(
@@ -305,10 +291,6 @@ def _orders(sections: Sequence[Section]) -> list[Order]:
     for line in sorted(lines, key=lambda line: _line_order(line.action)):
         by_order.setdefault(line.action.order_number or "", []).append(line)
     return [Order(number, lines) for number, lines in by_order.items()]
-
-
-def _rule_order(rule: str) -> tuple[int, str]:
-    return (_RULE_ORDER.index(rule) if rule in _RULE_ORDER else len(_RULE_ORDER), rule)
 
 
 def _line_order(action: NoticeAction) -> tuple[float, str, str]:

@@ -24,13 +24,13 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
-from vibes_pipeline.ledger.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.outbox import REFUSED, Outbox, Told, is_obstacle_gone
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
+from vibes_pipeline.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.settings import DEFAULT_SENDER, Settings
 from vibes_pipeline.warehouse.contract import BOUNDS
 from vibes_pipeline.warehouse.source import PATIENCE_SECONDS, Warehouse

@@ -8,6 +8,5 @@ SQL joins as `policy.NAME`. What a rule does with a number does not belong here.
 from vibes_pipeline.policy.loader import load_policy
 from vibes_pipeline.policy.model import Policy
 from vibes_pipeline.policy.parameter import Parameter, Reference
-from vibes_pipeline.policy.rules import Rule
 
-__all__ = ["Parameter", "Policy", "Reference", "Rule", "load_policy"]
+__all__ = ["Parameter", "Policy", "Reference", "load_policy"]

@@ -10,8 +10,9 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from vibes_pipeline.policy.parameter import Group, Parameter, Strict, problem
-from vibes_pipeline.policy.rules import Event, Rule
+from vibes_pipeline.policy.rules import Event
 from vibes_pipeline.policy.scalars import Code, Count, Flag, NotEmpty, Text
+from vibes_pipeline.rules import Rule
 
 ClaimField = Literal[
     "shop_name",

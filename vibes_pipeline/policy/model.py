@@ -42,7 +42,6 @@ from vibes_pipeline.policy.rules import (
     OrderRegulation,
     ProductDelisting,
     QualityCharge,
-    Rule,
     RuleText,
     SalesRegulation,
 )
@@ -64,6 +63,7 @@ from vibes_pipeline.policy.scalars import (
     Zone,
 )
 from vibes_pipeline.policy.slots import Notice, Slots, check_notice_margin
+from vibes_pipeline.rules import Rule
 
 
 class PublicHolidays(Strict):

@@ -1,4 +1,4 @@
-"""The rules that make actions: their names, their words, and the numbers that each is decided by.
+"""The rules that make actions: their words, and the numbers that each is decided by.
 
 Here belongs what one rule reads (Rulebook §5 to §9). What a claim excuses of it is `claims`'s; how
 a rule decides is in `sql/`.
@@ -7,7 +7,6 @@ a rule decides is in `sql/`.
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -33,22 +32,6 @@ from vibes_pipeline.policy.scalars import (
     Text,
     Whole,
 )
-
-
-class Rule(StrEnum):
-    """The rules that make actions, as the rulebook names them."""
-
-    ORDER_REGULATION = "order_regulation"
-    OUT_OF_STOCK_CHARGE = "out_of_stock_charge"
-    LATE_FULFILMENT_CHARGE = "late_fulfilment_charge"
-    RETURNS_CHARGE = "returns_charge"
-    DROPOFF_QC_CHARGE = "dropoff_qc_charge"
-    COUNTERFEIT_CHARGE = "counterfeit_charge"
-    SALES_REGULATION = "sales_regulation"
-    PRODUCT_DELISTING = "product_delisting"
-    ACCOUNT_DELISTING = "account_delisting"
-    LATE_PENDING_CANCELLATION = "late_pending_cancellation"
-    LATE_READY_TO_SHIP_CANCELLATION = "late_ready_to_ship_cancellation"
 
 
 class RuleText(Strict):

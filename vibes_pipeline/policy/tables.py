@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -25,8 +25,10 @@ from vibes_pipeline.policy.rules import (
     QualityCharge,
     SalesRegulation,
 )
+from vibes_pipeline.rules import CHARGES
 
 Row = dict[str, object]
+Charge = TypeVar("Charge", CommissionCharge, QualityCharge)
 Schema = dict[str, pl.DataType]
 
 PERCENT = pl.Decimal(9, 4)
@@ -199,12 +201,14 @@ def _rows(policy: Policy) -> dict[str, Iterable[Row]]:
         ),
         "order_regulation_bands": _bands(policy.order_regulation),
         "commission_charges": (
-            *_commission("out_of_stock_charge", policy.out_of_stock_charge),
-            *_commission("late_fulfilment_charge", policy.late_fulfilment_charge),
+            row
+            for rule, charge in _charges(policy, CommissionCharge)
+            for row in _commission(rule, charge)
         ),
         "quality_charges": (
-            *_quality("returns_charge", policy.returns_charge),
-            *_quality("dropoff_qc_charge", policy.dropoff_qc_charge),
+            row
+            for rule, charge in _charges(policy, QualityCharge)
+            for row in _quality(rule, charge)
         ),
         "counterfeit_charge": _joined(policy.counterfeit_charge, "amount", "evidence_working_days"),
         "late_data": _joined(policy.late_data, "late_arrival_days"),
@@ -281,6 +285,14 @@ def _bands(group: OrderRegulation) -> Iterator[Row]:
 
 def _limits(band: Band) -> Row:
     return band.model_dump(exclude={"up_to_pct", "includes_upper"})
+
+
+def _charges(policy: Policy, kind: type[Charge]) -> Iterator[tuple[str, Charge]]:
+    """The policy's charges of a kind, by their rule's name."""
+    for rule in CHARGES:
+        charge = getattr(policy, rule)
+        if isinstance(charge, kind):
+            yield rule, charge
 
 
 def _commission(rule: str, charge: CommissionCharge) -> Iterator[Row]:

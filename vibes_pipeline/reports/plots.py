@@ -19,9 +19,8 @@ import altair as alt
 import polars as pl
 import vl_convert as vlc
 
-from vibes_pipeline.ledger.rules import CHARGES
-from vibes_pipeline.policy import Rule
 from vibes_pipeline.reports.figures import Week
+from vibes_pipeline.rules import CHARGES, Rule
 
 WIDE, HALF, NARROW = 940, 460, 330
 # The page's own fonts are set by its style sheet; this one is what labels are measured by.

@@ -15,7 +15,6 @@ from vibes_pipeline.exports.tables import Source
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import open_notices
-from vibes_pipeline.ledger.rules import CHARGES, LATE_RULES, WEEKLY_RULES
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports import lake
 from vibes_pipeline.reports.figures import (
@@ -27,6 +26,7 @@ from vibes_pipeline.reports.figures import (
     Span,
     Week,
 )
+from vibes_pipeline.rules import CHARGES, LATE_RULES, WEEKLY_RULES
 from vibes_pipeline.settings import Settings
 
 WEEKS_OF_CHARGES = 8

@@ -9,7 +9,7 @@ from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, model_assets, written
-from vibes_pipeline.ledger.rules import WEEKLY_RULES
+from vibes_pipeline.rules import WEEKLY_RULES
 
 models = model_assets("decisions")
 

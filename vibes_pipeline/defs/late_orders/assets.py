@@ -21,8 +21,7 @@ from vibes_pipeline.defs.sql_assets import (
     written,
 )
 from vibes_pipeline.engine.models import load_models
-from vibes_pipeline.ledger.rules import LATE_RULES
-from vibes_pipeline.policy import Rule
+from vibes_pipeline.rules import LATE_RULES, Rule
 from vibes_pipeline.slot_run import SlotRun
 
 LOADS = dg.AssetKey(["late_orders", "loads"])

@@ -1,0 +1,66 @@
+"""What one row of a relation is, as its SQL file says it, and whether the rows keep to it.
+
+A file's header has one line of it, after its words: `-- grain: order_item_id` (unique and never
+null), `-- grain: claim_id, seller_id?` (the seller may be null), `-- grain: one row`, or
+`-- grain: every stored row` where copies of stored rows are kept and nothing is unique.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+MARK = "-- grain:"
+ONE_ROW, EVERY_STORED_ROW = "one row", "every stored row"
+
+
+@dataclass(frozen=True)
+class Grain:
+    """The columns that together name a row; those of `nullable` may be null."""
+
+    columns: tuple[str, ...] = ()
+    nullable: frozenset[str] = frozenset()
+    is_one_row: bool = False
+
+    def __str__(self) -> str:
+        if self.is_one_row:
+            return ONE_ROW
+        return ", ".join(self.columns) or EVERY_STORED_ROW
+
+    def broken(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """The grain's columns of the rows at fault: of a repeated key, or without one."""
+        if self.is_one_row:
+            count = rows.select(pl.len()).collect().item()
+            return pl.DataFrame({"rows": [count] if count != 1 else []})
+        if not self.columns:
+            return pl.DataFrame()
+        keys = rows.select(self.columns).collect()
+        needed = [c for c in self.columns if c not in self.nullable]
+        # Cheap where all is well, which is nearly always.
+        if keys.n_unique() == keys.height and not any(keys[c].null_count() for c in needed):
+            return keys.clear()
+        is_null = pl.any_horizontal(pl.col(c).is_null() for c in needed)
+        return keys.filter(keys.is_duplicated() | keys.select(is_null).to_series())
+
+
+def read_grain(sql: str) -> Grain | None:
+    """The grain that a file's header states, None where it states none."""
+    for line in sql.splitlines():
+        if line.startswith(MARK):
+            return _parse(line.removeprefix(MARK).strip())
+        if not line.startswith("--"):
+            break
+    return None
+
+
+def _parse(text: str) -> Grain:
+    if text == ONE_ROW:
+        return Grain(is_one_row=True)
+    if text == EVERY_STORED_ROW:
+        return Grain()
+    columns = [column.strip() for column in text.split(",")]
+    return Grain(
+        columns=tuple(c.removesuffix("?") for c in columns),
+        nullable=frozenset(c.removesuffix("?") for c in columns if c.endswith("?")),
+    )
