@@ -19,7 +19,7 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from vibes_pipeline.errors import CalendarError, UsageError
+from vibes_pipeline.errors import CalendarError, UsageError, unknown
 
 DAY = timedelta(days=1)
 WEEK = timedelta(weeks=1)
@@ -156,7 +156,7 @@ def parse_slot(name: str) -> Slot:
     try:
         return Slot(name)
     except ValueError:
-        raise UsageError(f"no slot {name!r}; the slots are {', '.join(Slot)}") from None
+        raise unknown("slot", name, list(Slot)) from None
 
 
 @dataclass(frozen=True)

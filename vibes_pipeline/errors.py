@@ -6,6 +6,9 @@ exits with `exit_status`. Errors that are ours alone (bugs) are ordinary Python 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
 
 class VibesError(Exception):
     """A failure a user can understand and mend; its text is one line."""
@@ -61,3 +64,20 @@ class LedgerError(VibesError):
 
 class MailError(VibesError):
     """The mail server cannot be reached or the transport is misconfigured."""
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> UsageError:
+    """For a name that is none of those known: says which was meant, if one is near, and all."""
+    return UsageError(
+        f"no {what} {name!r}{did_you_mean(near(name, known))}; the {what}s are {', '.join(known)}"
+    )
+
+
+def near(name: str, known: Collection[str]) -> list[str]:
+    """The known names, at most two, of which a mistyped one is nearly one."""
+    return get_close_matches(name.lower(), known, n=2)
+
+
+def did_you_mean(meant: Sequence[str]) -> str:
+    """What an error says of names that may be meant; nothing if there are none."""
+    return f" (did you mean {' or '.join(meant)}?)" if meant else ""

@@ -69,13 +69,15 @@ class Shell:
         given = {name: value if value is None else str(value) for name, value in changes.items()}
         return Shell(self.folder, {**self.environment, **given})
 
-    def __call__(self, *arguments: str | Path, typed: str | None = None) -> Outcome:
+    def __call__(
+        self, *arguments: str | Path, typed: str | None = None, encoding: str = "utf-8"
+    ) -> Outcome:
         """Run the command in this process; what it raises but for its own exit is raised here.
 
-        `typed` is the answer to what it asks.
+        `typed` is the answer to what it asks, `encoding` the terminal's.
         """
         inherited = dict.fromkeys([n for n in os.environ if n.startswith("VIBES_")])
-        result = CliRunner().invoke(
+        result = CliRunner(charset=encoding).invoke(
             cli,
             [str(argument) for argument in arguments],
             env={**inherited, **dict.fromkeys(SET_BY_COMMANDS), **self.environment},

@@ -18,6 +18,7 @@ from cli import troubles
 from cli.shell import Shell
 from ledger import made
 
+from vibes_pipeline.cli import main
 from vibes_pipeline.policy import load_policy
 
 ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
@@ -75,12 +76,63 @@ COMMANDS = [
     Bad(
         "an unknown table",
         ("export", "sellers", "--out", "sellers.csv"),
-        r"no table 'sellers' to export; the tables are account_reviews, actions, ",
+        r"no table 'sellers'.*; the tables are account_reviews, actions, ",
     ),
     Bad(
         "an ending that is no format",
         ("export", "actions", "--out", "actions.xls"),
         r"actions\.xls: .*write one of \.csv, \.parquet, \.xlsx",
+    ),
+    Bad(
+        "a mistyped slot",
+        ("run", "weekly-alrt"),
+        r"no slot 'weekly-alrt' \(did you mean weekly-alert\?\); the slots are weekly-alert, ",
+    ),
+    Bad(
+        "a mistyped slot of a replay",
+        (*REPLAY, "--slot", "claim"),
+        r"no slot 'claim' \(did you mean claims\?\); the slots are ",
+    ),
+    Bad(
+        "a mistyped table",
+        ("export", "Charge", "--out", "charges.csv"),
+        r"no table 'Charge' \(did you mean charges or charge_totals\?\); the tables are ",
+    ),
+    Bad(
+        "a mistyped relation",
+        ("sql", "FROM finance.charge_total"),
+        r"no relation 'finance\.charge_total' \(did you mean finance\.charge_totals or ",
+    ),
+    Bad(
+        "a mistyped relation without its schema",
+        ("sql", "SELECT count(*) FROM actoins"),
+        r"no relation 'actoins' \(did you mean ledger\.actions or ledger\.action_states\?\); `vibes "
+        r"sql --describe` lists them",
+    ),
+    Bad(
+        "a mistyped schema",
+        ("sql", "FROM leger.actions"),
+        r"no relation 'leger\.actions' \(did you mean ledger\.actions or ",
+    ),
+    Bad(
+        "a statement that is no text",
+        ("sql", "SELECT '\udcff'"),
+        r"the statement is not UTF-8 text; set LC_ALL=C\.UTF-8 and write it as such",
+    ),
+    Bad(
+        "a report that is no page",
+        ("report", "--out", "week.pdf"),
+        r"week\.pdf: the ending says the format; write \.html",
+    ),
+    Bad(
+        "no cycle decided yet",
+        ("export", "actions", "--out", "{folder}/a.csv", "--cycle", "2026-11-09"),
+        r"no cycle is decided yet; run `vibes run weekly-alert`",
+    ),
+    Bad(
+        "no warehouse looked at yet",
+        ("export", "quarantine", "--out", "{folder}/q.csv", "--cycle", "2026-11-09"),
+        r"no warehouse has been looked at yet; run `vibes run weekly-alert`",
     ),
     Bad(
         "no ending",
@@ -400,3 +452,29 @@ def traces(shell: Shell) -> tuple[dict[str, int], list[Path]]:
     counts = made.counts(ledger)
     ledger.close()
     return counts, sorted((shell.home / "mail").rglob("*"))
+
+
+# --- how a process ends --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [((), 2), (("--help",), 0), (("--version",), 0), (("nightly",), 2), (("run", "nightly"), 2)],
+)
+def test_a_process_ends_with_its_status_and_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], status: int
+) -> None:
+    outcome = Shell(tmp_path).process(*arguments)
+    assert outcome.status == status
+    assert "Traceback" not in outcome.err
+    if not arguments or "--help" in arguments:
+        assert all(command in outcome.out + outcome.err for command in main.COMMANDS)
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
+    plain = Shell(tmp_path)("run", "nightly")
+    debug = Shell(tmp_path)("--debug", "run", "nightly")
+    assert debug.status == plain.status == 2
+    assert debug.err.startswith("Traceback (most recent call last):")
+    assert debug.err.endswith(plain.err)
+    assert "Traceback" not in plain.err

@@ -21,7 +21,6 @@ from cli.shell import Shell
 from ledger import made
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.cli.main import COMMANDS
 from vibes_pipeline.exports.tables import EXPORTS
 from vibes_pipeline.ledger import schema
 
@@ -199,7 +198,7 @@ def test_a_replay_run_again_and_further_skips_what_is_done_and_counts_it(shell: 
     span = ("replay", "--from", "2026-11-11T07:00", "--slot", "weekly-alert")
     both = (*span, "--slot", "weekly-implementation", "--until")
     assert shell(*both, "2026-11-14T09:00").out == "2 slots replayed\n"
-    assert shell(*both, "2026-11-18T07:00").out == "1 slots replayed, 2 were done already\n"
+    assert shell(*both, "2026-11-18T07:00").out == "1 slot replayed, 2 were done already\n"
     before = contents(shell), mails(shell)
     assert shell(*both, "2026-11-18T07:00").out == "0 slots replayed, 3 were done already\n"
     assert (contents(shell), mails(shell)) == before
@@ -280,29 +279,6 @@ def test_an_export_brings_no_dagster(after_a_cycle: Shell, tmp_path: Path) -> No
     assert "dagster" not in imported
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status"),
-    [((), 2), (("--help",), 0), (("--version",), 0), (("nightly",), 2), (("run", "nightly"), 2)],
-)
-def test_a_process_ends_with_its_status_and_without_a_traceback(
-    tmp_path: Path, arguments: tuple[str, ...], status: int
-) -> None:
-    outcome = Shell(tmp_path).process(*arguments)
-    assert outcome.status == status
-    assert "Traceback" not in outcome.err
-    if not arguments or "--help" in arguments:
-        assert all(command in outcome.out + outcome.err for command in COMMANDS)
-
-
-def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
-    plain = Shell(tmp_path)("run", "nightly")
-    debug = Shell(tmp_path)("--debug", "run", "nightly")
-    assert debug.status == plain.status == 2
-    assert debug.err.startswith("Traceback (most recent call last):")
-    assert debug.err.endswith(plain.err)
-    assert "Traceback" not in plain.err
-
-
 # --- export ---------------------------------------------------------------------------------------
 
 ROWS = {
@@ -332,7 +308,8 @@ def test_every_table_is_exported(after_a_cycle: Shell, tmp_path: Path, table: st
     out = tmp_path / f"{table}.csv"
     outcome = after_a_cycle("export", table, "--out", out)
     assert (outcome.status, outcome.err) == (0, "")
-    assert " ".join(outcome.out.split()).startswith(f"{ROWS[table]} rows of {table} in ")
+    rows = "1 row" if ROWS[table] == 1 else f"{ROWS[table]} rows"
+    assert " ".join(outcome.out.split()).startswith(f"{rows} of {table} in ")
     with out.open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == ROWS[table]
 
@@ -346,7 +323,9 @@ def test_the_three_formats_hold_the_same(after_a_cycle: Shell, tmp_path: Path) -
     sheet = openpyxl.load_workbook(tmp_path / "c.xlsx").active
     assert sheet is not None
     header, *rows = sheet.iter_rows(values_only=True)
-    assert from_csv.columns == parquet.columns == list(header)
+    ids = ["posting_id", "action_id"]
+    assert from_csv.columns == parquet.columns
+    assert list(header) == [*(c for c in from_csv.columns if c not in ids), *ids]
     at = header.index("posting_id")
     ids = set(parquet["posting_id"])
     assert len(ids) == ROWS["charges"]
@@ -361,9 +340,68 @@ def test_where_a_table_went_is_told_in_one_piece(after_a_cycle: Shell, tmp_path:
 
 
 def test_only_one_cycle_is_exported_if_one_is_named(after_a_cycle: Shell, tmp_path: Path) -> None:
-    for cycle, rows in (("2026-11-09", ROWS["actions"]), ("2026-11-02", 0)):
-        outcome = after_a_cycle("export", "actions", "--out", tmp_path / "a.csv", "--cycle", cycle)
-        assert outcome.out.startswith(f"{rows} rows of actions")
+    only = ("export", "actions", "--out", tmp_path / "a.csv", "--cycle", "2026-11-09")
+    assert after_a_cycle(*only).out.startswith(f"{ROWS['actions']} rows of actions")
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        *(
+            (command, "cycle 2026-11-02 is not decided; the latest that is, is 2026-11-09")
+            for command in (("export", "actions"), ("export", "seller_week"), ("report",))
+        ),
+        (
+            ("export", "quarantine"),
+            "no alert of cycle 2026-11-02 has looked at the warehouse; the newest that has is "
+            "2026-11-09",
+        ),
+    ],
+)
+def test_a_cycle_that_is_not_decided_is_refused_with_the_newest_that_is(
+    after_a_cycle: Shell, tmp_path: Path, command: tuple[str, ...], error: str
+) -> None:
+    out = tmp_path / ("r.html" if command == ("report",) else "a.csv")
+    outcome = after_a_cycle(*command, "--out", out, "--cycle", "2026-11-02")
+    assert (outcome.status, outcome.error) == (2, error)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- a terminal that knows few letters ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "encoding"),
+    [
+        (IMPLEMENTATION, "ascii"),
+        (("export", "charges", "--out", "₦.csv"), "latin-1"),
+        (("report", "--out", "₦.html"), "ascii"),
+        (("mail", "preview", "--out", "₦"), "latin-1"),
+        (("sql", "SELECT '₦' AS shop_name"), "latin-1"),
+        (("sql", "SELECT '₦' AS shop_name", "--format", "csv"), "ascii"),
+        (("sql", "SELECT '₦' AS shop_name", "--format", "json"), "latin-1"),
+        (("sql", "--describe", "finance.charges"), "ascii"),
+    ],
+    ids=str,
+)
+def test_letters_that_the_terminal_does_not_know_are_written_as_codes(
+    after_a_cycle: Shell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    encoding: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = after_a_cycle(*command, encoding=encoding)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.isascii()
+    if "₦" in "".join(command) or command == IMPLEMENTATION:
+        assert "\\u20a6" in outcome.out
+
+
+def test_an_error_too_is_written_in_letters_that_the_terminal_knows(tmp_path: Path) -> None:
+    outcome = Shell(tmp_path)("run", "₦ightly", encoding="latin-1")
+    assert outcome.error.startswith("no slot '\\u20a6ightly'; ")
 
 
 # --- making, importing, replaying -----------------------------------------------------------------

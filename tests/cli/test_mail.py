@@ -137,12 +137,10 @@ def test_what_is_not_sent_this_time_either_is_told(desk: Desk) -> None:
     lost = desk.resend(str(desk.notice_of("lost")), "--yes")
     assert lost.status == 1
     assert lost.error == (
-        "1 of 1 notices are not sent (1 unknown): `vibes export notices` has the server's words; "
+        "1 of 1 notice is not sent (1 unknown): `vibes export notices` has the server's words; "
         "of one that is unknown ask the relay's log"
     )
-    assert desk.resend("--status", "failed", "--yes").error.startswith(
-        "1 of 1 notices are not sent"
-    )
+    assert desk.resend("--status", "failed", "--yes").error.startswith("1 of 1 notice is not sent")
     assert desk.statuses() == WAITING
 
 
@@ -156,7 +154,7 @@ def test_what_is_not_sent_this_time_either_is_told(desk: Desk) -> None:
         ),
         (
             ("--kind", "alert"),
-            "'alert' is no kind of notice; they are claim_outcome, claim_receipt, late_alert, "
+            "'alert' is no kind of notice (did you mean late_alert?); they are claim_outcome, claim_receipt, late_alert, "
             "late_cancellation, weekly_alert, weekly_implementation",
         ),
         (("--period", "today"), "'today' is not a date; write one such as 2026-11-09"),

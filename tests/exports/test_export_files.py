@@ -110,6 +110,23 @@ def test_xlsx_holds_amounts_as_numbers_and_times_as_local_ones(tmp_path: Path) -
     assert first[5].value == 'O\'Hara, "₦" & Söhne'
 
 
+def test_a_column_has_room_for_the_sum_of_its_amounts_and_its_times(tmp_path: Path) -> None:
+    many = pl.concat([CHARGES] * 40)
+    write_table(many, tmp_path / "t.xlsx", "t")
+    widths = openpyxl.load_workbook(tmp_path / "t.xlsx").active.column_dimensions
+    assert widths["B"].width > len("40,000,000,000,000.00")
+    assert widths["C"].width > len("2026-11-21 09:00")
+
+
+def test_a_long_text_is_broken_into_lines_of_a_row_that_holds_them(tmp_path: Path) -> None:
+    detail = "a word " * 20
+    write_table(pl.DataFrame({"detail": ["short", detail]}), tmp_path / "t.xlsx", "t")
+    sheet = openpyxl.load_workbook(tmp_path / "t.xlsx").active
+    assert sheet["A3"].alignment.wrap_text
+    assert sheet.row_dimensions[3].height == 4 * 15
+    assert sheet.column_dimensions["A"].width < len(detail) / 2
+
+
 def test_the_sheet_is_named_and_keeps_its_header_in_sight(tmp_path: Path) -> None:
     write_table(CHARGES, tmp_path / "t.xlsx", "a_title_of_more_than_the_thirty_one_letters_allowed")
     sheet = openpyxl.load_workbook(tmp_path / "t.xlsx").active

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import openpyxl
 import polars as pl
 import pytest
 from ledger import made
@@ -55,6 +56,37 @@ def partition(source: Source, relation: str, frame: pl.DataFrame, cycle: date = 
     file = source.lake / "NG" / "weekly-alert" / cycle.isoformat() / stage / f"{name}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(file)
+
+
+# --- times ---------------------------------------------------------------------------------------
+
+
+def test_every_format_gives_the_lakes_times_too_in_the_policys_zone(
+    after_a_cycle: Source, tmp_path: Path
+) -> None:
+    notified_at = made.local("2026-11-16 00:30")
+    case = pl.DataFrame({"case_id": ["CF-1"], "notified_at": [notified_at]}).with_columns(
+        pl.col("notified_at").dt.convert_time_zone("UTC")
+    )
+    partition(after_a_cycle, "claims.held_counterfeit_cases", case)
+    frame = read_table("held_counterfeit_cases", after_a_cycle)
+    assert frame.schema["notified_at"] == pl.Datetime("us", "Africa/Lagos")
+    for ending in ("csv", "parquet", "xlsx"):
+        write_table(frame, tmp_path / f"held.{ending}", "held")
+    assert "2026-11-16T00:30:00+01:00" in (tmp_path / "held.csv").read_text()
+    assert pl.read_parquet(tmp_path / "held.parquet")["notified_at"].to_list() == [notified_at]
+    assert pl.read_parquet_schema(tmp_path / "held.parquet")["notified_at"] == pl.Datetime(
+        "us", "Africa/Lagos"
+    )
+    cells = openpyxl.load_workbook(tmp_path / "held.xlsx").active
+    assert cells["C2"].value == notified_at.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("table", ["actions", "charges", "notices", "order_regulations_in_force"])
+def test_the_ledgers_times_are_in_the_policys_zone(after_a_cycle: Source, table: str) -> None:
+    frame = read_table(table, after_a_cycle)
+    zones = {t.time_zone for t in frame.dtypes if isinstance(t, pl.Datetime)}
+    assert zones == {"Africa/Lagos"}
 
 
 # --- columns ------------------------------------------------------------------------------------
@@ -107,7 +139,8 @@ def test_a_table_of_no_name_is_answered_with_the_names(source: Source) -> None:
     with pytest.raises(UsageError) as error:
         read_table("chargess", source)
     assert str(error.value) == (
-        f"no table 'chargess' to export; the tables are {', '.join(sorted(EXPORTS))}"
+        "no table 'chargess' (did you mean charges or charge_totals?); the tables are "
+        + ", ".join(sorted(EXPORTS))
     )
 
 

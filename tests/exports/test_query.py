@@ -214,7 +214,8 @@ def test_no_other_file_is_read_and_what_fails_is_one_line(
 
 def test_a_relation_that_is_none_has_no_columns(library: Library) -> None:
     with pytest.raises(
-        UsageError, match=r"no relation 'raw.sell'; `vibes sql --describe` lists them"
+        UsageError,
+        match=r"no relation 'raw.sell' \(did you mean raw.sellers.*; `vibes sql --describe` lists them",
     ):
         library.columns("raw.sell")
 

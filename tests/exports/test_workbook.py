@@ -146,6 +146,49 @@ def test_every_sheet_keeps_its_header_in_sight_and_can_be_filtered(book: Path, s
     assert opened.column_dimensions[period.column_letter].width > 10
 
 
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_every_column_has_room_for_what_stands_in_it(book: Path, sheet: str) -> None:
+    opened = openpyxl.load_workbook(book, data_only=True)[sheet]
+    for at, column in enumerate(opened.columns, 1):
+        # Neighbours of one width are stored as one.
+        width = next(d.width for d in opened.column_dimensions.values() if d.min <= at <= d.max)
+        assert max(len(shown(cell)) for cell in column) < width, column[0].value
+
+
+def shown(cell: Any) -> str:
+    """A cell as its format shows it."""
+    match cell.value:
+        case datetime() if "hh" in cell.number_format:
+            return "2026-11-21 09:00"
+        case datetime():
+            return "2026-11-21"
+        case float() | int() if "0.00" in cell.number_format:
+            return f"{cell.value:,.2f}"
+        case value:
+            return str(value or "")
+
+
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_a_sheet_is_printed_landscape_as_wide_as_the_page_with_its_header_and_no_ids(
+    book: Path, sheet: str
+) -> None:
+    opened = openpyxl.load_workbook(book)[sheet]
+    assert opened.page_setup.orientation == "landscape"
+    assert opened.sheet_properties.pageSetUpPr.fitToPage
+    assert (opened.page_setup.fitToWidth or 1, opened.page_setup.fitToHeight) == (1, 0)
+    assert opened.print_title_rows == "$1:$1"
+    header = [cell.value for cell in opened[1]]
+    ids = [name for name in header if name in ("posting_id", "action_id")]
+    assert header[len(header) - len(ids) :] == ids
+    last = opened.cell(opened.max_row, len(header) - len(ids)).coordinate
+    assert opened.print_area.replace("$", "").endswith(f"!A1:{last}")
+
+
+def test_the_pages_say_whose_time_it_is(book: Path) -> None:
+    footer = openpyxl.load_workbook(book)["Charges"].oddFooter
+    assert footer.center.text == "times are those of Africa/Lagos"
+
+
 def test_one_statement_period_can_be_asked_for(source: Source, tmp_path: Path) -> None:
     week = made.CYCLE + made.WEEK
     only = Source(source.ledger, source.lake, made.LAGOS, statement_period=week)

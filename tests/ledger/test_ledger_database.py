@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import database
+from vibes_pipeline.ledger import database, revisions
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.settings import Settings
 
@@ -65,7 +65,7 @@ def test_without_a_configured_server_the_one_under_the_home_is_used(
 
 
 def test_a_ledger_opened_again_is_left_as_it_is(empty_database: sa.URL) -> None:
-    newest = max(script.stem for script in (database.MIGRATIONS / "versions").glob("*.sql"))
+    newest = max(script.stem for script in (revisions.MIGRATIONS / "versions").glob("*.sql"))
     for _ in range(2):
         engine = database.connect(empty_database)
         with engine.connect() as connection:

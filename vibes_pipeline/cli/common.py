@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -38,6 +38,17 @@ def settings_and_policy_for_slots() -> tuple[Settings, Policy]:
     settings, policy = settings_and_policy()
     require_agreement(policy.calendar)
     return settings, policy
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 slot`, `0 slots`, `1,234 slots`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def print_rows(tables: Mapping[str, int]) -> None:
+    """How many rows each table of a new warehouse has, below each other."""
+    for table, rows in tables.items():
+        console.print(f"  {table:<18} {rows:>12,} {'row' if rows == 1 else 'rows'}")
 
 
 @contextmanager

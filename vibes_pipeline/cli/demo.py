@@ -33,9 +33,15 @@ RULES_IN_MAIL_SHOWN = 3
 
 
 @click.command(name="demo")
-@click.option("--sellers", type=click.IntRange(min=20), default=150, show_default=True)
-@click.option("--weeks", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--sellers", type=click.IntRange(min=20), default=150, show_default=True, help="Sellers."
+)
+@click.option(
+    "--weeks", type=click.IntRange(min=1), default=8, show_default=True, help="Observed weeks."
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="The same seed makes the same rows."
+)
 def command(sellers: int, weeks: int, seed: int) -> None:
     """Make a marketplace in which every rule fires; replay its cycles and a day of late orders.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vibes_pipeline.calendar import parse_cycle, parse_day
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, counted, settings_and_policy
 from vibes_pipeline.errors import UsageError
 
 
@@ -32,11 +32,19 @@ def command(
 
     Others: actions, claims, held_counterfeit_cases, notices, seller_week, order_regulations,
     sales_regulations, account_reviews, quarantine.
+
+    Times are those of the policy's time zone.
     """
     from vibes_pipeline.exports.files import check_target, write_table
-    from vibes_pipeline.exports.tables import Source, read_table, require_table
+    from vibes_pipeline.exports.tables import (
+        OF_UNDECIDED_CYCLES,
+        Source,
+        read_table,
+        require_table,
+    )
     from vibes_pipeline.exports.workbook import write_charges
     from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.ledger.proposals import decided
 
     require_table(table)
     check_target(out)
@@ -45,7 +53,9 @@ def command(
     only = parse_day(day) if day else parse_cycle(cycle) if cycle else None
     period = parse_cycle(statement_period) if statement_period else None
     settings, policy = settings_and_policy()
-    ledger = Ledger.open(settings, policy.country)
+    ledger = Ledger.open_existing(settings, policy.country)
+    if cycle and table not in OF_UNDECIDED_CYCLES:
+        decided(ledger, only)
     source = Source(ledger, settings.lake, policy.time_zone, only, period)
     if table == "charges" and out.suffix == ".xlsx" and only is None:
         rows = write_charges(source, out)
@@ -53,7 +63,7 @@ def command(
         frame = read_table(table, source)
         write_table(frame, out, table)
         rows = frame.height
-    console.print(f"{rows:,} rows of {table} in {out}", markup=False)
+    console.print(f"{counted(rows, 'row')} of {table} in {out}", markup=False)
 
 
 def _require_fitting(table: str, given: set[str]) -> None:

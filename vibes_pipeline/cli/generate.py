@@ -11,6 +11,7 @@ from vibes_pipeline.calendar import require_monday
 from vibes_pipeline.cli.common import (
     console,
     latest_first_week,
+    print_rows,
     progress_bar,
     settings_and_policy,
 )
@@ -22,13 +23,16 @@ from vibes_pipeline.cli.common import (
     type=click.Path(path_type=Path),
     help="A .duckdb file, or a folder for Parquet files. [default: VIBES_WAREHOUSE]",
 )
-@click.option("--sellers", type=click.IntRange(min=20), default=150, show_default=True)
+@click.option(
+    "--sellers", type=click.IntRange(min=20), default=150, show_default=True, help="Sellers."
+)
 @click.option(
     "--weeks", type=click.IntRange(min=1), default=8, show_default=True, help="Observed weeks."
 )
 @click.option(
     "--first-week",
     type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
     help="The first week's Monday. [default: so that the last cycle ends before today]",
 )
 @click.option(
@@ -72,5 +76,4 @@ def command(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console.print(f"made {made.path}: weeks {made.first_week} to {made.last_week}", markup=False)
-    for table, rows in made.rows.items():
-        console.print(f"  {table:<18} {rows:>12,} rows")
+    print_rows(made.rows)

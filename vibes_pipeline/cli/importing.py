@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vibes_pipeline.cli.common import console
+from vibes_pipeline.cli.common import console, print_rows
 from vibes_pipeline.errors import UsageError
 
 
@@ -16,7 +16,7 @@ def command() -> None:
     """Import a real marketplace's orders as a warehouse."""
 
 
-@command.command()
+@command.command(short_help="The Olist dataset, a real marketplace of Brazil.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "--country", default="NG", show_default=True, help="The country its sellers count to."
@@ -46,8 +46,7 @@ def olist(source: Path, country: str, out: Path, rate: str, force: bool) -> None
         source, out, country=country.upper(), rate=naira_per_real, overwrite=force
     )
     console.print(f"imported {summary.path}", markup=False)
-    for table, rows in summary.rows.items():
-        console.print(f"  {table:<18} {rows:>12,} rows")
+    print_rows(summary.rows)
     console.print(
         f"  {summary.handed_over_before_approval:,} items were handed over before their approval"
     )

@@ -9,9 +9,9 @@ from uuid import UUID
 import click
 
 from vibes_pipeline.calendar import parse_day
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, counted, settings_and_policy
 from vibes_pipeline.clock import WallClock
-from vibes_pipeline.errors import MailError, UsageError
+from vibes_pipeline.errors import MailError, UsageError, did_you_mean, near
 
 NOT_SENT = ("queued", "sending", "deferred", "failed", "undeliverable", "unknown", "stored")
 
@@ -21,7 +21,7 @@ def command() -> None:
     """Look at the mails that sellers get, or send those that were not sent."""
 
 
-@command.command(name="preview")
+@command.command(name="preview", short_help="Write a sample of each kind of mail.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -36,7 +36,7 @@ def preview(out: Path | None) -> None:
     from vibes_pipeline.notices.preview import samples, write_gallery
 
     settings, policy = settings_and_policy()
-    ledger = Ledger.open(settings, policy.country)
+    ledger = Ledger.open_existing(settings, policy.country)
     index = write_gallery(samples(ledger, policy, settings), out or settings.home / "mail-preview")
     console.print(f"the mails are in {index}", soft_wrap=True, markup=False)
 
@@ -54,7 +54,7 @@ def accept_key(yes: bool) -> None:
     from vibes_pipeline.ledger.ledger import Ledger
 
     settings, policy = settings_and_policy()
-    ledger, key = Ledger.open(settings, policy.country), home_key(settings.home)
+    ledger, key = Ledger.open_existing(settings, policy.country), home_key(settings.home)
     if ledger.is_simulated() is None:
         raise UsageError(f"the ledger of {policy.country} is not used yet: it knows no key")
     if not yes:
@@ -63,7 +63,7 @@ def accept_key(yes: bool) -> None:
     console.print(f"the ledger of {policy.country} goes on with {key.file}", markup=False)
 
 
-@command.command(name="resend")
+@command.command(name="resend", short_help="Send notices now that were not sent.")
 @click.argument("notice_id", type=click.UUID, required=False)
 @click.option("--status", type=click.Choice(sorted(NOT_SENT)), help="Those in this status.")
 @click.option("--kind", help="Those of this kind, such as weekly_alert.")
@@ -88,10 +88,13 @@ def resend(
     if (notice_id is None) == (status is None and kind is None and period is None):
         raise UsageError("name one notice, or give --status, --kind or --period for those to send")
     if kind is not None and kind not in kinds():
-        raise UsageError(f"{kind!r} is no kind of notice; they are {', '.join(kinds())}")
+        raise UsageError(
+            f"{kind!r} is no kind of notice{did_you_mean(near(kind, kinds()))}; they are "
+            f"{', '.join(kinds())}"
+        )
     day = parse_day(period) if period else None
     settings, policy = settings_and_policy()
-    ledger = Ledger.open(settings, policy.country)
+    ledger = Ledger.open_existing(settings, policy.country)
     ledger.require_mode(is_simulated=False)
     if not settings.smtp_url:
         raise MailError("VIBES_SMTP_URL is not set: there is no mail server to send with")
@@ -127,8 +130,10 @@ def resend(
     )
     if unsent := outcomes.total() - outcomes["sent"]:
         told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))
+        are = "is" if unsent == 1 else "are"
         raise MailError(
-            f"{unsent} of {outcomes.total()} notices are not sent ({told}): `vibes export notices` "
-            "has the server's words; of one that is unknown ask the relay's log"
+            f"{unsent} of {counted(outcomes.total(), 'notice')} {are} not sent ({told}): "
+            "`vibes export notices` has the server's words; of one that is unknown ask the relay's "
+            "log"
         )
     console.print(f"{outcomes['sent']:,} sent")

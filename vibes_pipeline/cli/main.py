@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
     "report": ("report", "Write the report of a week as an HTML page."),
     "mail": ("mail", "Look at the mails that sellers get, or send what was not sent."),
+    "migrate": ("migrate", "Bring the ledger's schema to the revision this version needs."),
     "prune": ("prune", "Delete the record of old runs, or old partitions of the lake."),
     "sql": ("sql", "Ask a question in SQL; nothing is changed."),
 }
@@ -31,8 +33,25 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group whose commands are imported when used; VibesErrors become one line."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command; a letter that the terminal does not know is written as its code."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(
+                args[0], possibilities=COMMANDS, ctx=ctx
+            ) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

@@ -127,7 +127,7 @@ def print_mail(message: EmailMessage) -> None:
     text = body.get_content() if body else ""
     console.rule("One of the mails")
     console.print(Text(f"To: {message['To']}\nSubject: {message['Subject']}\n\n{text.strip()}"))
-    console.rule()
+    console.rule(characters="-")
 
 
 def read_mail(maildir: Path, notice_id: str) -> EmailMessage | None:

@@ -60,7 +60,7 @@ def _delete_partitions(settings: Settings, policy: Policy, yes: bool) -> None:
     from vibes_pipeline.lake import old_partitions, remove
     from vibes_pipeline.ledger.ledger import Ledger
 
-    ledger = Ledger.open(settings, policy.country)
+    ledger = Ledger.open_existing(settings, policy.country)
     # A simulated ledger lives in a time of its own.
     simulated = ledger.newest_event_at() if ledger.is_simulated() else None
     now = simulated or WallClock().now()
@@ -97,7 +97,7 @@ def _delete_runs(settings: Settings, policy: Policy, days: int) -> None:
     import dagster as dg
 
     from vibes_pipeline.dagster_home import persistent_instance
-    from vibes_pipeline.ledger.ledger import shared_ledger
+    from vibes_pipeline.ledger.ledger import Ledger
 
     old = dg.RunsFilter(
         statuses=[
@@ -108,7 +108,7 @@ def _delete_runs(settings: Settings, policy: Policy, days: int) -> None:
         created_before=WallClock().now() - timedelta(days=days),
     )
     # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
-    shared_ledger(settings, policy.country)
+    Ledger.open_existing(settings, policy.country).close()
     deleted = 0
     with persistent_instance(settings) as instance:
         while run_ids := instance.get_run_ids(old, limit=BATCH):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import click
 
 from vibes_pipeline.calendar import parse_local, parse_slot
-from vibes_pipeline.cli.common import console, replay_shown, settings_and_policy_for_slots
+from vibes_pipeline.cli.common import console, counted, replay_shown, settings_and_policy_for_slots
 from vibes_pipeline.errors import UsageError
 
 
 @click.command(name="replay")
-@click.option("--from", "start", required=True, metavar="LOCAL", help="Such as 2026-08-31T00:00.")
-@click.option("--until", "end", required=True, metavar="LOCAL", help="Such as 2026-10-10T09:00.")
+@click.option(
+    "--from", "start", required=True, metavar="LOCAL", help="Local time, such as 2026-08-31T00:00."
+)
+@click.option(
+    "--until", "end", required=True, metavar="LOCAL", help="Local time, such as 2026-10-10T09:00."
+)
 @click.option(
     "--into-ui", is_flag=True, help="Keep the runs in Dagster's storage, so that the UI shows them."
 )
@@ -46,5 +50,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
         replay_shown(todo, instance)
     done_already = len(due) - len(todo)
     console.print(
-        f"{len(todo)} slots replayed" + (f", {done_already} were done already" * bool(done_already))
+        f"{counted(len(todo), 'slot')} replayed"
+        + (f", {done_already} {'was' if done_already == 1 else 'were'} done already")
+        * bool(done_already)
     )

@@ -23,7 +23,11 @@ from vibes_pipeline.errors import UsageError
     help="The weekly slot of this cycle, named by its Monday; by default the oldest missing one.",
 )
 def command(slot: str, at: str | None, cycle: str | None) -> None:
-    """Run SLOT once: weekly-alert, weekly-implementation, late-alert, late-cancellation or claims.
+    """Run SLOT once.
+
+    \b
+    weekly-alert, weekly-implementation,
+    late-alert, late-cancellation, claims
 
     Weekly slots are run oldest first: without --cycle it is the oldest one missing, and one that is
     not the oldest is refused. If none is missing, and for the other slots, it is the latest one due

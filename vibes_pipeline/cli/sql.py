@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, counted, settings_and_policy
 from vibes_pipeline.errors import VibesError
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ LEAVING = ("exit", "quit", "\\q")
 
 @click.command(name="sql")
 @click.argument("statement", required=False)
-@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How the answer is printed.",
+)
 @click.option(
     "--limit", default=ROWS_SHOWN, show_default=True, help="Rows of a table to print; 0 for all."
 )
@@ -59,7 +66,9 @@ def command(statement: str | None, style: str, limit: int, describe: str | None)
     elif sys.stdin.isatty():
         _converse(library, style, rows)
     else:
-        _print(library.ask(sys.stdin.read(), rows), style)
+        # Whatever encoding the terminal has: a file of SQL is UTF-8.
+        piped = sys.stdin.buffer.read()
+        _print(library.ask(piped.decode(errors="surrogateescape"), rows), style)
 
 
 def _described(library: Library, relation: str) -> Answer:
@@ -146,7 +155,7 @@ def _print_table(answer: Answer) -> None:
         wide = console if console.is_terminal else Console(highlight=False, width=needed)
         wide.print(table)
     more = "; there are more (--limit)" if answer.is_cut else ""
-    console.print(f"{len(answer.rows):,} row{'' if len(answer.rows) == 1 else 's'}{more}")
+    console.print(f"{counted(len(answer.rows), 'row')}{more}")
 
 
 def _print_records(answer: Answer) -> None:
@@ -154,7 +163,7 @@ def _print_records(answer: Answer) -> None:
         record = Table.grid(padding=(0, 2))
         for column, value in zip(answer.columns, row, strict=True):
             record.add_row(Text(_shown(column)), Text(_shown(value)))
-        console.rule()
+        console.rule(characters="-")
         console.print(record)
 
 

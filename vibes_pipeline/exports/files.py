@@ -6,29 +6,25 @@ Seller text is hostile: a cell that a spreadsheet would run as a formula is made
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-import xlsxwriter
-from xlsxwriter.worksheet import Worksheet
 
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.exports.sheets import in_order, open_workbook, write_sheet
 from vibes_pipeline.files import put_into_place
 
 # What spreadsheets take for the beginning of a formula.
 FORMULA_STARTS = r"^[=+\-@\t\r\n]"
 FORMATS = (".csv", ".parquet", ".xlsx")
-ROWS_OF_A_SHEET = 1_048_575
-AMOUNT = "#,##0.00;[Red]-#,##0.00"
-HEADER = {"bold": True, "bg_color": "#F2F2F2", "bottom": 1}
 
 
-def check_target(file: Path) -> None:
-    """`UsageError` unless the file's ending and folder are usable."""
-    if file.suffix not in FORMATS:
-        raise UsageError(f"{file}: the ending says the format; write one of {', '.join(FORMATS)}")
+def check_target(file: Path, endings: Sequence[str] = FORMATS) -> None:
+    """`UsageError` unless the file has one of these endings and its folder is there."""
+    if file.suffix not in endings:
+        one_of = "one of " if len(endings) > 1 else ""
+        raise UsageError(f"{file}: the ending says the format; write {one_of}{', '.join(endings)}")
     check_place(file)
 
 
@@ -45,48 +41,13 @@ def write_table(frame: pl.DataFrame, file: Path, title: str) -> None:
     check_target(file)
     if file.suffix == ".xlsx":
         with open_workbook(file) as workbook:
-            write_sheet(workbook, frame, title[:31])
+            write_sheet(workbook, in_order(frame), title)
         return
     with put_into_place(file) as temporary:
         if file.suffix == ".csv":
             harmless(frame).write_csv(temporary, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
         else:
             frame.write_parquet(temporary)
-
-
-@contextmanager
-def open_workbook(file: Path) -> Iterator[xlsxwriter.Workbook]:
-    """A workbook in which no text becomes a formula, a link or a number; renamed into place."""
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with (
-        put_into_place(file) as temporary,
-        xlsxwriter.Workbook(str(temporary), options) as workbook,
-    ):
-        yield workbook
-
-
-def write_sheet(workbook: xlsxwriter.Workbook, frame: pl.DataFrame, title: str) -> Worksheet:
-    """A frame as a sheet: header in sight, filters, sensible widths and formats."""
-    if frame.height > ROWS_OF_A_SHEET:
-        raise UsageError(
-            f"{frame.height:,} rows are more than a sheet of a workbook holds "
-            f"({ROWS_OF_A_SHEET:,}); write .csv or .parquet"
-        )
-    # Excel knows no time zones: times are shown as local ones.
-    local = frame.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
-    return local.write_excel(
-        workbook,
-        worksheet=title,
-        autofit=True,
-        autofilter=True,
-        freeze_panes="A2",
-        header_format=HEADER,
-        dtype_formats={
-            pl.Decimal: AMOUNT,
-            pl.Datetime: "yyyy-mm-dd hh:mm",
-            pl.Date: "yyyy-mm-dd",
-        },
-    ).get_worksheet_by_name(title)
 
 
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.engine.models import load_models
-from vibes_pipeline.errors import UsageError
+from vibes_pipeline.errors import UsageError, did_you_mean, near
 from vibes_pipeline.exports.tables import Source, frame_type, partitions
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
@@ -39,6 +39,8 @@ from vibes_pipeline.weekly import weekly_models
 PATIENCE_SECONDS = 20.0
 SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.I)
 EXPLAIN = re.compile(r"\s*explain\b\s*(analyze\b\s*)?(\(\s*(analyze|format)\b[^)]*\)\s*)?", re.I)
+# DuckDB's words; which table of its own it thinks was meant helps nobody.
+NO_TABLE = re.compile(r'Catalog Error: Table with name "?(.+?)"? does not exist')
 ONLY_READING = "only SELECT, DESCRIBE, SUMMARIZE, SHOW and EXPLAIN of one are answered here"
 DESCRIBED = "`vibes sql --describe` lists them"
 
@@ -88,6 +90,8 @@ class Library:
                 rows = (found if limit is None else found.limit(limit + 1)).fetchall()
                 columns = list(found.columns)
         except duckdb.Error as error:
+            if mistyped := NO_TABLE.match(str(error)):
+                raise self._no_relation(mistyped[1].lower()) from None
             raise UsageError(_one_line(error)) from None
         except OverflowError:
             raise UsageError(
@@ -115,7 +119,7 @@ class Library:
         """The columns of a relation; `UsageError` if there is none of that name."""
         name = relation.lower()
         if name not in self._names:
-            raise UsageError(f"no relation {relation!r}; {DESCRIBED}")
+            raise self._no_relation(name)
         stage, _, table = name.partition(".")
         if stage == "raw":
             stored = CONTRACT[table].columns.items()
@@ -155,12 +159,18 @@ class Library:
             if relation in self._names:
                 found.add(relation)
             elif stage in ours:
-                raise UsageError(f"no relation {relation!r}; {DESCRIBED}")
+                raise self._no_relation(relation)
             elif not stage and name not in _common_tables(parsed):
                 meant = sorted(r for r in self._names if r.endswith(f".{name}"))
                 if meant:
                     raise UsageError(f"{name!r} needs its schema: {' or '.join(meant)}")
         return sorted(found)
+
+    def _no_relation(self, name: str) -> UsageError:
+        """Says which was meant; without its schema, by the name in it."""
+        whole = {r if "." in name else r.partition(".")[2]: r for r in sorted(self._names)}
+        meant = [whole[found] for found in near(name, whole)]
+        return UsageError(f"no relation {name!r}{did_you_mean(meant)}; {DESCRIBED}")
 
     @contextmanager
     def _mounted(
@@ -227,7 +237,7 @@ class Library:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger.open(self.settings, self.policy.country)
+        return Ledger.open_existing(self.settings, self.policy.country)
 
     @cached_property
     def _inspector(self) -> sa.Inspector:
@@ -244,6 +254,9 @@ def _parsed(statement: str) -> Mapping[str, Any]:
 
     DuckDB's own parser makes it, which knows no other statement than SELECT and what becomes one.
     """
+    if statement != statement.encode(errors="ignore").decode():
+        # So Python marks bytes of an argument that are no text in the terminal's encoding.
+        raise UsageError("the statement is not UTF-8 text; set LC_ALL=C.UTF-8 and write it as such")
     with duckdb.connect() as parser:
         text = EXPLAIN.sub("", statement, count=1) if EXPLAIN.match(statement) else statement
         row = parser.execute("SELECT json_serialize_sql($1)", [text]).fetchone()

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline import parquet
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.errors import UsageError
+from vibes_pipeline.errors import UsageError, unknown
 from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
@@ -65,17 +65,18 @@ class Source:
 
 
 def read_table(name: str, source: Source) -> pl.DataFrame:
-    """The rows of a table; `UsageError` when there is none of that name."""
+    """The rows of a table, times in the policy's zone; `UsageError` if there is none so called."""
     require_table(name)
-    return EXPORTS[name](source)
+    # The lake's instants are in UTC.
+    return EXPORTS[name](source).with_columns(
+        pl.col(pl.Datetime(time_zone="*")).dt.convert_time_zone(source.time_zone.key)
+    )
 
 
 def require_table(name: str) -> None:
     """`UsageError` that lists the tables, unless there is one of that name."""
     if name not in EXPORTS:
-        raise UsageError(
-            f"no table {name!r} to export; the tables are {', '.join(sorted(EXPORTS))}"
-        )
+        raise unknown("table", name, sorted(EXPORTS))
 
 
 def actions(source: Source) -> pl.DataFrame:
@@ -243,17 +244,24 @@ def _quarantine(source: Source) -> pl.DataFrame:
     """Every bad row with its copies and the newest cycle that saw it, also one that was stopped."""
     folder = source.lake / source.ledger.country / Slot.WEEKLY_ALERT
     cycles = sorted(date.fromisoformat(f.name) for f in folder.glob("????-??-??"))
+    files = _files(replace(source, cycle=None), cycles, "warehouse.quarantine")
+    if not files:
+        raise UsageError("no warehouse has been looked at yet; run `vibes run weekly-alert`")
+    wanted = [(cycle, file) for cycle, file in files if source.cycle in (None, cycle)]
+    if not wanted:
+        _require_kept(source)
+        raise UsageError(
+            f"no alert of cycle {source.cycle} has looked at the warehouse; the newest that has is "
+            f"{files[-1][0]}"
+        )
     key = ["table_name", "row_id", "seller_id", "faults", "stored_row"]
     seen = [
         parquet.read(file)
         .group_by(key)
         .agg(pl.len().alias("copies"))
         .with_columns(pl.lit(cycle).alias("last_seen_cycle"))
-        for cycle, file in _files(source, cycles, "warehouse.quarantine")
+        for cycle, file in wanted
     ]
-    if not seen:
-        _require_kept(source)
-        raise UsageError("no warehouse has been looked at yet; run `vibes run weekly-alert`")
     newest = pl.concat(seen).sort("last_seen_cycle").group_by(key, maintain_order=True).last()
     return newest.sort(pl.all())
 
@@ -339,3 +347,5 @@ EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
 }
 # What can be asked for by the week of its postings; all but the first cannot be by cycle.
 BY_STATEMENT_PERIOD = ("charges", "seller_statements", "charge_totals")
+# A cycle that was stopped has rows here: its bad ones are why.
+OF_UNDECIDED_CYCLES = ("quarantine",)

@@ -2,7 +2,7 @@
 
 Sums are formulas, so that who opens it can follow them, and hold the view's own figure as their
 cached value: a reader that computes nothing shows the same. Here belongs what stands on which
-sheet; how a sheet is written harmlessly is in `files`.
+sheet; how a sheet is written and looks is in `sheets`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,19 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from vibes_pipeline.exports.files import AMOUNT, HEADER, open_workbook, write_sheet
+from vibes_pipeline.exports.sheets import (
+    AMOUNT,
+    COUNT,
+    HEADER,
+    in_order,
+    open_workbook,
+    write_sheet,
+)
 from vibes_pipeline.exports.tables import Source, charge_totals, charges, seller_statements
 from vibes_pipeline.rules import CHARGES
 
-COUNT = "#,##0"
+# Between a table and its sums, so that its filters leave them alone.
+BLANK_ROWS = 1
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,17 @@ class Sheet:
     styles: Mapping[str, Format]
 
     @classmethod
-    def write(cls, workbook: Workbook, frame: pl.DataFrame, title: str) -> Sheet:
+    def write(cls, workbook: Workbook, frame: pl.DataFrame, title: str, *, has_sums: bool) -> Sheet:
         styles = {
-            "amount": workbook.add_format({"num_format": AMOUNT}),
-            "count": workbook.add_format({"num_format": COUNT}),
+            "amount": workbook.add_format({"num_format": AMOUNT, "valign": "top"}),
+            "count": workbook.add_format({"num_format": COUNT, "valign": "top"}),
             "label": workbook.add_format(HEADER),
             "total amount": workbook.add_format({"num_format": AMOUNT, **HEADER}),
             "total count": workbook.add_format({"num_format": COUNT, **HEADER}),
         }
-        return cls(write_sheet(workbook, frame, title), frame, styles)
+        shown = in_order(frame)
+        below = BLANK_ROWS + frame["currency"].n_unique() if has_sums else 0
+        return cls(write_sheet(workbook, shown, title, rows_below=below), shown, styles)
 
     def cell(self, row: int, column: str) -> str:
         """The cell of a row counted from 0, below the header."""
@@ -73,9 +83,9 @@ def write_charges(source: Source, file: Path) -> int:
     with source.at_one_moment() as now:
         postings, statements, totals = charges(now), seller_statements(now), charge_totals(now)
     with open_workbook(file) as workbook:
-        posted = Sheet.write(workbook, postings, "Charges")
-        _add_statement_formulas(Sheet.write(workbook, statements, "Statements"))
-        _add_total_formulas(Sheet.write(workbook, totals, "Totals"), posted)
+        posted = Sheet.write(workbook, postings, "Charges", has_sums=False)
+        _add_statement_formulas(Sheet.write(workbook, statements, "Statements", has_sums=True))
+        _add_total_formulas(Sheet.write(workbook, totals, "Totals", has_sums=True), posted)
     return postings.height
 
 
@@ -111,10 +121,13 @@ def _add_net(sheet: Sheet, row: int, value: Decimal) -> None:
 
 
 def _add_sums(sheet: Sheet, amounts: Sequence[str], counts: Sequence[str]) -> None:
-    """The sum of each currency, a row apart from the table, so that its filters leave it alone."""
+    """The sum of each currency, below the table."""
     for nth, currency in enumerate(sorted(set(sheet.frame["currency"]))):
-        row = sheet.frame.height + 1 + nth
+        row = sheet.frame.height + BLANK_ROWS + nth
         mine = sheet.frame.filter(pl.col("currency") == currency)
+        # One band from end to end.
+        for column in sheet.frame.columns:
+            sheet.label(row, column, "")
         sheet.label(row, sheet.frame.columns[0], "total")
         sheet.label(row, "currency", currency)
         for column in (*amounts, *counts):

@@ -1,4 +1,4 @@
-"""Finding the PostgreSQL that holds the ledger, and bringing its schema up to date.
+"""Finding the PostgreSQL that holds the ledger, and opening it.
 
 Here belongs what every session of ours needs of the server: what we set ourselves, whatever the
 server, the database or the role have as defaults, and what is refused when we connect. Without
@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
 import psycopg2
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import locks
+from vibes_pipeline.ledger import revisions
 from vibes_pipeline.ledger.embedded import embedded_url as embedded_url
+from vibes_pipeline.ledger.embedded import is_made
 from vibes_pipeline.settings import Settings
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-MIGRATION_LOCK = "vibes migration"
 # The oldest that the tests run on.
 OLDEST_VERSION = 15
 # PostgreSQL cuts a session's name there.
@@ -84,12 +81,42 @@ def database_url(settings: Settings) -> sa.URL:
     return embedded_url(settings.home / "postgres")
 
 
+def existing_database_url(settings: Settings) -> sa.URL:
+    """The same, but an embedded server is not made: `LedgerError` when there is none."""
+    if not settings.postgres_url and not is_made(settings.home / "postgres"):
+        raise revisions.no_ledger(f"in {settings.home}")
+    return database_url(settings)
+
+
 def connect(url: sa.URL) -> sa.Engine:
-    """An engine on the ledger's database, its schema migrated to the newest version.
+    """An engine on the ledger's database, its schema made or migrated as it is needed.
 
     Raises `LedgerError`, naming host and port, when the server does not answer, or when it is not
     as the ledger needs it; later on, from every use of the engine, when the server goes away.
     """
+    with opened(url) as (engine, connection):
+        revisions.migrate(connection, _place(url))
+    return engine
+
+
+def connect_to_existing(url: sa.URL) -> sa.Engine:
+    """The same on a ledger that is there; `LedgerError` when it had to be made or migrated."""
+    with opened(url) as (engine, connection):
+        revisions.require_needed(connection, _place(url))
+    return engine
+
+
+def migrate(url: sa.URL) -> str | None:
+    """Bring the schema to the revision that is needed; give the one before, None for a new one."""
+    with opened(url) as (engine, connection):
+        before = revisions.migrate(connection, _place(url))
+    engine.dispose()
+    return before
+
+
+@contextmanager
+def opened(url: sa.URL) -> Iterator[tuple[sa.Engine, sa.Connection]]:
+    """An engine, and its first connection, in which the schema is looked at."""
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,
@@ -106,30 +133,19 @@ def connect(url: sa.URL) -> sa.Engine:
     try:
         with engine.connect() as connection:
             _require_usable(connection, url)
-            # Two processes that start at once migrate one after the other.
-            locks.take(connection, MIGRATION_LOCK)
-            config = Config()
-            # The file's own syntax has a meaning for percent signs.
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+            yield engine, connection
     except OperationalError as error:
         raise LedgerError(
             f"PostgreSQL at {_place(url)} cannot be reached: {_first_line(error.orig)}; "
             "is it running, and is VIBES_POSTGRES_URL right?"
         ) from None
-    except CommandError as error:
-        raise LedgerError(
-            f"the ledger on {_place(url)} was made by another version of this program: "
-            f"{_first_line(error)}; install the newest one"
-        ) from None
     except (psycopg2.Error, sa.exc.DBAPIError) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         raise LedgerError(
-            f"the ledger's schema on {_place(url)} could not be made: {_first_line(error)}"
+            f"the ledger's schema on {_place(url)} could not be made or read: "
+            f"{_first_line(cause)}; its owner makes and migrates it with `vibes migrate`"
         ) from None
     sa.event.listen(engine, "handle_error", _in_one_line)
-    return engine
 
 
 def session_name() -> str:

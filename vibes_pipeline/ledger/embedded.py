@@ -69,6 +69,14 @@ def embedded_url(data_folder: Path) -> sa.URL:
     )
 
 
+def is_made(data_folder: Path) -> bool:
+    """Whether there is a server's data in the folder; also true of one that we may not enter."""
+    try:
+        return (data_folder / "PG_VERSION").exists()
+    except PermissionError:
+        return True
+
+
 class EmbeddedServer(PostgresServer):
     """The server of one data folder; `start` may be called again, and starts one that died."""
 

@@ -35,8 +35,20 @@ class Ledger:
 
     @classmethod
     def open(cls, settings: Settings, country: str) -> Ledger:
-        """Connect, starting the embedded server if none is configured, and migrate the schema."""
+        """Connect, starting the embedded server if none is configured, and migrate the schema.
+
+        For what runs slots; who only reads what they left asks `open_existing`.
+        """
         return cls(database.connect(database.database_url(settings)), country)
+
+    @classmethod
+    def open_existing(cls, settings: Settings, country: str) -> Ledger:
+        """Connect to a ledger that is there: neither made nor migrated; `LedgerError` if it isn't.
+
+        The embedded server is started for it if it does not run.
+        """
+        url = database.existing_database_url(settings)
+        return cls(database.connect_to_existing(url), country)
 
     def close(self) -> None:
         """Give back every connection."""

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.errors import LedgerError, UsageError
 from vibes_pipeline.ledger import identity, schema
 from vibes_pipeline.ledger.history import OPEN, last_event
 from vibes_pipeline.ledger.ledger import Ledger
@@ -269,6 +269,27 @@ def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
             )
         ).mappings()
         return proposal_hash([dict(row) for row in rows]) == frozen.proposal_hash
+
+
+def decided(ledger: Ledger, cycle: date | None) -> date:
+    """The cycle itself, without one the newest that is decided.
+
+    Raises `UsageError` when it is not decided, which names the newest that is.
+    """
+    c = schema.cycles.c
+    with ledger.reading() as connection:
+        cycles = (
+            connection.execute(
+                sa.select(c.cycle).where(c.country == ledger.country).order_by(c.cycle)
+            )
+            .scalars()
+            .all()
+        )
+    if not cycles:
+        raise UsageError("no cycle is decided yet; run `vibes run weekly-alert`")
+    if cycle is not None and cycle not in cycles:
+        raise UsageError(f"cycle {cycle} is not decided; the latest that is, is {cycles[-1]}")
+    return cycle or cycles[-1]
 
 
 def changed_cycles(ledger: Ledger, until: date) -> list[date]:
