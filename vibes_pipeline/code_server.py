@@ -9,9 +9,11 @@ starts a new process, asks that one from then on, and lets the old one end after
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,42 +24,68 @@ from dagster._cli.proxy_server_manager import ProxyServerManager
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._grpc.client import DagsterGrpcClient
 
-from vibes_pipeline.dagster_home import persistent_instance
 from vibes_pipeline.day_at_hand import DayAtHand
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.paths import workspace_file
-from vibes_pipeline.settings import Settings
 
 # So long may a day be old before its definitions are loaded.
 LOOKED_AT_SECONDS = 5.0
 RELOADED_WITHIN_SECONDS = 180
+STANDARD_ERROR = 2
+LOG_BYTES = 50_000_000
 
 Told = tuple[object, ...]
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def code_server(log_level: str) -> Iterator[Path]:
-    """A server of the day's definitions; the workspace file that names it to other servers."""
+def code_server(log_level: str, instance: dg.DagsterInstance, log: Path | None) -> Iterator[Path]:
+    """A server of the day's definitions; the workspace file that names it to other servers.
+
+    The server starts the runs, and Dagster writes each event of theirs on standard error: into the
+    file `log`, if one is given.
+    """
     loaded = DayAtHand.today().told()
-    with (
-        persistent_instance(Settings.from_environment()) as instance,
-        ProxyServerManager(
-            instance, WorkspaceFileTarget(paths=[str(workspace_file())]), log_level
-        ) as started,
-        TemporaryDirectory(prefix="vibes-workspace-") as folder,
-    ):
+    with ExitStack() as stack:
+        with errors_into(log):
+            started = stack.enter_context(
+                ProxyServerManager(
+                    instance, WorkspaceFileTarget(paths=[str(workspace_file())]), log_level
+                )
+            )
+        folder = stack.enter_context(TemporaryDirectory(prefix="vibes-workspace-"))
         (spec,) = started.get_code_server_specs()
         file = Path(folder) / "workspace.yaml"
         file.write_text(yaml.safe_dump({"load_from": [spec]}))
         place = spec["grpc_server"]
         server = DagsterGrpcClient(place.get("port"), place.get("socket"), place["host"])
         ending = threading.Event()
+        stack.callback(ending.set)
         threading.Thread(target=_keep, args=(loaded, server, ending), daemon=True).start()
-        try:
-            yield file
-        finally:
-            ending.set()
+        yield file
+
+
+@contextmanager
+def errors_into(log: Path | None) -> Iterator[None]:
+    """Let processes started in the block write standard error at the end of a file.
+
+    One that has grown long becomes the older one of two.
+    """
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))
+    sys.stderr.flush()
+    terminal = os.dup(STANDARD_ERROR)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(terminal, STANDARD_ERROR)
+        os.close(terminal)
 
 
 def _keep(loaded: Told, server: DagsterGrpcClient, ending: threading.Event) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from vibes_pipeline.files import keep_to_owner
+from vibes_pipeline.settings import Settings
 
 WEBSERVER, DAEMON = "webserver", "daemon"
 LOG_LEVEL = "warning"
@@ -34,8 +35,9 @@ STOPPED_WITHIN_SECONDS = 30
 @click.option("--host", required=True)
 @click.option("--port", type=int, required=True)
 @click.option("--read-only", is_flag=True)
-def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
-    """Run SERVERS until one of them ends or all are interrupted."""
+@click.option("--debug", is_flag=True)
+def main(servers: Sequence[str], host: str, port: int, read_only: bool, debug: bool) -> None:
+    """Run SERVERS until one of them ends or all are interrupted; tell what they do."""
     keep_to_owner()
     place = ["--host", host, "--port", str(port)]
     looking = ["--read-only"] if read_only else []
@@ -43,11 +45,28 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool) -> None:
         WEBSERVER: ["-m", "vibes_pipeline.webserver", *place, *looking],
         DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
     }
-    # A second to import, which `vibes up` itself, that uses what follows, does not need.
+    # Seconds to import, which `vibes up` itself, that uses what follows, does not need.
     from vibes_pipeline.code_server import code_server
+    from vibes_pipeline.dagster_home import persistent_instance
+    from vibes_pipeline.day_at_hand import DayAtHand
+    from vibes_pipeline.reports.page import weeks_address
+    from vibes_pipeline.terminal import Terminal
 
-    with code_server(LOG_LEVEL) as workspace:
-        status = supervise([[*arguments[s], "--workspace", str(workspace)] for s in servers])
+    settings, policy = Settings.from_environment(), DayAtHand.today().policy
+    ui = f"http://{host}:{port}"
+    addresses = {"UI": f"{ui}/", "reports": ui + weeks_address(policy), "GraphQL": f"{ui}/graphql"}
+    ending = threading.Event()
+    with persistent_instance(settings) as instance:
+        terminal = Terminal(
+            instance,
+            policy.time_zone,
+            addresses if WEBSERVER in servers else {},
+            has_daemon=DAEMON in servers,
+        )
+        with code_server(LOG_LEVEL, instance, None if debug else settings.dagster_log) as workspace:
+            threading.Thread(target=terminal.tell, args=(ending,), daemon=True).start()
+            status = supervise([[*arguments[s], "--workspace", str(workspace)] for s in servers])
+            ending.set()
     sys.exit(status)
 
 

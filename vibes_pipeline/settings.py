@@ -76,3 +76,8 @@ class Settings:
     def dagster_home(self) -> Path:
         """Dagster's home; its storage is the ledger's PostgreSQL."""
         return self.home / "dagster"
+
+    @property
+    def dagster_log(self) -> Path:
+        """What Dagster says of each step of the runs that `vibes up` starts."""
+        return self.home / "log" / "dagster.log"

@@ -10,16 +10,22 @@ import warnings
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from functools import cache
-from uuid import uuid4
 
 import dagster as dg
 import sqlalchemy as sa
-import yaml
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.utils import make_new_run_id
+from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_postgres.utils import DagsterPostgresException
 
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.claims.moments import claim_moments
 from vibes_pipeline.defs.jobs import JOBS
+from vibes_pipeline.defs.run_outcome import blocked_by
+from vibes_pipeline.defs.slot_assets import PARTITION_TAG
 from vibes_pipeline.errors import LedgerError, VibesError
 from vibes_pipeline.files import disk_refusal
 from vibes_pipeline.paths import workspace_file
@@ -34,31 +40,39 @@ def ephemeral_instance() -> AbstractContextManager[dg.DagsterInstance]:
 
 
 def run_slot(
-    slot: Slot, period: date, instance: dg.DagsterInstance, *, at: datetime | None = None
-) -> None:
-    """Run a slot's job to its end; with `at`, simulated.
+    slot: Slot,
+    period: date,
+    instance: dg.DagsterInstance,
+    *,
+    at: datetime | None = None,
+    log_level: str = "CRITICAL",
+) -> dg.RunRecord:
+    """Run a slot's job to its end; with `at`, simulated. Gives Dagster's record of the run.
 
-    Raises the `VibesError` that stopped it, or one that names the failed check.
+    Dagster logs every step on standard error, from `log_level` on; what a user needs is the
+    outcome, and the UI keeps the rest. Raises the `VibesError` that stopped the run, or one that
+    names the failed check.
     """
     from vibes_pipeline.definitions import definitions
 
-    # Dagster logs every step; what a user needs is the outcome, and the UI keeps the rest.
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    run_id = str(uuid4())
+    logging.getLogger("dagster").setLevel(log_level)
+    job = definitions.resolve_job_def(JOBS[slot].name)
     # Dagster knows the periods up to its own now, which must be the slot's.
     with warnings.catch_warnings(), dg.partition_loading_context(at):
         warnings.simplefilter("ignore")
+        run_id = make_new_run_id()
         try:
-            definitions.resolve_job_def(JOBS[slot].name).execute_in_process(
+            run = instance.create_run_for_job(
+                job,
+                run_id=run_id,
                 run_config={
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    "loggers": {"console": {"config": {"log_level": log_level}}},
                     "resources": {"vibes": {"config": {"at": at.isoformat()} if at else {}}},
                 },
-                partition_key=None if slot is Slot.CLAIMS else period.isoformat(),
-                instance=instance,
-                run_id=run_id,
-                tags=_location_tag(),
+                tags={} if slot is Slot.CLAIMS else {PARTITION_TAG: period.isoformat()},
+                remote_job_origin=RemoteJobOrigin(_repository(), job.name),
             )
+            execute_run(InMemoryJob(job), run, instance, raise_on_error=True)
         except dg.DagsterExecutionInterruptedError:
             # Dagster's name for Ctrl-C, which the command line does not know.
             raise KeyboardInterrupt from None
@@ -69,14 +83,15 @@ def run_slot(
             DagsterPostgresException,
         ) as error:
             raise _cause(error, instance, run_id) from error
+    (record,) = instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+    return record
 
 
 @cache
-def _location_tag() -> dict[str, str]:
-    """By which the UI knows the runs of its jobs: those of the workspace's one code location."""
-    workspace = yaml.safe_load(workspace_file().read_text(encoding="utf-8"))
-    (location,) = workspace["load_from"]
-    return {".dagster/repository": f"__repository__@{location['python_module']['location_name']}"}
+def _repository() -> RemoteRepositoryOrigin:
+    """Where the servers find our jobs: without it the UI's timeline does not show a run of them."""
+    (location,) = WorkspaceFileTarget(paths=[str(workspace_file())]).create_origins()
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
 
 
 def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime) -> list[DueSlot]:
@@ -106,13 +121,3 @@ def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> V
             return VibesError(f"a disk took no more: {words}; make room and run the slot again")
         inner = inner.__cause__ or inner.__context__
     return VibesError(blocked_by(instance, run_id) or str(error).strip().splitlines()[0])
-
-
-def blocked_by(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """The words of the first check that stopped the run, if one did: one that warns stops none."""
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        check = entry.get_dagster_event().asset_check_evaluation_data
-        stops = check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
-        if not check.passed and stops and check.description:
-            return check.description
-    return None

@@ -20,12 +20,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from vibes_pipeline.dagster_home import persistent_instance
+from vibes_pipeline.day_at_hand import DayAtHand
 from vibes_pipeline.files import keep_to_owner
-from vibes_pipeline.reports.page import ADDRESS
+from vibes_pipeline.ledger.ledger import shared_ledger
+from vibes_pipeline.reports.page import ADDRESS, weeks_address, write_weeks
 from vibes_pipeline.servers import LOG_LEVEL
 from vibes_pipeline.settings import Settings
 
-# The lineage: Dagster's own choice, the timeline, knows only the runs that its daemon started.
+# The lineage: Dagster's own choice, the timeline, shows the last hour, in which often nothing ran.
 FIRST_PAGE = "/asset-groups"
 # A browser's open page holds a websocket, which does not end by itself.
 LAST_WORDS_SECONDS = 3
@@ -40,7 +42,9 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
     """Serve until interrupted."""
     keep_to_owner()
     settings = Settings.from_environment()
-    settings.reports.mkdir(parents=True, exist_ok=True)
+    policy = DayAtHand.today().policy
+    weeks = weeks_address(policy)
+    write_weeks(shared_ledger(settings, policy.country), settings, policy)
     with (
         persistent_instance(settings) as instance,
         WorkspaceProcessContext(
@@ -51,6 +55,10 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
         # Before Dagster's own, the last of which answers any address with the UI.
         app.router.routes[:0] = [
             Route("/", lambda _: RedirectResponse(FIRST_PAGE)),
+            *(
+                Route(place, lambda _: RedirectResponse(weeks))
+                for place in (ADDRESS, ADDRESS + "/")
+            ),
             Mount(ADDRESS, StaticFiles(directory=settings.reports, html=True)),
         ]
         uvicorn.run(

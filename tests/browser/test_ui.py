@@ -91,7 +91,9 @@ def test_naira_and_rows_are_plotted_over_the_weeks_since_the_first(page: Page, u
 
 def test_a_failing_check_names_the_rows_and_says_what_to_do(page: Page, ui: str) -> None:
     page.goto(f"{ui}/assets/notices/weekly_alerts?view=checks")
-    page.get_by_text("mend their addresses in raw.sellers").wait_for()
+    page.get_by_text(re.compile(r"^1 of \d+ sellers without an accepted notice")).wait_for()
+    assert page.get_by_text("For a person: the mail server has accepted").is_visible()
+    assert page.get_by_text("Failed", exact=True).first.is_visible(), "red: a warning is yellow"
     assert page.get_by_text("non-blocking").is_visible()
     page.goto(f"{ui}/assets/decisions/proposal?view=checks")
     page.get_by_text("until it holds nothing is frozen").wait_for()
@@ -103,7 +105,7 @@ def test_an_asset_leads_to_the_report_it_wrote(page: Page, ui: str) -> None:
     with page.expect_popup() as opened:
         page.get_by_role("link", name=f"/reports/NG/{troubles.CYCLE}.html").click()
     assert opened.value.locator("h1").inner_text() == "Week of 9 to 15 November 2026"
-    page.goto(f"{ui}/reports/NG/")
+    page.goto(f"{ui}/reports")
     assert page.locator("h1").inner_text() == "The weeks"
 
 
@@ -133,6 +135,28 @@ def test_the_schedules_run_at_their_lagos_times_and_the_jobs_know_their_runs(
     ran = page.get_by_text(re.compile("ago$"))
     ran.nth(3).wait_for()
     assert ran.count() == 4
+
+
+def test_the_timeline_shows_the_runs_of_commands_and_the_list_says_what_each_was(
+    page: Page, ui: str
+) -> None:
+    page.goto(f"{ui}/overview/activity/timeline")
+    # Nothing runs by itself here: what is drawn are the replay's runs.
+    for job in ("weekly_alert", "weekly_implementation", "late_alert", "late_cancellation"):
+        page.get_by_role("link", name=job).wait_for()
+    page.goto(f"{ui}/runs")
+    for tag in (
+        "vibes/slot: weekly-implementation",
+        f"vibes/period: {troubles.CYCLE}",
+        f"vibes/as_of: {troubles.IMPLEMENTATION_AT.replace('T', ' ')}:00",
+    ):
+        page.get_by_text(tag, exact=True).first.wait_for()
+
+
+def test_no_day_is_shown_on_which_no_late_order_was_to_be_looked_for(page: Page, ui: str) -> None:
+    page.goto(f"{ui}/assets/late_orders/outcomes?view=partitions")
+    page.get_by_text("2026-11-19", exact=True).first.wait_for()
+    assert page.get_by_text("2026-11-18", exact=True).count() == 0
 
 
 def test_no_page_of_the_ui_fetches_anything_from_elsewhere(page: Page, ui: str) -> None:

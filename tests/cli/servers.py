@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from urllib.error import URLError
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 def until(holds: Callable[[], bool], server: subprocess.Popen[str]) -> None:

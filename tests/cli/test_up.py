@@ -98,19 +98,45 @@ def run_ended_well(port: int, run_id: str) -> bool:
     return bool(status["runOrError"]["status"] == "SUCCESS")
 
 
+def said_until(begins: str, server: subprocess.Popen[str]) -> list[str]:
+    """The lines on standard output up to the first that begins so."""
+    assert server.stdout is not None
+    lines = [server.stdout.readline().rstrip("\n")]
+    while not re.match(begins, lines[-1]):
+        assert server.poll() is None, (lines, server.communicate())
+        lines.append(server.stdout.readline().rstrip("\n"))
+    return lines
+
+
 def test_both_run_what_is_started_in_the_ui_until_they_are_told_to_end(shell: Shell) -> None:
     port = free_port()
     up = shell.start("up", "--port", str(port))
-    until(lambda: answers(port) and ticks(shell), up)
+    said = said_until("  GraphQL ", up)
+    assert answers(port), "it says that it is ready when it is"
+    assert ticks(shell)
+    ui = f"http://127.0.0.1:{port}"
+    assert re.fullmatch(r"ready after \d+ s, the daemon ticks \(Ctrl-C stops it\)", said[-4])
+    assert [line.split() for line in said[-3:]] == [
+        ["UI", f"{ui}/"],
+        ["reports", f"{ui}/reports/NG/"],
+        ["GraphQL", f"{ui}/graphql"],
+    ]
+    for address in ("/reports", "/reports/", "/reports/NG", "/reports/NG/"):
+        with urllib.request.urlopen(f"{ui}{address}") as reply:
+            assert reply.url == f"{ui}/reports/NG/"
+            assert "No week has a report yet" in reply.read().decode()
     run = asked(port, START)["launchRun"]["run"]
     until(lambda: run_ended_well(port, run["runId"]), up)
+    told = said_until(r"\d\d:\d\d:\d\d notice-delivery done in ", up)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d notice-delivery started", told[0])
+    assert re.search(r"done in \d+\.\d s: nothing was to be done$", told[1])
 
     up.send_signal(signal.SIGINT)
-    out, err = up.communicate(timeout=PATIENCE_SECONDS)
-    assert up.returncode == 0
-    # The runs' own log goes there; nothing in it is to alarm anybody.
-    assert re.findall("WARNING|ERROR|CRITICAL|Traceback", err) == []
-    assert out.splitlines()[-1] == "stopping"
+    assert up.wait(PATIENCE_SECONDS) == 0
+    assert up.stdout is not None
+    assert up.stderr is not None
+    assert (up.stdout.read().splitlines(), up.stderr.read()) == (["stopping"], "")
+    assert "STEP_START" in (shell.home / "log" / "dagster.log").read_text()
     assert not answers(port)
 
 
@@ -146,12 +172,14 @@ def test_the_webserver_alone_to_look_at_starts_nothing_and_tells_an_amended_poli
 def test_the_daemon_alone_ticks_needs_no_port_and_ends_when_told(shell: Shell) -> None:
     with taken_port() as port:
         assert shell("up", "--only", "webserver", "--port", port).status == 2
-        server = shell.start("up", "--only", "daemon", "--port", port)
-        until(lambda: ticks(shell), server)
+        server = shell.start("up", "--only", "daemon", "--port", port, "--debug")
+        said = said_until("ready after ", server)
+        assert ticks(shell)
     server.send_signal(signal.SIGTERM)
     out, _ = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 0
-    assert "the UI will be at" not in out
+    assert "http://" not in "\n".join([*said, out])
+    assert not (shell.home / "log").exists(), "Dagster's events are shown"
 
 
 def test_only_one_of_the_two_can_be_asked_for(shell: Shell) -> None:

@@ -13,17 +13,19 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-_REPOSITORY = RemoteRepositoryOrigin(
-    ManagedGrpcPythonEnvCodeLocationOrigin(
-        LoadableTargetOrigin(module_name="vibes_pipeline.definitions"), "vibes-ng"
-    ),
-    "__repository__",
-)
+DEFINITIONS = "vibes_pipeline.definitions"
 
 
-def of_schedule(name: str) -> RemoteInstigatorOrigin:
-    return RemoteInstigatorOrigin(_REPOSITORY, name)
+def _repository(module: str) -> RemoteRepositoryOrigin:
+    place = LoadableTargetOrigin(module_name=module)
+    return RemoteRepositoryOrigin(
+        ManagedGrpcPythonEnvCodeLocationOrigin(place, "vibes-ng"), "__repository__"
+    )
+
+
+def of_schedule(name: str, module: str = DEFINITIONS) -> RemoteInstigatorOrigin:
+    return RemoteInstigatorOrigin(_repository(module), name)
 
 
 def of_job(name: str) -> RemoteJobOrigin:
-    return RemoteJobOrigin(_REPOSITORY, name)
+    return RemoteJobOrigin(_repository(DEFINITIONS), name)

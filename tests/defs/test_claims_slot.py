@@ -123,7 +123,7 @@ def test_what_cannot_be_read_requests_one_run_that_tells_operators_and_goes_on(
         assert "claim C-1 (seller S-returned)" in mail.get_content()
         check = factory.evaluations()["nothing_is_undecipherable"]
         assert (check.passed, check.blocking) == (False, False)
-        assert check.severity is dg.AssetCheckSeverity.WARN
+        assert check.severity is dg.AssetCheckSeverity.ERROR
         assert check.metadata["undecipherable"].value == 2
         assert "b Uphled /b" in (check.description or "")
         assert "raised_at is outside the years 1970 to 2200" in (check.description or "")
@@ -162,7 +162,8 @@ def test_over_a_ledger_that_is_not_live_nothing_is_requested(
     if is_simulated:
         open_as(factory, is_simulated=True)
     claim(factory)
-    assert why_not(ask(factory)) == "The ledger of NG is simulated or not used yet."
+    mode = "simulated: " if is_simulated else "not used yet: "
+    assert why_not(ask(factory)).startswith(f"The ledger of NG is {mode}")
 
 
 # A run is queued only by the process of a code location, so here that status is merely looked for.
@@ -177,7 +178,9 @@ def test_while_the_slot_runs_or_waits_no_second_one_is_requested(
     open_as(factory, is_simulated=False)
     claim(factory)
     run_id = given_run(factory, status)
-    assert why_not(ask(factory)) == "The claims slot is running or queued."
+    is_running = status is dg.DagsterRunStatus.STARTED
+    how = "is running" if is_running else "waits for its run"
+    assert why_not(ask(factory)) == f"The claims slot {how}."
     factory.instance.delete_run(run_id)
     assert isinstance(ask(factory), dg.RunRequest)
 
@@ -305,7 +308,8 @@ def test_an_upheld_claim_about_nothing_is_warned_of(factory: Factory) -> None:
     factory.run(Slot.CLAIMS, "2026-11-19T12:00")
     check = factory.evaluations()["upheld_claims_are_matched"]
     assert not check.passed
-    assert check.severity is dg.AssetCheckSeverity.WARN
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert (check.description or "").startswith("1 of 1 upheld claims are about nothing ")
     assert check.metadata["claims"].value == ["C-lost"]
 
 

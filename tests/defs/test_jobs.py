@@ -73,10 +73,11 @@ def test_a_seller_whom_no_mail_reached_is_warned_of_by_id(factory: Factory) -> N
     assert check.metadata["not_accepted"].value == 1
     assert check.metadata["sellers"].value == {"S-stockless": "undeliverable"}
     assert check.description == (
-        "No server has accepted the notices to S-stockless: mend the addresses in raw.sellers of "
-        "those failed or undeliverable, or send them anew with `vibes mail resend`; what is "
-        "deferred or queued is tried again by itself."
+        f"1 of {troubles.SELLERS} sellers without an accepted notice (S-stockless): mend the "
+        "addresses in raw.sellers of those failed or undeliverable, or send them anew with `vibes "
+        "mail resend`; what is deferred or queued is tried again by itself."
     )
+    assert (check.severity, check.blocking) == (dg.AssetCheckSeverity.ERROR, False), "for a person"
 
 
 def test_a_row_that_is_set_aside_is_warned_of_by_id(factory: Factory) -> None:
@@ -86,8 +87,8 @@ def test_a_row_that_is_set_aside_is_warned_of_by_id(factory: Factory) -> None:
     factory.market.items(60, {**troubles.IN_TIME, "seller_id": "S-good", "sku": "K-good"})
     factory.alert()
     check = factory.evaluations()["nothing_is_set_aside"]
-    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert (check.description or "").startswith(f"Set aside: {bad}. `vibes export")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (check.description or "").startswith(f"1 rows are set aside ({bad}): `vibes export")
 
 
 # --- checks that block ----------------------------------------------------------------------------
@@ -153,7 +154,7 @@ def test_a_charge_that_awaits_its_evidence_is_warned_of_by_reference(factory: Fa
     ((reference,),) = made.rows(factory.ledger, schema.awaiting_evidence.c.reference)
     checks = factory.evaluations()
     check = checks["nothing_awaits_evidence"]
-    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert (check.description or "").startswith(
         f"1 of 6 open charges await their evidence ({reference})"
     )

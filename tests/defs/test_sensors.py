@@ -263,7 +263,8 @@ def test_over_a_ledger_that_is_not_live_nothing_is_requested(
         daemon.open(now() - 3 * WEEK, is_simulated=is_simulated)
     skipped = daemon.evaluate(sensor)
     assert isinstance(skipped, dg.SkipReason)
-    assert skipped.skip_message == "The ledger of NG is simulated or not used yet."
+    mode = "not used yet: " if is_simulated is None else "simulated: "
+    assert (skipped.skip_message or "").startswith(f"The ledger of NG is {mode}")
 
 
 # --- schedules beside it --------------------------------------------------------------------------
@@ -323,10 +324,15 @@ def test_a_slot_is_requested_by_its_schedule_or_by_the_sensor_never_by_both(
     skipped = tick(slot, CALENDAR.due_at(slot, period))
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == (
-        f"It is too late for this schedule: the sensor catch_up runs the {slot} of {period} if it "
-        "is missing."
+        f"The {slot} of {period} is not done, and it is too late for this schedule: the sensor "
+        "catch_up runs it, unless its day is over."
     )
     assert daemon.weekly() == [named(slot, period)]
+    daemon.finish(slot, period)
+    done = tick(slot, CALENDAR.due_at(slot, period))
+    assert isinstance(done, dg.SkipReason)
+    assert (done.skip_message or "").startswith(f"The {slot} of {period} is done already, as of ")
+    assert daemon.weekly() == []
 
 
 # --- failed_runs ----------------------------------------------------------------------------------
@@ -482,6 +488,7 @@ def test_a_notice_whose_address_was_mended_goes_out_within_ten_minutes(
     looked_at = datetime.fromisoformat(first.cursor)
     soon = daemon.evaluate(sensors.undelivered_notices, first.cursor)
     assert isinstance(soon, dg.SkipReason), "the warehouse is not read every minute"
+    assert (soon.skip_message or "").startswith("1 notices are open: none is due for another ")
     later = (looked_at - sensors.MENDING_CHECKED_EVERY).isoformat()
     again = daemon.evaluate(sensors.undelivered_notices, later)
     assert len(again.run_requests) == 1
@@ -493,7 +500,7 @@ def test_a_notice_whose_address_was_mended_goes_out_within_ten_minutes(
     assert len(post.mails_to(mended)) == 1
     done = daemon.evaluate(sensors.undelivered_notices, again.cursor)
     assert isinstance(done, dg.SkipReason)
-    assert done.skip_message == "0 notices are open, none is due."
+    assert done.skip_message == "No notice is open."
 
 
 def test_notices_kept_for_want_of_a_server_go_out_once_there_is_one(

@@ -70,6 +70,8 @@ def test_a_whole_slot_selected_in_the_graph_is_one_run_of_one_instant(factory: F
         "one instant, and one lock from the first step to the last"
     )
     assert set(made.states(factory.ledger).values()) == {"alerted"}
+    tags = factory.instance.get_runs(limit=1)[0].tags
+    assert (tags["vibes/slot"], tags["vibes/period"]) == ("weekly-alert", troubles.CYCLE)
     # What only shows what was done may be made again by itself.
     launch(factory, IMPLEMENTATION, troubles.IMPLEMENTATION_AT)
     before = made.counts(factory.ledger)

@@ -84,7 +84,11 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Show the traceback of an error, and Dagster's events of `up` and `run`.",
+)
 @click.version_option(package_name="vibes-pipeline", message="%(prog)s %(version)s")
 def cli(debug: bool) -> None:
     """The VIBES seller-quality programme: order tables in, kept promises out.

@@ -22,7 +22,8 @@ from vibes_pipeline.errors import UsageError
     metavar="DATE",
     help="The weekly slot of this cycle, named by its Monday; by default the oldest missing one.",
 )
-def command(slot: str, at: str | None, cycle: str | None) -> None:
+@click.pass_context
+def command(context: click.Context, slot: str, at: str | None, cycle: str | None) -> None:
     """Run SLOT once.
 
     \b
@@ -62,16 +63,22 @@ def command(slot: str, at: str | None, cycle: str | None) -> None:
             f"{done_at.astimezone(policy.time_zone):%Y-%m-%d %H:%M}: only mail that was not sent "
             "goes out"
         )
-    else:
-        console.print(f"running {wanted} of {period}")
 
+    def say(words: str) -> None:
+        """As the terminal of `vibes up` has it."""
+        now = WallClock().now().astimezone(policy.time_zone)
+        console.print(f"{now:%H:%M:%S} {wanted} {period} {words}", markup=False)
+
+    say("started")
     from vibes_pipeline import slots
     from vibes_pipeline.cli.outcome import print_actions, print_claims
+    from vibes_pipeline.defs.run_outcome import how_it_ended
     from vibes_pipeline.exports.tables import Source
 
+    log_level = "DEBUG" if context.find_root().params["debug"] else "CRITICAL"
     with dagster_home.persistent_instance(settings) as instance:
-        slots.run_slot(wanted, period, instance, at=instant)
-    console.print(f"{wanted} of {period} is done")
+        record = slots.run_slot(wanted, period, instance, at=instant, log_level=log_level)
+        say(how_it_ended(instance, record))
     if wanted is Slot.CLAIMS:
         print_claims(Source(ledger, settings.lake, policy.time_zone))
     else:

@@ -29,10 +29,19 @@ from vibes_pipeline.servers import DAEMON, STOPPED_WITHIN_SECONDS, WEBSERVER, su
     help="One of the two, for a service of its own.",
 )
 @click.option("--read-only", is_flag=True, help="A UI in which nothing can be started or changed.")
-def command(host: str, port: int, only: str | None, read_only: bool) -> None:
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Show Dagster's own events here; otherwise they are in VIBES_HOME/log/dagster.log.",
+)
+@click.pass_context
+def command(
+    context: click.Context, host: str, port: int, only: str | None, read_only: bool, debug: bool
+) -> None:
     """Bring up the web UI and the daemon that ticks the schedules; Ctrl-C stops both.
 
-    Over a simulated ledger, such as the demo's, the schedules tick and say why they skip.
+    It says when it is ready and where, then when each slot starts, ends, and what it did. Over a
+    simulated ledger, such as the demo's, the schedules tick and say why they skip.
     """
     settings, policy = settings_and_policy_for_slots()
     if only != DAEMON:
@@ -45,20 +54,18 @@ def command(host: str, port: int, only: str | None, read_only: bool) -> None:
     dagster_home.prepare(settings)
     ledger = Ledger.open(settings, policy.country)
     if opened_at := ledger.opened_at():
-        dagster_home.show_since(policy.local_date(opened_at))
+        dagster_home.show_since(policy.local_date(opened_at), ledger.first_periods())
     mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
     ledger.close()
     console.print(
         f"the ledger of {policy.country} is {mode}; state lives in {settings.home}", markup=False
     )
-    if only == DAEMON:
-        console.print("the daemon ticks (Ctrl-C stops it)")
-    else:
-        console.print(f"the UI will be at [bold]http://{host}:{port}[/bold] (Ctrl-C stops it)")
+    console.print("starting the servers")
     wanted = [only] if only else [WEBSERVER, DAEMON]
     place = ["--host", host, "--port", str(port)]
     looking = ["--read-only"] if read_only else []
-    servers = ["-m", "vibes_pipeline.servers", *wanted, *place, *looking]
+    showing = ["--debug"] if debug or context.find_root().params["debug"] else []
+    servers = ["-m", "vibes_pipeline.servers", *wanted, *place, *looking, *showing]
     sys.exit(
         supervise(
             [servers],

@@ -1,10 +1,19 @@
-"""How a failed check names its evidence: the first rows on one line, and how many more."""
+"""How a failed check names its evidence: the first rows on one line, and how many more.
+
+A check that blocks nothing either asks for a person, and is red in the UI until somebody has done
+something, or informs, and is yellow. Its description begins with which of both it is.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import dagster as dg
+
 from vibes_pipeline.rules import CHARGES
+
+ASKS_FOR_A_PERSON = dg.AssetCheckSeverity.ERROR
+INFORMS = dg.AssetCheckSeverity.WARN
 
 SHOWN = 10
 CHARACTERS_SHOWN = 40
@@ -16,6 +25,11 @@ SOURCES = {"order_item_id": "item", "order_number": "order", "sku": "SKU", "sell
 def listed(ids: Sequence[str | None], count: int | None = None) -> str:
     """The first ids, plain: `S-1, S-2 and 12 more`; `count` is how many there are in all."""
     return first([shown(i) for i in ids[:SHOWN]], len(ids) if count is None else count)
+
+
+def counted(count: int, all_of_them: int, several: str) -> str:
+    """`2 of 75 sellers`, which a check that is about some of many says first."""
+    return f"{count:,} of {all_of_them:,} {several}"
 
 
 def first(texts: Sequence[str], count: int) -> str:

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, INFORMS, counted, listed
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
 from vibes_pipeline.evidence import missing, require_evidence
@@ -33,7 +33,7 @@ def require_fresh(name: str, require: Callable[[], bool]) -> Iterator[dg.AssetCh
     yield dg.AssetCheckResult(
         check_name=name,
         passed=is_known,
-        severity=dg.AssetCheckSeverity.ERROR if is_known else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if is_known else INFORMS,
         description=None
         if is_known
         else "The warehouse has no table raw.loads: how fresh it is is unknown.",
@@ -71,9 +71,9 @@ def evidence_checks(
         asset=asset,
         name="nothing_awaits_evidence",
         description=(
-            f"Every open one of the {actions} still has the rows in the warehouse that it rests "
-            "on. Warns: one that has not waits, neither done nor withdrawn, until they are loaded "
-            "again or the policy's patience is over."
+            f"For a person: every open one of the {actions} still has the rows in the warehouse "
+            "that it rests on. One that has not waits, neither done nor withdrawn, until they are "
+            "loaded again or the policy's patience is over."
         ),
     )
     def nothing_awaits_evidence(
@@ -83,16 +83,17 @@ def evidence_checks(
         references = [reference(vibes.ledger.country, action) for action in missing(looked_up)]
         return dg.AssetCheckResult(
             passed=not references,
-            severity=dg.AssetCheckSeverity.WARN,
+            severity=ASKS_FOR_A_PERSON,
             metadata={
                 **counts(looked_up),
                 "first_references": references[:REFERENCES_SHOWN],
             },
             description=None
             if not references
-            else f"{len(references)} of {looked_up.height} open {actions} await their evidence "
-            f"({listed(references)}): a row that they rest on is missing from the warehouse or set "
-            'aside. Load it again; `vibes sql "FROM ledger.awaiting_evidence"` lists them all.',
+            else f"{counted(len(references), looked_up.height, f'open {actions}')} await their "
+            f"evidence ({listed(references)}): a row that they rest on is missing from the "
+            'warehouse or set aside. Load it again; `vibes sql "FROM ledger.awaiting_evidence"` '
+            "lists them all.",
         )
 
     return [evidence_is_there, nothing_awaits_evidence]

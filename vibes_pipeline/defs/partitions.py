@@ -1,10 +1,8 @@
 """The partitions: a week, named by its Monday, or a day; never one per seller."""
 
-import os
-
 import dagster as dg
 
-from vibes_pipeline.dagster_home import SHOWN_FROM_VARIABLE
+from vibes_pipeline.dagster_home import shown_from
 from vibes_pipeline.day_at_hand import DayAtHand
 
 # Schedules, freshness and texts are of the day on which the code location is loaded; the servers
@@ -12,11 +10,11 @@ from vibes_pipeline.day_at_hand import DayAtHand
 TODAY = DayAtHand.today()
 POLICY = TODAY.policy
 
-# Commands run slots of any week that the calendar knows; the UI shows those since the first.
-_FIRST_DAY = os.environ.get(SHOWN_FROM_VARIABLE) or POLICY.calendar.first_day.isoformat()
+# Commands run slots of any period that the calendar knows; the UI shows those since the first.
+_FIRST_WEEK, _FIRST_DAY = shown_from() or [POLICY.calendar.first_day.isoformat()] * 2
 
 WEEKLY = dg.WeeklyPartitionsDefinition(
-    start_date=_FIRST_DAY,
+    start_date=_FIRST_WEEK,
     day_offset=1,
     timezone=POLICY.time_zone.key,
 )

@@ -8,7 +8,7 @@ from pydantic import PrivateAttr
 
 from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
-from vibes_pipeline.defs.slot_assets import wanted_of
+from vibes_pipeline.defs.slot_assets import AS_OF_TAG, PERIOD_TAG, SLOT_TAG, Wanted, wanted_of
 from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.ledger.signs_of_life import running
 from vibes_pipeline.policy import Policy, load_policy
@@ -46,7 +46,10 @@ class Vibes(dg.ConfigurableResource[None]):
         self._now = self._clock.now()
         self._warehouse = Warehouse(self._settings.warehouse)
         if context.run is not None:
-            self._require_may_begin(context.run)
+            wanted = wanted_of(context.run)
+            self._require_may_begin(wanted)
+            if context.instance is not None:
+                context.instance.add_run_tags(context.run.run_id, self._tags(wanted))
             self._while_running.enter_context(running(self.ledger, context.run.run_id))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
@@ -88,10 +91,9 @@ class Vibes(dg.ConfigurableResource[None]):
             self._run = self._begin(slot, date.fromisoformat(context.partition_key))
         return self._run
 
-    def _require_may_begin(self, run: dg.DagsterRun) -> None:
+    def _require_may_begin(self, wanted: Wanted | None) -> None:
         """Refuse the run before its first step: it may have been started in the UI (§2)."""
         is_simulated = self._clock.is_simulated
-        wanted = wanted_of(run)
         if wanted is None:
             self.ledger.require_mode(is_simulated=is_simulated)
             self.ledger.require_not_before(self._now.astimezone(self._policy.time_zone))
@@ -100,6 +102,15 @@ class Vibes(dg.ConfigurableResource[None]):
         period_to_begin(
             self.ledger, self._policy, slot, period, now=self._now, is_simulated=is_simulated
         )
+
+    def _tags(self, wanted: Wanted | None) -> dict[str, str]:
+        """What the UI shows and finds the run by, however it was started."""
+        now = self._now.astimezone(self._policy.time_zone)
+        tags = {AS_OF_TAG: f"{now:%Y-%m-%d %H:%M:%S}"}
+        if wanted is not None:
+            tags[SLOT_TAG] = wanted.slot.value
+            tags[PERIOD_TAG] = str(wanted.period or now.date())
+        return tags
 
     def _begin(self, slot: Slot, period: date) -> SlotRun:
         return SlotRun.begin(

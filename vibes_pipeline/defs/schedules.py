@@ -35,11 +35,16 @@ def _schedule(slot: Slot) -> dg.ScheduleDefinition:
                 f"{due.due_at:%Y-%m-%d %H:%M}."
             )
         period = due.period
+        if done_at := ledger.done_at(slot, period):
+            return dg.SkipReason(
+                f"The {slot} of {period} is done already, as of "
+                f"{done_at.astimezone(POLICY.time_zone):%Y-%m-%d %H:%M}."
+            )
         # Dagster ticks once for what it missed: by then the sensor may have asked for it as well.
         if ledger.is_simulated() is False and now - due_at > PUNCTUAL:
             return dg.SkipReason(
-                f"It is too late for this schedule: the sensor catch_up runs the {slot} of "
-                f"{period} if it is missing."
+                f"The {slot} of {period} is not done, and it is too late for this schedule: the "
+                "sensor catch_up runs it, unless its day is over."
             )
         try:
             # The run starts after the tick, whose time the clock may not have reached yet.

@@ -5,18 +5,17 @@ from datetime import datetime, timedelta
 from itertools import dropwhile, takewhile
 
 import dagster as dg
-from dagster._core.events import JobFailureData
-from dagster_shared.error import SerializableErrorInfo
 
-from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot
+from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.catch_up import PUNCTUAL, missing_slots, to_run_next
 from vibes_pipeline.claims.settle import is_waiting
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
 from vibes_pipeline.defs.partitions import POLICY
+from vibes_pipeline.defs.run_outcome import why_failed
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
 from vibes_pipeline.errors import LedgerError, VibesError, WarehouseError
-from vibes_pipeline.ledger.ledger import shared_ledger
+from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.operators import write_to_operators
@@ -24,7 +23,6 @@ from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slot_order import period_to_begin
 from vibes_pipeline.slot_run import SlotRun
-from vibes_pipeline.slots import blocked_by
 
 # How often the warehouse is asked whether an address was mended.
 MENDING_CHECKED_EVERY = timedelta(minutes=5)
@@ -43,8 +41,6 @@ WAYS_OUT = (
 )
 # Enough to know the longest pause.
 RUNS_LOOKED_AT = 10
-# How a recorded error begins that has words of ours.
-OURS = "vibes_pipeline."
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -65,22 +61,28 @@ def undelivered_notices(
     """Deferred notices after their pause, refused ones once their address is mended."""
     settings = Settings.from_environment()
     ledger = shared_ledger(settings, POLICY.country)
-    if ledger.is_simulated() is not False:
-        return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
+    if not_live := _why_not_live(ledger):
+        return dg.SkipReason(not_live)
     now = WallClock().now()
     try:
         ledger.require_not_before(now.astimezone(POLICY.time_zone))
     except LedgerError as refused:
         return dg.SkipReason(f"{refused}")
-    if not _may_start(_runs_since_success(context.instance, notice_delivery.name), now):
-        return dg.SkipReason("Notices are being delivered, or could not be a short while ago.")
+    held = _held_back(_runs_since_success(context.instance, notice_delivery.name), now)
+    if held:
+        return dg.SkipReason(f"The delivery of notices {held}.")
     waiting = open_notices(ledger, now)
     # The cursor only paces the look at the warehouse; losing it costs one early look.
     checked_at = datetime.fromisoformat(context.cursor) if context.cursor else None
     if any(is_retry_due(n, now) and now - n.planned_at > SETTLED_AFTER for n in waiting):
         return dg.SensorResult(run_requests=[dg.RunRequest()])
-    none_due = dg.SkipReason(f"{len(waiting)} notices are open, none is due.")
-    if not waiting or (checked_at and now - checked_at < MENDING_CHECKED_EVERY):
+    if not waiting:
+        return dg.SkipReason("No notice is open.")
+    none_due = dg.SkipReason(
+        f"{len(waiting)} notices are open: none is due for another attempt, and no address of "
+        "theirs is mended."
+    )
+    if checked_at and now - checked_at < MENDING_CHECKED_EVERY:
         return none_due
     try:
         can_go = can_go_out(waiting, POLICY, settings, SENSOR_PATIENCE_SECONDS)
@@ -104,10 +106,11 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
     """What waits is asked of warehouse and ledger, so a failed run loses nothing."""
     settings = Settings.from_environment()
     ledger = shared_ledger(settings, POLICY.country)
-    if ledger.is_simulated() is not False:
-        return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
-    if context.instance.get_run_ids(dg.RunsFilter(job_name=claims.name, statuses=UNFINISHED)):
-        return dg.SkipReason("The claims slot is running or queued.")
+    if not_live := _why_not_live(ledger):
+        return dg.SkipReason(not_live)
+    runs = context.instance.get_runs(dg.RunsFilter(job_name=claims.name, statuses=UNFINISHED))
+    if runs:
+        return dg.SkipReason(f"The claims slot {_stage(runs[0])}.")
     now = WallClock().now()
     try:
         today = period_to_begin(ledger, POLICY, Slot.CLAIMS, None, now=now, is_simulated=False)
@@ -131,44 +134,62 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
 def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """The ledger's slots are the truth of what was done; no cursor, no run key."""
     ledger = shared_ledger(Settings.from_environment(), POLICY.country)
-    if ledger.is_simulated() is not False:
-        return dg.SkipReason(f"The ledger of {POLICY.country} is simulated or not used yet.")
+    if not_live := _why_not_live(ledger):
+        return dg.SkipReason(not_live)
     now = WallClock().now()
     missing = [due for due in missing_slots(ledger, POLICY, now) if now - due.due_at > PUNCTUAL]
-    requests, refusals = [], []
+    if not missing:
+        return dg.SkipReason("Nothing is missing: what was due is done, or is for its schedule.")
+    requests, reasons = [], []
     for due in to_run_next(missing):
-        if not _may_run(context.instance, due, now):
+        what = f"{due.slot} of {due.period}"
+        job_name = JOBS[due.slot].name
+        tags = {PARTITION_TAG: due.period.isoformat()}
+        runs = context.instance.get_run_records(dg.RunsFilter(job_name=job_name, tags=tags))
+        if held := _held_back(runs, now):
+            reasons.append(f"{what} {held}.")
             continue
         try:
             period_to_begin(ledger, POLICY, due.slot, due.period, now=now, is_simulated=False)
         except VibesError as refused:
-            refusals.append(f" {refused}")
+            reasons.append(f"{what} is refused: {refused}.")
             continue
-        requests.append(
-            dg.RunRequest(job_name=JOBS[due.slot].name, partition_key=due.period.isoformat())
-        )
+        requests.append(dg.RunRequest(job_name=job_name, partition_key=due.period.isoformat()))
     if requests:
         return dg.SensorResult(run_requests=requests)
-    return dg.SkipReason(f"{len(missing)} slots are missing, none may run now.{''.join(refusals)}")
+    behind = len(missing) - len(reasons)
+    if behind:
+        reasons.append(f"{behind} weekly slots wait for an older one.")
+    return dg.SkipReason(f"Of {len(missing)} missing slots none may run now. {' '.join(reasons)}")
 
 
-def _may_run(instance: dg.DagsterInstance, due: DueSlot, now: datetime) -> bool:
-    """Whether no run of the slot is on its way, nor one that failed too short a while ago."""
-    records = instance.get_run_records(
-        dg.RunsFilter(job_name=JOBS[due.slot].name, tags={PARTITION_TAG: due.period.isoformat()})
-    )
-    return _may_start(records, now)
+def _why_not_live(ledger: Ledger) -> str | None:
+    """Why nothing is to be done over the ledger by itself."""
+    mode = ledger.is_simulated()
+    if mode is None:
+        return f"The ledger of {ledger.country} is not used yet: its first slot opens it."
+    if mode:
+        return f"The ledger of {ledger.country} is simulated: its slots run when they are replayed."
+    return None
 
 
-def _may_start(records: Sequence[dg.RunRecord], now: datetime) -> bool:
-    """Whether these runs, newest first, none of which did it, let another one begin."""
-    if any(record.dagster_run.status in UNFINISHED for record in records):
-        return False
+def _held_back(records: Sequence[dg.RunRecord], now: datetime) -> str | None:
+    """Why these runs, newest first, none of which did it, let no other one begin."""
+    for record in records:
+        if record.dagster_run.status in UNFINISHED:
+            return _stage(record.dagster_run)
     if not records:
-        return True
+        return None
     pause = min(FIRST_RETRY * (1 << min(len(records) - 1, 16)), LONGEST_RETRY)
-    ended_at = records[0].end_time or 0.0
-    return now.timestamp() >= ended_at + pause.total_seconds()
+    ended_at = datetime.fromtimestamp(records[0].end_time or 0.0, POLICY.time_zone)
+    if now >= ended_at + pause:
+        return None
+    return f"failed at {ended_at:%H:%M} and is tried again at {ended_at + pause:%H:%M}"
+
+
+def _stage(run: dg.DagsterRun) -> str:
+    """How far a run is that is not over."""
+    return "is running" if run.status is dg.DagsterRunStatus.STARTED else "waits for its run"
 
 
 def _runs_since_success(instance: dg.DagsterInstance, job_name: str) -> list[dg.RunRecord]:
@@ -197,8 +218,8 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
     write_to_operators(
         settings,
         f"VIBES {POLICY.country}: {what} failed",
-        f"The job {what} failed:\n\n{_cause(context)}\n\nRun {run.run_id} in the Dagster UI.\n\n"
-        f"{WAYS_OUT}",
+        f"The job {what} failed:\n\n{why_failed(context.instance, run.run_id)}\n\n"
+        f"Run {run.run_id} in the Dagster UI.\n\n{WAYS_OUT}",
         at=WallClock().now(),
         is_simulated=is_simulated,
     )
@@ -210,29 +231,6 @@ def _has_failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool
     runs = instance.get_runs(dg.RunsFilter(job_name=run.job_name), limit=RUNS_LOOKED_AT)
     before = list(dropwhile(lambda r: r.run_id != run.run_id, runs))[1:2]
     return [r.status for r in before] == [dg.DagsterRunStatus.FAILURE]
-
-
-def _cause(context: dg.RunFailureSensorContext) -> str:
-    """Our own error that stopped the run, the check that did, or the first line of another's."""
-    of_steps = [event.step_failure_data.error for event in context.get_step_failure_events()]
-    of_run = context.failure_event.event_specific_data
-    if isinstance(of_run, JobFailureData):
-        of_steps.append(of_run.error)
-    errors = [error for error in of_steps if error]
-    for error in errors:
-        for link in _chain(error):
-            if link.message.startswith(OURS):
-                return " ".join(link.message.partition(": ")[2].split())
-    if why := blocked_by(context.instance, context.dagster_run.run_id):
-        return why
-    words = _chain(errors[0])[-1].message if errors else context.failure_event.message
-    # What is not ours may go on to say what it stumbled over, which may be somebody's.
-    return (words or "no cause was recorded").strip().splitlines()[0]
-
-
-def _chain(error: SerializableErrorInfo) -> list[SerializableErrorInfo]:
-    """An error, its cause, the cause of that."""
-    return [error, *(_chain(error.cause) if error.cause else [])]
 
 
 SENSORS = [new_claims, undelivered_notices, catch_up, failed_runs]

@@ -20,6 +20,9 @@ from vibes_pipeline.errors import UsageError
 # By these Dagster marks the partition of a run, or the first and the last of several.
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+# By these we mark each run, however it was started: its slot, its period, its one
+# instant in the policy's local time.
+SLOT_TAG, PERIOD_TAG, AS_OF_TAG = "vibes/slot", "vibes/period", "vibes/as_of"
 
 RAW_GATE = dg.AssetKey(["warehouse", "loads"])
 # What every slot begins with (Rulebook §2).

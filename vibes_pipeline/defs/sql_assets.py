@@ -24,7 +24,6 @@ from vibes_pipeline.slot_run import SlotRun
 
 ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5
-# The check of every model that its rows are what its file says one is.
 GRAIN = "keeps_its_grain"
 # The rates of single products may be thousands.
 POLICY_ROWS = 50
@@ -54,17 +53,7 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
         partitions_def=WEEKLY,
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
         metadata=kept_in(model.relation),
-        check_specs=[
-            dg.AssetCheckSpec(
-                GRAIN,
-                asset=asset_key(model.relation),
-                blocking=True,
-                description=(
-                    f"A row is what its file says: {model.grain}. Blocks: nothing is made of rows "
-                    "that break it."
-                ),
-            )
-        ],
+        check_specs=_grain_checks(model),
     )
     def materialized(
         context: dg.AssetExecutionContext, vibes: Vibes
@@ -85,10 +74,32 @@ def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
             }
         yield dg.MaterializeResult(
             metadata=metadata,
-            check_results=[dg.AssetCheckResult(check_name=GRAIN, passed=True)],
+            check_results=[
+                dg.AssetCheckResult(check_name=spec.name, passed=True)
+                for spec in _grain_checks(model)
+            ],
         )
 
     return materialized
+
+
+def _grain_checks(model: Model) -> list[dg.AssetCheckSpec]:
+    """The check that the model's rows are what its file says one is, if it says that."""
+    if not model.grain.can_be_broken:
+        return []
+    return [
+        dg.AssetCheckSpec(
+            GRAIN,
+            asset=asset_key(model.relation),
+            blocking=True,
+            description=(
+                f"A row is what its file says, {model.grain}: unique and never null. Blocks: "
+                "nothing is made of rows that break it."
+                if model.grain.columns
+                else "The model gives exactly one row. Blocks: nothing is made of more or none."
+            ),
+        )
+    ]
 
 
 def kept_in(relation: str) -> dict[str, str]:

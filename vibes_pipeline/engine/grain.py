@@ -28,12 +28,17 @@ class Grain:
             return ONE_ROW
         return ", ".join(self.columns) or EVERY_STORED_ROW
 
+    @property
+    def can_be_broken(self) -> bool:
+        """Copies of stored rows are kept as they are: there nothing is unique."""
+        return self.is_one_row or bool(self.columns)
+
     def broken(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """The grain's columns of the rows at fault: of a repeated key, or without one."""
         if self.is_one_row:
             count = rows.select(pl.len()).collect().item()
             return pl.DataFrame({"rows": [count] if count != 1 else []})
-        if not self.columns:
+        if not self.can_be_broken:
             return pl.DataFrame()
         keys = rows.select(self.columns).collect()
         needed = [c for c in self.columns if c not in self.nullable]

@@ -169,6 +169,17 @@ class Ledger:
                 )
             ).scalar()
 
+    def first_periods(self) -> dict[Slot, date]:
+        """Of each slot that took its effects, or was skipped, the first period."""
+        slots = schema.slots.c
+        with self.reading() as connection:
+            rows = connection.execute(
+                sa.select(slots.slot, sa.func.min(slots.period))
+                .where(slots.country == self.country)
+                .group_by(slots.slot)
+            )
+            return {Slot(slot): period for slot, period in rows}
+
     def slot_effected_at(
         self, connection: sa.Connection, slot: Slot, period: date
     ) -> datetime | None:

@@ -145,5 +145,10 @@ def plain(said: bytes | str, recipient: str = "") -> str:
     text = text[: 4 * _LONGEST_REPLY]
     if recipient:
         text = re.sub(re.escape(recipient), "(recipient)", text, flags=re.IGNORECASE)
-    text = "".join(c if c.isprintable() else " " for c in _ADDRESS.sub("(address)", text))
-    return " ".join(text.encode("ascii", "replace").decode().split())[:_LONGEST_REPLY]
+    return without_addresses(text).encode("ascii", "replace").decode()[:_LONGEST_REPLY]
+
+
+def without_addresses(text: str) -> str:
+    """A text on one line, printable, with no mail address in it."""
+    shown = "".join(c if c.isprintable() else " " for c in _ADDRESS.sub("(address)", text))
+    return " ".join(shown.split())

@@ -56,10 +56,17 @@ def write_report(
     week = read_week(ledger, settings, policy, cycle, written_at)
     file = report_file(settings, policy, cycle)
     _replace(file, render(week))
-    written = {page.stem for page in file.parent.glob("????-??-??.html")}
-    cycles = [c for c in decided_cycles(ledger) if c.cycle.isoformat() in written]
-    _replace(file.with_name("index.html"), _render_index(cycles, policy, week.is_simulated))
+    write_weeks(ledger, settings, policy)
     return week, file
+
+
+def write_weeks(ledger: Ledger, settings: Settings, policy: Policy) -> None:
+    """Write the list of all weeks that have a page; there may be none yet."""
+    folder = settings.reports / policy.country
+    written = {page.stem for page in folder.glob("????-??-??.html")}
+    cycles = [c for c in decided_cycles(ledger) if c.cycle.isoformat() in written]
+    is_simulated = ledger.is_simulated() is True
+    _replace(folder / "index.html", _render_index(cycles, policy, is_simulated))
 
 
 def write_page(week: Week, file: Path) -> None:

@@ -6,7 +6,14 @@ import dagster as dg
 
 from vibes_pipeline.claims.settle import Settled, settle
 from vibes_pipeline.claims.undecipherable import in_words
-from vibes_pipeline.defs.evidence import SHOWN, listed, plain
+from vibes_pipeline.defs.evidence import (
+    ASKS_FOR_A_PERSON,
+    INFORMS,
+    SHOWN,
+    counted,
+    listed,
+    plain,
+)
 from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
@@ -41,9 +48,9 @@ models = [
             "decisions_are_applied_at_once",
             asset=CLAIMS_STEP,
             description=(
-                "No decision had waited longer than "
+                "For information: no decision had waited longer than "
                 f"{POLICY.claims.decision_waits_at_most_hours.on(TODAY.day)} hour "
-                "when it was applied. Warns: if one had, is the daemon running, and is the "
+                "when it was applied. If one had, is the daemon running, and is the "
                 "warehouse loaded often enough?"
             ),
         ),
@@ -51,8 +58,9 @@ models = [
             "nothing_is_undecipherable",
             asset=CLAIMS_STEP,
             description=(
-                "Every decision on a claim or an account, and every instant of a claim, can be "
-                "read. Warns: what cannot be is not applied until it is corrected in the warehouse."
+                "For a person: every decision on a claim or an account, and every instant of a "
+                "claim, can be read. What cannot be is not applied until it is corrected in the "
+                "warehouse."
             ),
         ),
     ],
@@ -75,11 +83,12 @@ def settled_claims(
             dg.AssetCheckResult(
                 check_name="decisions_are_applied_at_once",
                 passed=not settled.waited,
-                severity=dg.AssetCheckSeverity.WARN,
+                severity=INFORMS,
                 metadata={"decisions": len(settled.waited), "claims": list(settled.waited[:20])},
                 description=None
                 if not settled.waited
-                else f"The decisions on {listed(settled.waited)} had waited for too long.",
+                else f"{len(settled.waited)} decisions had waited for too long when they were "
+                f"applied (of the claims {listed(settled.waited)}).",
             ),
             _undecipherable(settled),
         ],
@@ -89,7 +98,9 @@ def settled_claims(
 def _undecipherable(settled: Settled) -> dg.AssetCheckResult:
     """Warns of each value, as it is written, until it is corrected."""
     values = [plain(in_words(value)) for value in settled.undecipherable]
-    said = [f"Not applied, for it cannot be read: {'. '.join(values[:SHOWN])}"] if values else []
+    said = []
+    if values:
+        said.append(f"{len(values)} values cannot be read: {'. '.join(values[:SHOWN])}")
     if len(values) > SHOWN:
         said.append(f"and {len(values) - SHOWN} more")
     if settled.untold:
@@ -97,7 +108,7 @@ def _undecipherable(settled: Settled) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="nothing_is_undecipherable",
         passed=not values,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=ASKS_FOR_A_PERSON,
         metadata={"undecipherable": len(values), "values": values[:20]},
         description=". ".join(said) or None,
     )
@@ -137,8 +148,8 @@ def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
 @dg.asset_check(
     asset=["claims", "claims"],
     description=(
-        "Every upheld claim is about something of its seller's. Warns: others excuse nothing until "
-        "a person has looked at them."
+        "For a person: every upheld claim is about something of its seller's. Others excuse "
+        "nothing until somebody has looked at them."
     ),
 )
 def upheld_claims_are_matched(
@@ -146,13 +157,14 @@ def upheld_claims_are_matched(
 ) -> dg.AssetCheckResult:
     """Warns; the claims' ids are the evidence."""
     frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, vibes.policy.time_zone))
+    upheld = frame.filter(frame["state"] == "upheld").height
     unmatched = frame.filter(~frame["is_matched"].fill_null(True))["claim_id"].to_list()
     return dg.AssetCheckResult(
         passed=not unmatched,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=ASKS_FOR_A_PERSON,
         metadata={"unmatched": len(unmatched), "claims": unmatched[:20]},
         description=None
         if not unmatched
-        else f"Nothing was found that the upheld claims {listed(unmatched)} are about: see "
-        "`vibes export claims`, and have a person look at them.",
+        else f"{counted(len(unmatched), upheld, 'upheld claims')} are about nothing that was found "
+        f"({listed(unmatched)}): see `vibes export claims`, and have a person look at them.",
     )

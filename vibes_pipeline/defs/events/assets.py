@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, counted, listed
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import model_assets
@@ -17,9 +17,9 @@ models = model_assets("events")
 @dg.asset_check(
     asset=asset_key(FINDINGS),
     description=(
-        "Of every counterfeit the seller was notified, on a day of the years whose holidays the "
-        "policy lists. Warns: others are never charged until the warehouse, or the policy, is "
-        "mended."
+        "For a person: of every counterfeit the seller was notified, on a day of the years whose "
+        "holidays the policy lists. Others are never charged until the warehouse, or the policy, "
+        "is mended."
     ),
 )
 def every_counterfeit_has_an_evidence_window(
@@ -27,6 +27,7 @@ def every_counterfeit_has_an_evidence_window(
 ) -> dg.AssetCheckResult:
     """Warns; the cases' ids are the evidence."""
     findings = vibes.slot_run(Slot.WEEKLY_ALERT, context).engine.scan(FINDINGS)
+    cases = findings.select(pl.len()).collect().item()
     without = (
         findings.filter(pl.col("evidence_closes_at").is_null())
         .sort("event_at", "case_id")
@@ -36,10 +37,11 @@ def every_counterfeit_has_an_evidence_window(
     )
     return dg.AssetCheckResult(
         passed=not without,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=ASKS_FOR_A_PERSON,
         metadata={"cases": len(without), "first_cases": without[:20]},
         description=None
         if not without
-        else f"The counterfeit cases {listed(without)} have no evidence window: see the week's "
-        "report, and give them the notified_at that they lack.",
+        else f"{counted(len(without), cases, 'counterfeit cases')} without an evidence window "
+        f"({listed(without)}): see the week's report, and give them the notified_at that "
+        "they lack.",
     )

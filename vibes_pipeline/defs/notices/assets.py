@@ -7,7 +7,7 @@ import dagster as dg
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.day_at_hand import GRACE
-from vibes_pipeline.defs.evidence import listed
+from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, INFORMS, counted, listed
 from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
@@ -18,6 +18,8 @@ from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slot_run import SlotRun
 
 OPERATIONS = ["team:operations"]
+# What becomes of a notice that is not accepted yet without anybody's doing.
+TRIED_AGAIN = ("queued", "sending", "deferred")
 WHEN_RED = (
     f"Its freshness turns red when the slot has not run {GRACE.seconds // 60} minutes after its "
     "time, and green once it has. Over a simulated ledger, such as the demo's, slots run only when "
@@ -51,9 +53,10 @@ def _mails(
                 "every_notice_is_accepted",
                 asset=key,
                 description=(
-                    "The mail server has accepted the notice to every seller. Warns: an alert that "
-                    "is not accepted leaves its actions unimplemented until the address in the "
-                    "warehouse is mended; the mail then goes out by itself."
+                    "For a person: the mail server has accepted the notice to every seller. An "
+                    "alert that is not accepted leaves its actions unimplemented until the address "
+                    "in the warehouse is mended; the mail then goes out by itself. For information "
+                    "as long as all that is missing is tried again by itself."
                 ),
             )
         ],
@@ -143,19 +146,22 @@ def _counts(outcomes: Counter[str]) -> Mapping[str, int]:
 
 def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
     missing = not_accepted(vibes.ledger, kind, run.period)
+    notices = count_notices(vibes.ledger, kind, run.period)
+    waits_for_a_person = any(status not in TRIED_AGAIN for _, status in missing)
     return dg.AssetCheckResult(
         check_name="every_notice_is_accepted",
         passed=not missing,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=ASKS_FOR_A_PERSON if waits_for_a_person else INFORMS,
         metadata={
             "not_accepted": len(missing),
             "sellers": dict(missing[:20]),
         },
         description=None
         if not missing
-        else f"No server has accepted the notices to {listed([s for s, _ in missing])}: mend the "
-        "addresses in raw.sellers of those failed or undeliverable, or send them anew with `vibes "
-        "mail resend`; what is deferred or queued is tried again by itself.",
+        else f"{counted(len(missing), notices, 'sellers')} without an accepted notice "
+        f"({listed([s for s, _ in missing])}): mend the addresses in raw.sellers of those failed "
+        "or undeliverable, or send them anew with `vibes mail resend`; what is deferred or queued "
+        "is tried again by itself.",
     )
 
 

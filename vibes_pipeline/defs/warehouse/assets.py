@@ -7,7 +7,7 @@ import polars as pl
 
 from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import first, shown
+from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, INFORMS, first, shown
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, RAW_GATE, asset_key
@@ -66,7 +66,8 @@ raw_tables = [
             "freshness_is_known",
             asset=RAW_GATE,
             description=(
-                "The warehouse has raw.loads; without it nobody knows how fresh it is. Warns."
+                "For information: the warehouse has raw.loads; without it nobody knows how fresh "
+                "it is."
             ),
         ),
     ],
@@ -100,7 +101,7 @@ def loads(
             dg.AssetCheckResult(
                 check_name="freshness_is_known",
                 passed=is_known,
-                severity=dg.AssetCheckSeverity.WARN,
+                severity=INFORMS,
                 description=None
                 if is_known
                 else "The warehouse has no table raw.loads: let the loader write it.",
@@ -143,8 +144,8 @@ def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg
 @dg.asset_check(
     asset=asset_key("warehouse.quarantine"),
     description=(
-        "No row had to be set aside; those that were are shown with their reason. Warns: they "
-        "enter no rule and stop no other."
+        "For a person: no row had to be set aside; those that were are shown with their reason. "
+        "They enter no rule and stop no other."
     ),
 )
 def nothing_is_set_aside(
@@ -157,7 +158,7 @@ def nothing_is_set_aside(
     by_reason = bad.group_by("table_name", "faults").agg(pl.len()).sort("len", descending=True)
     return dg.AssetCheckResult(
         passed=bad.is_empty(),
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=ASKS_FOR_A_PERSON,
         metadata={
             "rows_set_aside": bad.height,
             "by_reason": {f"{t}: {f}": n for t, f, n in by_reason.head(20).iter_rows()},
@@ -165,6 +166,6 @@ def nothing_is_set_aside(
         },
         description=None
         if bad.is_empty()
-        else f"Set aside: {first(ids, bad.height)}. `vibes export "
+        else f"{bad.height:,} rows are set aside ({first(ids, bad.height)}): `vibes export "
         "quarantine` lists them all with their reasons; mend them in the warehouse.",
     )
