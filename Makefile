@@ -1,8 +1,8 @@
-# make setup · make demo · make test · make storm: all that is needed is Python 3.11 and make.
+# make setup · make demo · make test · make storm · make killed: all that is needed is Python 3.11 and make.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test storm check
+.PHONY: setup demo test storm killed check
 
 setup: $(VENV)/installed
 
@@ -23,6 +23,10 @@ test: setup check
 # A thousand harmed warehouses through all slots, two at a time; a few of them are in the tests.
 storm: setup
 	cd tests && ../$(VENV)/bin/python -m storm --seeds 1000
+
+# Each of four slots killed fifty times over a bad mail server; a few of these kills are in the tests.
+killed: setup
+	cd tests && ../$(VENV)/bin/python -m killed --times 50
 
 check: setup
 	$(VENV)/bin/ruff check .

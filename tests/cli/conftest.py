@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import MIGRATED, SET_BY_COMMANDS, Shell, new_shell
-
-from vibes_pipeline.dagster_home import persistent_instance
-from vibes_pipeline.settings import Settings
+from cli.shell import MIGRATED, Shell, add_dagsters_tables, new_shell
 
 # A template with Dagster's tables too, which take seconds to make.
 READY = "migrated_with_dagster"
@@ -29,20 +26,9 @@ def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFac
     """The name of a database with an empty ledger and Dagster's tables, to be cloned."""
     with administration.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {READY} TEMPLATE {MIGRATED}"))
-    url = administration.url.set(database=READY).render_as_string(hide_password=False)
-    home = tmp_path_factory.mktemp("dagster")
-    settings = Settings.from_environment({"VIBES_HOME": str(home), "VIBES_POSTGRES_URL": url})
-    with pytest.MonkeyPatch.context() as environment:
-        for name in SET_BY_COMMANDS:
-            environment.setenv(name, "")
-        with persistent_instance(settings) as instance:
-            instance.get_runs_count()
-    # A database that anybody is connected to cannot be cloned; the instance keeps its connections.
-    with administration.connect() as connection:
-        connection.execute(
-            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
-            {"name": READY},
-        )
+    add_dagsters_tables(
+        administration, administration.url.set(database=READY), tmp_path_factory.mktemp("dagster")
+    )
     return READY
 
 

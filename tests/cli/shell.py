@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
 from vibes_pipeline.cli.main import cli
+from vibes_pipeline.dagster_home import persistent_instance
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.settings import Settings
 
 VIBES = Path(sys.executable).with_name("vibes")
 # What `dagster_home` leaves in the environment of its process.
@@ -115,6 +118,24 @@ class Shell:
         """Nigeria's ledger as the shell's commands have left it."""
         url = sa.make_url(self.environment["VIBES_POSTGRES_URL"] or "")
         return Ledger(database.connect(url), "NG")
+
+
+def add_dagsters_tables(administration: sa.Engine, url: sa.URL, home: Path) -> None:
+    """Make Dagster's tables in a database that is to be cloned."""
+    settings = Settings.from_environment(
+        {"VIBES_HOME": str(home), "VIBES_POSTGRES_URL": url.render_as_string(hide_password=False)}
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        for name in SET_BY_COMMANDS:
+            environment.setenv(name, "")
+        with persistent_instance(settings) as instance:
+            instance.get_runs_count()
+    # A database that anybody is connected to cannot be cloned; the instance keeps its connections.
+    with administration.connect() as connection:
+        connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": url.database},
+        )
 
 
 @contextmanager

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from cli import troubles
 from cli.shell import MIGRATED, Shell, new_shell
+from full_disk import files_no_larger_than
 from notices.mail_server import Post, serving
 
 from vibes_pipeline.ledger import schema
@@ -23,17 +22,6 @@ def shell(administration: sa.Engine, tmp_path: Path) -> Iterator[Shell]:
     warehouse = troubles.market().write(tmp_path / "raw")
     with new_shell(administration, MIGRATED, warehouse, tmp_path) as opened:
         yield opened
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """As on a full disk, but for the words: no file of this process grows beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def statuses(shell: Shell) -> dict[str, int]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -21,6 +21,7 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices import senders
 from vibes_pipeline.notices.outbox import Outbox, Told
+from vibes_pipeline.notices.senders import Sender
 from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
 from vibes_pipeline.notices.transports import Connection, Transport
 
@@ -123,14 +124,34 @@ class _DeadlyConnection:
         self.inner.close()
 
 
+# How long one that is interrupted waits for its server, here.
+PATIENCE_SECONDS = {"interrupted": 0.3, "interrupted over a server that answers": 60.0}
+
+
+def telling(wait: Callable[[Sequence[Sender], float], None]) -> Callable[..., None]:
+    """Tells on standard output that an interrupt was seen, after which no mail may be begun."""
+
+    def told(threads: Sequence[Sender], seconds: float) -> None:
+        sys.stdout.write("interrupted\n")
+        sys.stdout.flush()
+        wait(threads, seconds)
+
+    return told
+
+
 if __name__ == "__main__":
     death, ledger_file, smtp_url, connections, at = sys.argv[1:]
-    way: Transport = smtp(smtp_url)
+    server = smtp(smtp_url)
+    if death in PATIENCE_SECONDS:
+        server = replace(server, limit_seconds=dict.fromkeys(LIMIT_SECONDS, 120.0))
+    way: Transport = server
     if death.startswith("just"):
         way = Deadly(way, mails=2, is_after=death == "just after the server's 250")
-    if death == "interrupted":
-        # Who waits for no real server need not wait as long as for one.
-        senders.ANSWERS_WITHIN_SECONDS = 0.3
+    if death in PATIENCE_SECONDS:
+        # Whoever waits for no real server need not wait as long as for one; a busy machine is slow.
+        senders.ANSWERS_WITHIN_SECONDS = PATIENCE_SECONDS[death]
+        senders.RECORDS_WITHIN_SECONDS = 60.0
+        senders._wait = telling(senders._wait)  # type: ignore[assignment]
     opened = Ledger(database.connect(make_url(Path(ledger_file).read_text())), "NG")
     clock = SetClock(datetime.fromisoformat(at))
     outbox(opened, way, clock, connections=int(connections)).deliver()

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from full_disk import files_no_larger_than
 from ledger import made
 from mail_server import Post, serving
 from outbox_sender import Addresses, SetClock, address, outbox, smtp
@@ -273,6 +274,25 @@ def test_a_server_that_cannot_be_reached_loses_nothing(ledger: Ledger, clock: Se
     with serving() as back:
         assert outbox(ledger, smtp(back.url), clock).deliver() == Counter(sent=6)
     assert set(back.copies().values()) == {1}
+
+
+def test_a_mail_folder_on_a_full_disk_ends_the_delivery_and_takes_all_once_there_is_room(
+    ledger: Ledger, clock: SetClock, tmp_path: Path
+) -> None:
+    freeze_for(ledger, 12)
+    sender = outbox(ledger, MaildirTransport(tmp_path), clock, connections=2)
+    with files_no_larger_than(100), pytest.raises(MailError) as failure:
+        sender.deliver()
+    tried = Counter(statuses(ledger).values())["deferred"]
+    assert 1 <= tried <= 2
+    assert str(failure.value) == (
+        f"the mail folder {tmp_path} cannot be written (File too large); make room there; "
+        f"{tried} deferred, {12 - tried} not attempted; what is not sent is tried again"
+    )
+    # At the same instant: a folder needs no pause.
+    assert sender.deliver() == Counter(sent=12)
+    assert len([*(tmp_path / "new").iterdir()]) == 12
+    assert not [*(tmp_path / "tmp").iterdir()]
 
 
 # --- nobody knows -------------------------------------------------------------------------------

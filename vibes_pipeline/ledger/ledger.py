@@ -89,7 +89,7 @@ class Ledger:
 
     def holding(
         self, lock: str, *, gives_up_after: timedelta = locks.GIVES_UP_AFTER
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[locks.Hold]:
         """Hold one of the country's locks over several transactions; it ends with the process.
 
         Raises `LedgerError`, naming the holder, when another has not let go of it in that time.

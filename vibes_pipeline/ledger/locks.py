@@ -8,6 +8,7 @@ within a second, says whom it waits for, and gives up in the end.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -75,10 +76,31 @@ def end_holder(connection: sa.Connection, name: str) -> None:
         connection.execute(END_SESSIONS, {"name": holder.name})
 
 
+class Hold:
+    """A lock that is held; `require` may be called by any thread."""
+
+    def __init__(self, connection: sa.Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._mutex = threading.Lock()
+        self._loss: LedgerError | None = None
+
+    def require(self) -> None:
+        """Raise `LedgerError` when the lock is lost, because its connection was ended."""
+        with self._mutex:
+            if self._loss is None:
+                try:
+                    self._connection.execute(sa.select(1))
+                except LedgerError as error:
+                    self._loss = error
+        if self._loss is not None:
+            raise LedgerError(f"{self._loss}; the lock {self._name!r} was lost with it")
+
+
 @contextmanager
 def held(
     engine: sa.Engine, name: str, *, gives_up_after: timedelta = GIVES_UP_AFTER
-) -> Iterator[None]:
+) -> Iterator[Hold]:
     """Hold the lock over a connection of its own; it ends with the process.
 
     The open transaction has read nothing that it must go on seeing, so it keeps no dead row from
@@ -87,7 +109,7 @@ def held(
     connection = engine.connect()
     try:
         take(connection, name, gives_up_after=gives_up_after)
-        yield
+        yield Hold(connection, name)
     finally:
         # One that broke holds nothing any more.
         with suppress(LedgerError):

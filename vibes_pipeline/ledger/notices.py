@@ -24,6 +24,7 @@ from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import notice_id
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
+from vibes_pipeline.ledger.locks import Hold
 
 # A sender holds the outbox until all is sent, which a slow relay draws out.
 OUTBOX_IS_WAITED_FOR = timedelta(hours=1)
@@ -225,10 +226,11 @@ def count_notices(ledger: Ledger, kind: str, period: date) -> int:
         ).scalar_one()
 
 
-def only_sender(ledger: Ledger) -> AbstractContextManager[None]:
+def only_sender(ledger: Ledger) -> AbstractContextManager[Hold]:
     """Hold the outbox for one sender; a dead sender's hold ends with its connection.
 
-    So an attempt found in `sending` by the holder was broken off, not going on elsewhere.
+    So an attempt found in `sending` by the holder was broken off, not going on elsewhere; the
+    holder asks before each message whether it still holds.
     """
     return ledger.holding(OUTBOX_LOCK, gives_up_after=OUTBOX_IS_WAITED_FOR)
 

@@ -14,7 +14,7 @@ from vibes_pipeline.ledger.ledger import Ledger
 RUN_LOCK = "vibes run "
 
 
-def running(ledger: Ledger, run_id: str) -> AbstractContextManager[None]:
+def running(ledger: Ledger, run_id: str) -> AbstractContextManager[locks.Hold]:
     """Hold the run's lock over a connection of its own."""
     return locks.held(ledger.engine, RUN_LOCK + run_id)
 

@@ -29,9 +29,10 @@ from vibes_pipeline.keys import Key
 from vibes_pipeline.ledger import address_keys
 from vibes_pipeline.ledger import notices as book
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.locks import Hold
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices.address import UnusableAddress, usable_address
-from vibes_pipeline.notices.replies import DeliveryError, Refused, Unknown
+from vibes_pipeline.notices.replies import DeliveryError, Refused, Unknown, Unwritable
 from vibes_pipeline.notices.senders import Sender, run_to_the_end
 from vibes_pipeline.notices.transports import Connection, MaildirTransport, Transport
 from vibes_pipeline.notices.verdicts import Settled, Verdicts
@@ -93,13 +94,14 @@ class Outbox:
         """Attempt every notice that is due; give how many ended in which status.
 
         `pointless` are those with nothing left to tell, `taken` those another sender was first at.
-        Raises `LedgerError` when the ledger's addresses were hashed with another key, and
-        `MailError` when the server cannot be reached at all, when it refuses whoever a mail
-        is to, and, once all others are sent, when a notice could not be worded; what was not
-        attempted stays as it was, nothing is lost. An interrupt ends the sending after the mails
-        at hand, and cuts these off from a server that does not answer within seconds.
+        Raises `MailError` when the server cannot be reached at all, when it refuses whoever a mail
+        is to, when the mail folder cannot be written, and, once all others are sent, when a notice
+        could not be worded; `LedgerError` when its hold of the outbox is lost, or when the
+        ledger's addresses were hashed with another key. What was not
+        attempted stays as it was, nothing is lost. An interrupt ends the sending after the mails at
+        hand, and cuts these off from a server that does not answer within seconds.
         """
-        with book.only_sender(self.ledger):
+        with book.only_sender(self.ledger) as hold:
             due: SimpleQueue[Attempt] = SimpleQueue()
             ended: list[str] = []
             with self.recording() as connection:
@@ -117,7 +119,7 @@ class Outbox:
                         ended.append("undeliverable")
                         progress()
             if not due.empty():
-                _Delivery(self, due, ended, progress).run()
+                _Delivery(self, hold, due, ended, progress).run()
             return Counter(ended)
 
     def recording(self) -> AbstractContextManager[sa.Connection]:
@@ -166,6 +168,8 @@ class Outbox:
         return (
             self.only is not None
             or is_retry_due(notice, self.clock.now())
+            # A pause spares a server; a folder is written once it can be.
+            or (notice.status == "deferred" and not has_server)
             or is_obstacle_gone(
                 notice,
                 self.addresses.get(notice.seller_id),
@@ -189,6 +193,7 @@ class _Delivery:
     """One going through what is due; its threads share all but their connections."""
 
     outbox: Outbox
+    hold: Hold
     due: SimpleQueue[Attempt]
     ended: list[str]
     progress: Callable[[], None]
@@ -214,6 +219,8 @@ class _Delivery:
         if complaint := self.verdicts.complaint:
             waiting = {"not attempted": self.due.qsize()} if self.due.qsize() else {}
             counts = ", ".join(f"{n} {s}" for s, n in [*sorted(ended.items()), *waiting.items()])
+            if isinstance(complaint, Unwritable):
+                raise MailError(f"{complaint}; {counts}; what is not sent is tried again")
             raise MailError(
                 f"the mail server takes no mails, whoever they are to ({complaint}); {counts}; "
                 "see to the server: what is not sent is tried again"
@@ -250,6 +257,8 @@ class _Delivery:
             log.exception("notice %s could not be worded", notice.notice_id)
             self.ended.append("unworded")
             return
+        # Once the hold is lost another sender may have begun: it takes this one for dead.
+        self.hold.require()
         if self.outbox.record(connection, attempt, "sending"):
             self._hand_over(connection, way, attempt, message)
         else:

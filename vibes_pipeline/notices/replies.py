@@ -83,6 +83,10 @@ class Deferred(DeliveryError):
     """Not accepted for now: a 4xx, a relay in trouble, or one lost before it had the whole mail."""
 
 
+class Unwritable(Deferred):
+    """Not accepted for now: the folder that mail goes to cannot be written, so none is."""
+
+
 class Refused(DeliveryError):
     """Not accepted for good: a 5xx that is or may be about the recipient."""
 

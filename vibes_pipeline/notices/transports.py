@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Protocol
 
 from vibes_pipeline.errors import MailError
+from vibes_pipeline.files import disk_refusal
 from vibes_pipeline.notices.address import usable_address
-from vibes_pipeline.notices.replies import Command, Deferred, plain
+from vibes_pipeline.notices.replies import Command, Unwritable, plain
 from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
 
 
@@ -85,13 +87,16 @@ class MaildirConnection:
         """Write the mail under its notice's id: sent again, it replaces itself."""
         usable_address(to)
         name = _notice_id(message)
+        written = self.path / "tmp" / name
         try:
-            written = self.path / "tmp" / name
             written.write_bytes(message.as_bytes(policy=message.policy.clone(linesep="\n")))
             written.replace(self.path / "new" / name)
         except OSError as failure:
-            raise Deferred(
-                None, f"the mail folder {self.path} cannot be written ({_why(failure)})"
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
+            way_out = "; make room there" if disk_refusal(failure) else ""
+            raise Unwritable(
+                None, f"the mail folder {self.path} cannot be written ({_why(failure)}){way_out}"
             ) from None
         return f"250 2.0.0 kept in the mail folder as {name}"
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from vibes_pipeline.notices.replies import About, DeliveryError, Refused, Unknown
+from vibes_pipeline.notices.replies import About, DeliveryError, Refused, Unknown, Unwritable
 
 # So many different recipients not let through one after the other: it is not them.
 FEW = 5
@@ -59,6 +59,9 @@ class Verdicts(Generic[Attempt]):
         if failure.about is About.RECIPIENT:
             return
         with self._lock:
+            if isinstance(failure, Unwritable):
+                self._give_up(failure)
+                return
             if failure.about is About.RELAY and not isinstance(failure, Unknown):
                 self._last = failure
             self._count(recipient, failure)
@@ -87,8 +90,11 @@ class Verdicts(Generic[Attempt]):
         self._in_a_row.add(recipient)
         held = {recipient for recipient, _, _ in self._held}
         if max(len(self._in_a_row), len(held)) >= FEW:
-            self._is_refusing, self._last = True, failure
-            self.stop.set()
+            self._give_up(failure)
+
+    def _give_up(self, failure: DeliveryError) -> None:
+        self._is_refusing, self._last = True, failure
+        self.stop.set()
 
     @property
     def _most_are_accepted(self) -> bool:
