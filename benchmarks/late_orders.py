@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from vibes_pipeline.policy import Policy
-    from vibes_pipeline.slot_run import SlotRun
+    from vibes_pipeline.slots.run import SlotRun
 
 DAY = date(2026, 11, 20)
 # The day is the Friday of the made marketplaces' last, running week.
@@ -171,7 +171,7 @@ def begin(warehouse: Path, home: Path, day: date = DAY) -> SlotRun:
     """The late alert of a day, at the minute it is due."""
     from vibes_pipeline.calendar import Slot
     from vibes_pipeline.policy import load_policy
-    from vibes_pipeline.slot_run import SlotRun
+    from vibes_pipeline.slots.run import SlotRun
 
     policy = load_policy("ng")
     return SlotRun.begin(
@@ -216,8 +216,8 @@ class Outcome:
 
 def run_pipeline(warehouse: Path, home: Path) -> Outcome:
     """The late alert as the pipeline computes it, up to the actions that it would propose."""
-    from vibes_pipeline import late_orders
     from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.slots import late_orders
 
     ledger = Ledger.open(settings(warehouse, home), "NG")
     watch = Stopwatch()

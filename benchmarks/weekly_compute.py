@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from vibes_pipeline.engine.duckdb import Parameters
     from vibes_pipeline.settings import Settings
-    from vibes_pipeline.slot_run import SlotRun
+    from vibes_pipeline.slots.run import SlotRun
 
 LAST_CYCLE = date(2026, 11, 9)
 WEEKS = 12
@@ -85,8 +85,8 @@ def make_warehouse(file: Path, items: int) -> None:
 
 def prepare(warehouse: Path, home: Path) -> Inputs:
     """Write the policy's tables and what a ledger without a past gives as history."""
-    from vibes_pipeline import weekly
     from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.slots import weekly
 
     run = begin(warehouse, home)
     ledger = Ledger.open(settings(warehouse, home), run.policy.country)
@@ -113,7 +113,7 @@ def begin(warehouse: Path, home: Path) -> SlotRun:
     """The last cycle's weekly alert, at the minute it is due."""
     from vibes_pipeline.calendar import Slot
     from vibes_pipeline.policy import load_policy
-    from vibes_pipeline.slot_run import SlotRun
+    from vibes_pipeline.slots.run import SlotRun
 
     policy = load_policy("ng")
     return SlotRun.begin(
@@ -156,7 +156,7 @@ def run_engine(inputs: Inputs, *, read_back: bool) -> Outcome:
     """The weekly alert's models as the pipeline runs them, into Parquet partitions."""
     import duckdb
 
-    from vibes_pipeline import weekly
+    from vibes_pipeline.slots import weekly
 
     with tempfile.TemporaryDirectory(prefix="vibes-") as home:
         watch = Stopwatch()

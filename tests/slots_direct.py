@@ -1,83 +1,47 @@
-"""Any of the five slots run directly: the steps that its job's assets call, without Dagster.
+"""Any of the five slots run directly, without Dagster, and without what a test does not look at.
 
-Each begins with the claims step and ends with its mail and the record that it is done (Rulebook §2).
-A check that would block the job stops the slot here too.
+The steps are the product's own, of `slots.steps`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from vibes_pipeline import audits, late_orders, weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.claims.settle import settle
 from vibes_pipeline.clock import SimulatedClock
-from vibes_pipeline.errors import VibesError
-from vibes_pipeline.ledger.implementation import Implementation
-from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.proposals import FrozenCycle, changed_cycles
-from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_order import period_to_begin
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.run import SlotRun
+from vibes_pipeline.slots.steps import Work, steps_of
 
-
-class Blocked(VibesError):
-    """A blocking check found something: a rule has made what must not be frozen or implemented."""
-
-
-def weekly_alert(run: SlotRun, ledger: Ledger) -> FrozenCycle:
-    """Decide and freeze; the mail is not sent yet."""
-    weekly.require_fresh(run)
-    weekly.take_history(run, ledger)
-    for model in weekly.weekly_models():
-        weekly.compute(run, ledger, model)
-        if model.name == "bad_row_share":
-            weekly.require_few_bad_rows(run)
-    proposal = weekly.write_proposal(run, ledger)
-    for audit in audits.AUDITS:
-        if not audit(proposal, run).is_empty():
-            raise Blocked(audit.__doc__)
-    return weekly.freeze_proposal(run, ledger)
-
-
-def weekly_implementation(run: SlotRun, ledger: Ledger) -> Implementation:
-    """Look the evidence up again and implement; the mail is not sent yet."""
-    weekly.require_fresh_evidence(run, ledger)
-    weekly.look_up_evidence(run, ledger)
-    if changed := changed_cycles(ledger, run.period):
-        raise Blocked(f"the actions of {changed} are not those that were frozen")
-    return weekly.implement_alerted(run, ledger)
-
-
-def late_alert(run: SlotRun, ledger: Ledger) -> LateDay:
-    """Find what is overdue and propose it; the mail is not sent yet."""
-    late_orders.require_fresh(run)
-    late_orders.find_overdue(run, ledger)
-    decided = late_orders.decide(run, ledger)
-    if decided["order_item_id"].is_duplicated().any():
-        raise Blocked("an item is to be cancelled twice")
-    return late_orders.propose(run, ledger)
-
-
-def late_cancellation(run: SlotRun, ledger: Ledger) -> LateDay:
-    """Settle and cancel; the mail is not sent yet."""
-    late_orders.require_fresh(run)
-    late_orders.settle(run, ledger)
-    return late_orders.cancel(run, ledger)
-
-
-STEPS: Mapping[Slot, Callable[[SlotRun, Ledger], object]] = {
-    Slot.WEEKLY_ALERT: weekly_alert,
-    Slot.WEEKLY_IMPLEMENTATION: weekly_implementation,
-    Slot.LATE_ALERT: late_alert,
-    Slot.LATE_CANCELLATION: late_cancellation,
-    Slot.CLAIMS: lambda run, ledger: None,
+# Pages with plots, which take longer than all else and change nothing.
+REPORT = "reports/week"
+# The step that records what a slot does.
+EFFECTS: Mapping[Slot, str] = {
+    Slot.WEEKLY_ALERT: "ledger/frozen_cycle",
+    Slot.WEEKLY_IMPLEMENTATION: "enforcement/implementation",
+    Slot.LATE_ALERT: "late_orders/proposed_cancellations",
+    Slot.LATE_CANCELLATION: "late_orders/cancellations",
 }
+
+
+def effects(run: SlotRun, ledger: Ledger) -> Any:
+    """Take a slot's steps up to the one that records its effects; give what that did.
+
+    Claims are not settled before it, and no mail is sent after it.
+    """
+    work = Work(run, run, ledger, SimulatedClock(run.now))
+    _, *steps = steps_of(run.slot)
+    for step in steps:
+        done = step.do(work)
+        if step.asset == EFFECTS[run.slot]:
+            return done
+    raise AssertionError(f"{run.slot} has no step {EFFECTS[run.slot]}")
 
 
 @dataclass(frozen=True)
@@ -88,18 +52,12 @@ class DirectSlots:
     settings: Settings
     policy: Policy
 
-    def run(self, slot: Slot, period: date, now: datetime) -> object:
+    def run(self, slot: Slot, period: date, now: datetime) -> dict[str, object]:
         """One whole slot at its instant; gives what its steps did, raises what stopped it."""
         period_to_begin(self.ledger, self.policy, slot, period, now=now, is_simulated=True)
-        settle(self.begin(Slot.CLAIMS, self.policy.local_date(now), now), self.ledger)
-        run = self.begin(slot, period, now)
-        done = STEPS[slot](run, self.ledger)
-        deliver_notices(
-            self.ledger, self.policy, self.settings, SimulatedClock(now), slot_now=run.now
-        )
-        if slot is not Slot.CLAIMS:
-            self.ledger.record_finished(slot, period, run.now)
-        return done
+        claims_run = self.begin(Slot.CLAIMS, self.policy.local_date(now), now)
+        work = Work(self.begin(slot, period, now), claims_run, self.ledger, SimulatedClock(now))
+        return {step.asset: step.do(work) for step in steps_of(slot) if step.asset != REPORT}
 
     def begin(self, slot: Slot, period: date, now: datetime) -> SlotRun:
         """The slot's run, nothing done yet."""

@@ -12,10 +12,10 @@ import pytest
 from ledger import made
 from rules.marketplace import NIGERIA, Marketplace, amended
 
-from vibes_pipeline import audits
 from vibes_pipeline.ledger.proposals import Action, proposal_frame
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import audits
+from vibes_pipeline.slots.run import SlotRun
 
 GOOD: Sequence[Action] = (
     *made.a_handful(),

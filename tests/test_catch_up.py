@@ -14,8 +14,8 @@ from ledger.made import local
 from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import DueSlot, Slot
-from vibes_pipeline.catch_up import missing_slots, to_run_next
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.slots.catch_up import missing_slots, to_run_next
 
 CALENDAR = NIGERIA.slot_calendar
 ALERT, SATURDAY = Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from claims.cases import Desk, burden, new_desk, order
 from rules.marketplace import Item, amended
 
-from vibes_pipeline import audits, weekly
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.slots import audits, weekly
 from vibes_pipeline.warehouse.contract import LONGEST_ID
 
 PLAIN = "S-1"

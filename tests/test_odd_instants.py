@@ -20,8 +20,8 @@ from claims.cases import Desk, burden, new_desk, order
 from rules.marketplace import Item, Marketplace, amended
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.claims.moments import claim_moments
 from vibes_pipeline.policy import Policy
+from vibes_pipeline.slots.claims.moments import claim_moments
 from vibes_pipeline.warehouse.contract import INSTANT, RAW_TABLES
 from vibes_pipeline.warehouse.source import Warehouse
 

@@ -19,7 +19,8 @@ from vibes_pipeline.errors import LedgerError, UsageError, VibesError
 from vibes_pipeline.ledger import claims
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import record_policy, record_proposed
-from vibes_pipeline.slot_order import period_to_begin, still_to_replay
+from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.replay import still_to_replay
 
 CALENDAR = NIGERIA.slot_calendar
 ALERT, SATURDAY = Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION

@@ -18,7 +18,7 @@ from vibes_pipeline.errors import TimeZoneError
 from vibes_pipeline.policy import loader
 from vibes_pipeline.policy.loader import load_policy, parse_policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 NG = Path(loader.__file__).with_name("ng.yaml").read_text(encoding="utf-8")
 

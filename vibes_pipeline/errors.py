@@ -50,6 +50,10 @@ class BrokenGrain(VibesError):
     """A model made rows that are not what its file says one is; nothing may rest on them."""
 
 
+class AuditFailed(VibesError):
+    """What is to be frozen or implemented is not what it must be; nothing is done."""
+
+
 class CalendarError(VibesError):
     """A date lies outside the years whose public holidays the policy lists (Rulebook §3)."""
 

@@ -14,12 +14,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot, day_start, monday_of
-from vibes_pipeline.catch_up import missing_slots
 from vibes_pipeline.errors import LedgerError, UsageError
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.claims import cycles_that_no_claim_needs
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
+from vibes_pipeline.slots.catch_up import missing_slots
 
 # Beside a cycle's folder, in its place: when its partitions were removed.
 MARKER = ".pruned"

@@ -25,7 +25,6 @@ import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Item, Marketplace, Row
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.claims.settle import Settled, settle
 from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.ledger import database, identity, schema
 from vibes_pipeline.ledger.implementation import Implementation
@@ -35,7 +34,8 @@ from vibes_pipeline.ledger.proposals import FrozenCycle
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.claims.settle import Settled, settle
+from vibes_pipeline.slots.run import SlotRun
 
 RETURN, FAKE, LATE = "returns_charge", "counterfeit_charge", "late_fulfilment_charge"
 RECEIPT, OUTCOME = "claim_receipt", "claim_outcome"
@@ -161,28 +161,28 @@ class Desk:
     def alert(self, cycle: int = 0, at: str | None = None) -> FrozenCycle:
         """The whole `weekly-alert` slot."""
         run = self._weekly(Slot.WEEKLY_ALERT, cycle, at)
-        frozen = slots_direct.weekly_alert(run, self.ledger)
+        frozen = slots_direct.effects(run, self.ledger)
         self._finish(run)
         return frozen
 
     def implement(self, cycle: int = 0, at: str | None = None) -> Implementation:
         """The whole `weekly-implementation` slot."""
         run = self._weekly(Slot.WEEKLY_IMPLEMENTATION, cycle, at)
-        done = slots_direct.weekly_implementation(run, self.ledger)
+        done = slots_direct.effects(run, self.ledger)
         self._finish(run)
         return done
 
     def late_alert(self, at: str) -> LateDay:
         """The whole `late-alert` slot."""
         run = self._late(Slot.LATE_ALERT, at)
-        done = slots_direct.late_alert(run, self.ledger)
+        done = slots_direct.effects(run, self.ledger)
         self._finish(run)
         return done
 
     def late_cancel(self, at: str) -> LateDay:
         """The whole `late-cancellation` slot."""
         run = self._late(Slot.LATE_CANCELLATION, at)
-        done = slots_direct.late_cancellation(run, self.ledger)
+        done = slots_direct.effects(run, self.ledger)
         self._finish(run)
         return done
 

@@ -16,8 +16,8 @@ import pytest
 from ledger.made import local
 from rules.marketplace import NIGERIA
 
-from vibes_pipeline.claims.intake import Claim, Judgement, judge
 from vibes_pipeline.rules import Rule
+from vibes_pipeline.slots.claims.intake import Claim, Judgement, judge
 
 SECOND = timedelta(seconds=1)
 RAISED_AT = local("2026-11-10 10:00")

@@ -26,10 +26,10 @@ from claims.cases import (
 from rules.marketplace import Item
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.claims import settle as steps
-from vibes_pipeline.claims.settle import Settled, is_waiting, settle
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.slots.claims import settle as steps
+from vibes_pipeline.slots.claims.settle import Settled, is_waiting, settle
 
 PENDING = "late_pending_cancellation"
 

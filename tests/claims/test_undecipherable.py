@@ -17,11 +17,11 @@ from notices.mail_server import Post, serving
 from rules.marketplace import Marketplace
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.claims.moments import claim_moments
-from vibes_pipeline.claims.settle import is_waiting, settle
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slots.claims.moments import claim_moments
+from vibes_pipeline.slots.claims.settle import is_waiting, settle
 from vibes_pipeline.warehouse.source import Warehouse
 
 RETURN = "returns_charge"

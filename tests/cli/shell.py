@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from vibes_pipeline.cli.main import cli
-from vibes_pipeline.dagster_home import persistent_instance
+from vibes_pipeline.dagster_host.home import persistent_instance
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.settings import Settings

@@ -13,7 +13,8 @@ from cli import troubles
 from cli.shell import Shell
 from click.testing import CliRunner
 
-from vibes_pipeline import definitions, servers, webserver
+from vibes_pipeline import definitions
+from vibes_pipeline.dagster_host import servers, webserver
 from vibes_pipeline.errors import SettingsError
 
 

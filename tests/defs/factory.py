@@ -11,8 +11,8 @@ from cli import troubles
 from ledger import made
 from rules.marketplace import Marketplace
 
-from vibes_pipeline import slots
 from vibes_pipeline.calendar import Slot, parse_local
+from vibes_pipeline.dagster_host import here
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -29,7 +29,7 @@ class Factory:
     def run(self, slot: Slot, at: str, period: date = made.CYCLE) -> None:
         self.market.write(self.folder / "raw")
         instant = parse_local(at, self.market.policy.time_zone)
-        slots.run_slot(slot, period, self.instance, at=instant)
+        here.run_slot(slot, period, self.instance, at=instant)
 
     def alert(self, at: str = troubles.ALERT_AT) -> None:
         self.run(Slot.WEEKLY_ALERT, at)

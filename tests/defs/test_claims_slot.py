@@ -22,8 +22,8 @@ from defs.factory import Factory
 from ledger import made
 from notices.mail_server import serving
 
-from vibes_pipeline import slots
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.dagster_host import here
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.defs.jobs import JOBS
@@ -73,7 +73,7 @@ def ask(factory: Factory) -> dg.RunRequest | dg.SkipReason:
 def run_claims(factory: Factory) -> None:
     """The job that the sensor starts, live."""
     factory.market.write(factory.folder / "raw")
-    slots.run_slot(Slot.CLAIMS, datetime.now(made.LAGOS).date(), factory.instance)
+    here.run_slot(Slot.CLAIMS, datetime.now(made.LAGOS).date(), factory.instance)
 
 
 def why_not(answer: dg.RunRequest | dg.SkipReason) -> str:

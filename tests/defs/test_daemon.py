@@ -39,14 +39,15 @@ from defs import origins
 from notices.mail_server import Post, serving
 from rules.marketplace import NIGERIA, Marketplace
 
-from vibes_pipeline import dagster_home, late_orders, weekly
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot, monday_of
+from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import late_orders, weekly
+from vibes_pipeline.slots.run import SlotRun
 
 CALENDAR = NIGERIA.slot_calendar
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from defs import snapshot
 from ledger import made
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import TIMED_SLOTS
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import load_policy
 from vibes_pipeline.rules import Rule
+from vibes_pipeline.slots import weekly
 
 PROJECT = Path(__file__).resolve().parents[2]
 SPECS = sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key)

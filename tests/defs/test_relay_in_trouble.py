@@ -16,8 +16,8 @@ from ledger import made
 from notices.relay import Relay, relaying
 from rules.marketplace import NIGERIA
 
-from vibes_pipeline import slots
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.dagster_host import here
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.errors import MailError
@@ -44,7 +44,7 @@ def due_cycle() -> date:
 
 
 def run_alert(factory: Factory) -> None:
-    slots.run_slot(Slot.WEEKLY_ALERT, due_cycle(), factory.instance)
+    here.run_slot(Slot.WEEKLY_ALERT, due_cycle(), factory.instance)
 
 
 def statuses(ledger: Ledger) -> Counter[str]:

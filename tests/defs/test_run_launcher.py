@@ -17,8 +17,8 @@ from dagster._core.launcher import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from notices.mail_server import Post, serving
 
-from vibes_pipeline import dagster_home
-from vibes_pipeline.defs import run_launcher
+from vibes_pipeline.dagster_host import home as dagster_home
+from vibes_pipeline.dagster_host import run_launcher
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import only_sender
 from vibes_pipeline.ledger.signs_of_life import is_running, running

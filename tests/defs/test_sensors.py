@@ -21,14 +21,14 @@ from defs import origins
 from notices.mail_server import Post, serving
 from rules.marketplace import NIGERIA, Marketplace
 
-from vibes_pipeline import slots
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
-from vibes_pipeline.catch_up import PUNCTUAL
+from vibes_pipeline.dagster_host import here
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.slots.catch_up import PUNCTUAL
 
 CALENDAR = NIGERIA.slot_calendar
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
@@ -109,7 +109,7 @@ class Daemon:
     def run(self, slot: Slot) -> None:
         """The slot that was due last, over the marketplace as it stands."""
         self.market.write(self.folder / "raw")
-        slots.run_slot(slot, CALENDAR.period_of(slot, now()), self.instance)
+        here.run_slot(slot, CALENDAR.period_of(slot, now()), self.instance)
 
     def deliver(self) -> None:
         """The job that `undelivered_notices` asks for."""

@@ -24,7 +24,7 @@ from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import load_policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.weekly import weekly_models
+from vibes_pipeline.slots.weekly import weekly_models
 
 SELLER_WEEK = pl.DataFrame({"seller_id": ["S-1", "S-2"], "shipped_items": [5, 3]})
 

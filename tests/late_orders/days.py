@@ -19,7 +19,6 @@ import slots_direct
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Decided, Item, Marketplace, Row
 
-from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock, SimulatedClock
 from vibes_pipeline.engine.duckdb import Parameters
@@ -33,7 +32,8 @@ from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import late_orders
+from vibes_pipeline.slots.run import SlotRun
 
 # Pending since Wednesday 09:00, so overdue on Thursday from 09:00 on.
 DUE = Item(pending_at="Wed 09:00")
@@ -228,14 +228,14 @@ class Days:
     def alert(self, at: str, *, clock: Clock | None = None) -> LateDay:
         """The whole `late-alert` slot, as the job's assets run it."""
         run = self._begin(Slot.LATE_ALERT, at)
-        done = slots_direct.late_alert(run, self.ledger)
+        done = slots_direct.effects(run, self.ledger)
         self._finish(run, clock)
         return done
 
     def cancel(self, at: str) -> LateDay:
         """The whole `late-cancellation` slot."""
         run = self._begin(Slot.LATE_CANCELLATION, at)
-        done = slots_direct.late_cancellation(run, self.ledger)
+        done = slots_direct.effects(run, self.ledger)
         self._finish(run, None)
         return done
 

@@ -10,10 +10,10 @@ from late_orders.days import CANCELLED, DUE, PENDING, Days, begin
 from ledger import made
 from rules.marketplace import Item, Row, amended
 
-from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import TooMuchMissingEvidence
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.slots import late_orders
 
 WAITING = ("alerted", "alert accepted")
 GONE = ("withdrawn", "evidence_gone")

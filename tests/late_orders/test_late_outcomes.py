@@ -6,8 +6,8 @@ import pytest
 from late_orders.days import DUE, PENDING, READY, READY_DUE, THURSDAY, Past, found_on
 from rules.marketplace import Case, Decided, Marketplace, each
 
-from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.slots import late_orders
 
 # Given: the rule of its action and the item, None where the warehouse has lost it.
 OUTCOMES = [

@@ -24,9 +24,9 @@ from ledger.made import LAGOS
 from properties import courses
 from rules.marketplace import Item, Marketplace
 
-from vibes_pipeline import late_orders
 from vibes_pipeline.ledger import database, schema
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.slots import late_orders
 
 MONDAY = date(2026, 9, 28)
 HOLIDAYS = {date(2026, 10, 1)}

@@ -20,11 +20,11 @@ from late_orders.days import (
 from ledger import made
 from rules.marketplace import Item
 
-from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, UsageError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.slot_order import period_to_begin
+from vibes_pipeline.slots import late_orders
+from vibes_pipeline.slots.order import period_to_begin
 
 # --- slots that did not happen, or late -----------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 from late_orders.days import PENDING, THURSDAY, found_on, rule_of
 from rules.marketplace import Case, Decided, Item, Marketplace, each
 
-from vibes_pipeline import late_orders
+from vibes_pipeline.slots import late_orders
 
 # All of them would be overdue, were they not bad.
 BAD = [

@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from ledger import made
 
-from vibes_pipeline import dagster_home
+from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, locks, schema
 from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger

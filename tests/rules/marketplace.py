@@ -30,7 +30,7 @@ from vibes_pipeline.engine.models import closure
 from vibes_pipeline.ledger.history import EXCUSES, Schema
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
+from vibes_pipeline.slots.run import NO_HORIZON, SlotRun
 from vibes_pipeline.warehouse.contract import BOOLEAN, INSTANT, LOADS, MONEY, RAW_TABLES, VARCHAR
 
 WEEK = "2026-11-09"  # no public holiday in it, nor in the weeks around it

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from marketplace import Case, Item, Marketplace
 
-from vibes_pipeline import weekly
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.errors import TooManyBadRows
+from vibes_pipeline.slots import weekly
 
 SHARE = "warehouse.bad_row_share"
 GOOD, BAD = "0.00", "-1.00"

@@ -9,8 +9,8 @@ import pytest
 from bad_rows import BAD_IDS, ITEMS, ODD_IDS, SMALL_TABLES, UNKNOWN_ITEM, add_every_kind
 from marketplace import Decided, Item, Marketplace, each
 
-from vibes_pipeline import weekly
 from vibes_pipeline.rules import CHARGES
+from vibes_pipeline.slots import weekly
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 
 QUARANTINE = "warehouse.quarantine"

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from marketplace import Item, Marketplace
 
-from vibes_pipeline import weekly
 from vibes_pipeline.errors import StaleWarehouse, WarehouseError
+from vibes_pipeline.slots import weekly
 
 ALL = [model.relation for model in weekly.weekly_models()]
 DECISIONS = [f"decisions.{rule}s" for rule in weekly.WEEKLY_RULES]

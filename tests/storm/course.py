@@ -24,11 +24,11 @@ from rules.marketplace import WEEK, instant
 from slots_direct import DirectSlots
 
 from vibes_pipeline.calendar import DueSlot, Slot
-from vibes_pipeline.catch_up import missing_slots
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slots.catch_up import missing_slots
 
 
 class Moment(NamedTuple):

@@ -26,7 +26,7 @@ from vibes_pipeline.ledger.proposals import FrozenCycle
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 WEEK = timedelta(weeks=1)
 # An item of long ago, which no rule looks at but for what happened to it since.
@@ -68,14 +68,14 @@ class Programme:
     def alert(self, cycle: int = 0, at: str | None = None) -> FrozenCycle:
         """The whole `weekly-alert` slot, as the job's assets and checks run it."""
         run = self._begin(Slot.WEEKLY_ALERT, cycle, at)
-        frozen = slots_direct.weekly_alert(run, self.ledger)
+        frozen = slots_direct.effects(run, self.ledger)
         self._finish(run)
         return frozen
 
     def implement(self, cycle: int = 0, at: str | None = None) -> Implementation:
         """The whole `weekly-implementation` slot."""
         run = self._begin(Slot.WEEKLY_IMPLEMENTATION, cycle, at)
-        done = slots_direct.weekly_implementation(run, self.ledger)
+        done = slots_direct.effects(run, self.ledger)
         self._finish(run)
         return done
 

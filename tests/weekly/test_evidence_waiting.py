@@ -18,12 +18,12 @@ from ledger import made
 from rules.marketplace import Row, amended
 from weekly.programme import OLD, Programme, out_of_stock, returned
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
-from vibes_pipeline.evidence import require_evidence
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import weekly
+from vibes_pipeline.slots.evidence import require_evidence
+from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 
 CHARGE = "returns_charge"

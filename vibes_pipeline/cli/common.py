@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -15,8 +15,6 @@ from vibes_pipeline.clock import WallClock
 from vibes_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    import dagster as dg
-
     from vibes_pipeline.policy import Policy
 
 # Lines are not broken: paths and counts are to be found in what is printed.
@@ -70,13 +68,21 @@ def latest_first_week(policy: Policy, weeks: int) -> date:
     return last - timedelta(weeks=weeks - 1)
 
 
-def replay_shown(due: Sequence[DueSlot], instance: dg.DagsterInstance) -> None:
+def replay_shown(due: Sequence[DueSlot], run: Callable[[DueSlot], object]) -> None:
     """Replay the slots behind a progress bar."""
-    from vibes_pipeline import slots
 
     with progress_bar() as progress:
         task = progress.add_task("replaying", total=len(due))
         for slot in due:
             progress.update(task, description=f"{slot.slot} {slot.period}")
-            slots.run_slot(slot.slot, slot.period, instance, at=slot.due_at)
+            run(slot)
             progress.advance(task)
+
+
+def replay_into_ui(due: Sequence[DueSlot], settings: Settings) -> None:
+    """Replay the slots as Dagster jobs whose runs the UI shows."""
+    from vibes_pipeline.dagster_host import here
+    from vibes_pipeline.dagster_host.home import persistent_instance
+
+    with persistent_instance(settings) as instance:
+        replay_shown(due, lambda d: here.run_slot(d.slot, d.period, instance, at=d.due_at))

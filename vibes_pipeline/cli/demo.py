@@ -16,7 +16,7 @@ from vibes_pipeline.calendar import DueSlot, Slot, day_start
 from vibes_pipeline.cli.common import (
     console,
     latest_first_week,
-    replay_shown,
+    replay_into_ui,
     settings_and_policy_for_slots,
 )
 from vibes_pipeline.errors import UsageError
@@ -49,18 +49,16 @@ def command(sellers: int, weeks: int, seed: int) -> None:
     """
     settings, policy = settings_and_policy_for_slots()
 
-    from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.exports.tables import Source
     from vibes_pipeline.ledger.ledger import shared_ledger
-    from vibes_pipeline.slot_order import still_to_replay
+    from vibes_pipeline.slots.replay import due_slots, still_to_replay
 
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
     ledger = shared_ledger(settings, policy.country)
     first_week = _marketplace(settings, policy, ledger, sellers, weeks, seed)
     start, end = _span(policy, first_week, weeks)
-    with dagster_home.persistent_instance(settings) as instance:
-        due = _due(policy, slots.due_slots(policy, settings, start, end))
-        replay_shown(still_to_replay(ledger, policy, due), instance)
+    due = _due(policy, due_slots(policy, settings, start, end))
+    replay_into_ui(still_to_replay(ledger, policy, due), settings)
     _show(Source(ledger, settings.lake, policy.time_zone), settings, policy)
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # What the UI shows of a week, and the sensors ask of failed runs, lies well within.
 LEAST_DAYS = 31
-BATCH = 100
 
 
 @click.command(name="prune")
@@ -94,25 +93,10 @@ def _show(old: OldPartitions) -> None:
 
 
 def _delete_runs(settings: Settings, policy: Policy, days: int) -> None:
-    import dagster as dg
-
-    from vibes_pipeline.dagster_home import persistent_instance
+    from vibes_pipeline.dagster_host.home import delete_runs
     from vibes_pipeline.ledger.ledger import Ledger
 
-    old = dg.RunsFilter(
-        statuses=[
-            dg.DagsterRunStatus.SUCCESS,
-            dg.DagsterRunStatus.FAILURE,
-            dg.DagsterRunStatus.CANCELED,
-        ],
-        created_before=WallClock().now() - timedelta(days=days),
-    )
     # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
     Ledger.open_existing(settings, policy.country).close()
-    deleted = 0
-    with persistent_instance(settings) as instance:
-        while run_ids := instance.get_run_ids(old, limit=BATCH):
-            for run_id in run_ids:
-                instance.delete_run(run_id)
-            deleted += len(run_ids)
+    deleted = delete_runs(settings, created_before=WallClock().now() - timedelta(days=days))
     console.print(f"{deleted:,} runs of more than {days} days ago are deleted")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import click
 
-from vibes_pipeline.calendar import parse_local, parse_slot
-from vibes_pipeline.cli.common import console, counted, replay_shown, settings_and_policy_for_slots
+from vibes_pipeline.calendar import DueSlot, parse_local, parse_slot
+from vibes_pipeline.cli.common import (
+    console,
+    counted,
+    replay_into_ui,
+    replay_shown,
+    settings_and_policy_for_slots,
+)
+from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.policy import Policy
+    from vibes_pipeline.settings import Settings
 
 
 @click.command(name="replay")
@@ -33,24 +48,28 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     if first > last:
         raise UsageError(f"--from {start} is after --until {end}")
 
-    from vibes_pipeline import dagster_home, slots
     from vibes_pipeline.ledger.ledger import shared_ledger
-    from vibes_pipeline.slot_order import still_to_replay
+    from vibes_pipeline.slots.replay import due_slots, still_to_replay
 
     wanted = [parse_slot(name) for name in only]
     # Opened before anything is shown; the slots share it.
     ledger = shared_ledger(settings, policy.country)
-    every = slots.due_slots(policy, settings, first, last)
+    every = due_slots(policy, settings, first, last)
     due = [d for d in every if not wanted or d.slot in wanted]
     todo = still_to_replay(ledger, policy, due)
-    instances = (
-        dagster_home.persistent_instance(settings) if into_ui else slots.ephemeral_instance()
-    )
-    with instances as instance:
-        replay_shown(todo, instance)
+    if into_ui:
+        replay_into_ui(todo, settings)
+    else:
+        replay_shown(todo, partial(_run_directly, policy, settings, ledger))
     done_already = len(due) - len(todo)
     console.print(
         f"{counted(len(todo), 'slot')} replayed"
         + (f", {done_already} {'was' if done_already == 1 else 'were'} done already")
         * bool(done_already)
     )
+
+
+def _run_directly(policy: Policy, settings: Settings, ledger: Ledger, due: DueSlot) -> None:
+    from vibes_pipeline.slots.steps import run_slot
+
+    run_slot(due.slot, due.period, policy, settings, ledger, SimulatedClock(due.due_at))

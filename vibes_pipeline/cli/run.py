@@ -42,9 +42,9 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
     if named is not None and not wanted.is_weekly:
         raise UsageError(f"--cycle goes with the weekly slots; {wanted} is run for the present day")
 
-    from vibes_pipeline import dagster_home
+    from vibes_pipeline.dagster_host import home as dagster_home
     from vibes_pipeline.ledger.ledger import shared_ledger
-    from vibes_pipeline.slot_order import period_to_begin
+    from vibes_pipeline.slots.order import period_to_begin
 
     # Before Dagster, which tries for a while to reach its storage there and tells of each failure;
     # and a slot that is refused leaves no run behind.
@@ -70,14 +70,14 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
         console.print(f"{now:%H:%M:%S} {wanted} {period} {words}", markup=False)
 
     say("started")
-    from vibes_pipeline import slots
     from vibes_pipeline.cli.outcome import print_actions, print_claims
+    from vibes_pipeline.dagster_host import here
     from vibes_pipeline.defs.run_outcome import how_it_ended
     from vibes_pipeline.exports.tables import Source
 
     log_level = "DEBUG" if context.find_root().params["debug"] else "CRITICAL"
     with dagster_home.persistent_instance(settings) as instance:
-        record = slots.run_slot(wanted, period, instance, at=instant, log_level=log_level)
+        record = here.run_slot(wanted, period, instance, at=instant, log_level=log_level)
         say(how_it_ended(instance, record))
     if wanted is Slot.CLAIMS:
         print_claims(Source(ledger, settings.lake, policy.time_zone))

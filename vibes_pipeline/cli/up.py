@@ -11,8 +11,8 @@ import sys
 import click
 
 from vibes_pipeline.cli.common import console, settings_and_policy_for_slots
+from vibes_pipeline.dagster_host.servers import DAEMON, STOPPED_WITHIN_SECONDS, WEBSERVER, supervise
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.servers import DAEMON, STOPPED_WITHIN_SECONDS, WEBSERVER, supervise
 
 
 @click.command(name="up")
@@ -47,7 +47,7 @@ def command(
     if only != DAEMON:
         _require_free(host, port)
 
-    from vibes_pipeline import dagster_home
+    from vibes_pipeline.dagster_host import home as dagster_home
     from vibes_pipeline.ledger.ledger import Ledger
 
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
@@ -65,7 +65,7 @@ def command(
     place = ["--host", host, "--port", str(port)]
     looking = ["--read-only"] if read_only else []
     showing = ["--debug"] if debug or context.find_root().params["debug"] else []
-    servers = ["-m", "vibes_pipeline.servers", *wanted, *place, *looking, *showing]
+    servers = ["-m", "vibes_pipeline.dagster_host.servers", *wanted, *place, *looking, *showing]
     sys.exit(
         supervise(
             [servers],

@@ -9,11 +9,12 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, INFORMS, counted, listed
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
-from vibes_pipeline.evidence import missing, require_evidence
 from vibes_pipeline.ledger.identity import reference
+from vibes_pipeline.listing import counted, listed
+from vibes_pipeline.slots.evidence import missing, require_evidence
 
 REFERENCES_SHOWN = 20
 

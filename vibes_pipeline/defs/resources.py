@@ -13,8 +13,8 @@ from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.ledger.signs_of_life import running
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_order import period_to_begin
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse.source import Warehouse
 
 Partitioned = dg.AssetExecutionContext | dg.AssetCheckExecutionContext

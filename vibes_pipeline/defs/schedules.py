@@ -3,14 +3,14 @@
 import dagster as dg
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
-from vibes_pipeline.catch_up import PUNCTUAL
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_order import period_to_begin
+from vibes_pipeline.slots.catch_up import PUNCTUAL
+from vibes_pipeline.slots.order import period_to_begin
 
 
 def _schedule(slot: Slot) -> dg.ScheduleDefinition:

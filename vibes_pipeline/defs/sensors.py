@@ -7,8 +7,6 @@ from itertools import dropwhile, takewhile
 import dagster as dg
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
-from vibes_pipeline.catch_up import PUNCTUAL, missing_slots, to_run_next
-from vibes_pipeline.claims.settle import is_waiting
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
 from vibes_pipeline.defs.partitions import POLICY
@@ -21,8 +19,10 @@ from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slot_order import period_to_begin
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.catch_up import PUNCTUAL, missing_slots, to_run_next
+from vibes_pipeline.slots.claims.settle import is_waiting
+from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.run import SlotRun
 
 # How often the warehouse is asked whether an address was mended.
 MENDING_CHECKED_EVERY = timedelta(minutes=5)

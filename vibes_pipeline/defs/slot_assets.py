@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.slots.steps import SETTLE, steps_of
 
 # By these Dagster marks the partition of a run, or the first and the last of several.
 PARTITION_TAG = "dagster/partition"
@@ -26,7 +26,7 @@ SLOT_TAG, PERIOD_TAG, AS_OF_TAG = "vibes/slot", "vibes/period", "vibes/as_of"
 
 RAW_GATE = dg.AssetKey(["warehouse", "loads"])
 # What every slot begins with (Rulebook §2).
-CLAIMS_STEP = dg.AssetKey(["claims", "settled_claims"])
+CLAIMS_STEP = dg.AssetKey(SETTLE.asset.split("/"))
 
 
 def asset_key(relation: str) -> dg.AssetKey:
@@ -34,38 +34,20 @@ def asset_key(relation: str) -> dg.AssetKey:
     return dg.AssetKey(relation.split("."))
 
 
-def _keys(*names: str) -> frozenset[dg.AssetKey]:
-    return frozenset({CLAIMS_STEP, *(dg.AssetKey(name.split("/")) for name in names)})
-
-
-OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
-    Slot.WEEKLY_ALERT: frozenset(asset_key(m.relation) for m in weekly.weekly_models())
-    | {RAW_GATE}
-    | _keys("ledger/history", "decisions/proposal", "ledger/frozen_cycle", "notices/weekly_alerts"),
-    Slot.WEEKLY_IMPLEMENTATION: _keys(
-        "enforcement/evidence",
-        "enforcement/implementation",
-        "finance/charges",
-        "notices/post_implementation_mails",
-        "reports/week",
-    ),
-    Slot.LATE_ALERT: _keys(
-        "late_orders/loads",
-        "late_orders/overdue_items",
-        "late_orders/late_cancellations",
-        "late_orders/proposed_cancellations",
-        "notices/late_alerts",
-    ),
-    Slot.LATE_CANCELLATION: _keys(
-        "late_orders/outcomes",
-        "late_orders/cancellations",
-        "notices/late_cancellation_mails",
-    ),
-    Slot.CLAIMS: _keys("claims/claims", "notices/claim_mails"),
+# Made in a slot's run, and again by themselves: they show what was done, and do nothing.
+ONLY_SHOWN: Mapping[Slot, frozenset[dg.AssetKey]] = {
+    Slot.WEEKLY_IMPLEMENTATION: frozenset({dg.AssetKey(["finance", "charges"])}),
+    Slot.CLAIMS: frozenset({dg.AssetKey(["claims", "claims"])}),
 }
 
-# Made again by themselves they show what was done, and do nothing.
-SHOWING = _keys("finance/charges", "reports/week") - {CLAIMS_STEP}
+OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
+    slot: frozenset(dg.AssetKey(step.asset.split("/")) for step in steps_of(slot))
+    | ONLY_SHOWN.get(slot, frozenset())
+    for slot in Slot
+}
+
+# Made again by themselves they write or show what was done.
+SHOWING = ONLY_SHOWN[Slot.WEEKLY_IMPLEMENTATION] | {dg.AssetKey(["reports", "week"])}
 
 
 class Wanted(NamedTuple):

@@ -9,18 +9,18 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import plain
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import RAW_GATE, asset_key
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.interrupts import interrupts_held
+from vibes_pipeline.listing import plain
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.rules import Rule
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import weekly
+from vibes_pipeline.slots.run import SlotRun
 
 ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5

@@ -31,9 +31,9 @@ from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy import tables as policy_tables
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slots.weekly import weekly_models
 from vibes_pipeline.warehouse.contract import CONTRACT, MEANINGS
 from vibes_pipeline.warehouse.source import Warehouse
-from vibes_pipeline.weekly import weekly_models
 
 # Somebody waits for the answer: a warehouse that its loader holds is not waited for as in a slot.
 PATIENCE_SECONDS = 20.0

@@ -292,6 +292,15 @@ def decided(ledger: Ledger, cycle: date | None) -> date:
     return cycle or cycles[-1]
 
 
+def changed_in_words(changed: Sequence[date]) -> str:
+    """What is wrong with cycles whose actions are not those that were frozen, and the way out."""
+    cycles = ", ".join(map(str, changed))
+    return (
+        f"the actions of cycle {cycles} in the ledger are not those that were frozen; nothing is "
+        "implemented until ledger.actions is restored from a backup"
+    )
+
+
 def changed_cycles(ledger: Ledger, until: date) -> list[date]:
     """The cycles up to one whose open actions are not those that were frozen."""
     s, c = schema.action_states.c, schema.cycles.c

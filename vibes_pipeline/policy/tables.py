@@ -175,8 +175,21 @@ def schemas(time_zone: str) -> dict[str, Schema]:
     }
 
 
-def policy_tables(policy: Policy) -> dict[str, pl.DataFrame]:
-    """Every `policy.*` relation by its name, with the columns and types of `schemas`."""
+def policy_tables(policy: Policy) -> Mapping[str, pl.DataFrame]:
+    """Every `policy.*` relation by its name, with the columns and types of `schemas`.
+
+    Made once for each content of a policy: every slot asks for them, twice.
+    """
+    made = _made.get(policy.version)
+    if made is None:
+        made = _made[policy.version] = _tables(policy)
+    return made
+
+
+_made: dict[str, Mapping[str, pl.DataFrame]] = {}
+
+
+def _tables(policy: Policy) -> Mapping[str, pl.DataFrame]:
     rows = _rows(policy)
     return {
         name: pl.DataFrame(list(rows[name]), schema=schema, orient="row")

@@ -4,22 +4,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from vibes_pipeline.claims.settle import Settled, settle
-from vibes_pipeline.claims.undecipherable import in_words
-from vibes_pipeline.defs.evidence import (
-    ASKS_FOR_A_PERSON,
-    INFORMS,
-    SHOWN,
-    counted,
-    listed,
-    plain,
-)
 from vibes_pipeline.defs.partitions import POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets, quoted
 from vibes_pipeline.exports import tables
 from vibes_pipeline.ledger.claims import newest_event
+from vibes_pipeline.listing import SHOWN, counted, listed, plain
+from vibes_pipeline.slots.claims.settle import Settled, settle
+from vibes_pipeline.slots.claims.undecipherable import in_words
 
 OPERATIONS = ["team:operations"]
 

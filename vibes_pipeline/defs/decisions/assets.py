@@ -3,13 +3,13 @@
 import dagster as dg
 import polars as pl
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, model_assets, written
 from vibes_pipeline.rules import WEEKLY_RULES
+from vibes_pipeline.slots import weekly
 
 models = model_assets("decisions")
 

@@ -3,10 +3,10 @@
 import dagster as dg
 import polars as pl
 
-from vibes_pipeline import audits, weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import first, named
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.listing import named
+from vibes_pipeline.slots import audits, weekly
 
 
 def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
@@ -25,11 +25,7 @@ def _blocking(audit: audits.Audit) -> dg.AssetChecksDefinition:
         actions = [named(action) for action in at_fault.head(20).iter_rows(named=True)]
         return dg.AssetCheckResult(
             passed=at_fault.is_empty(),
-            description=None
-            if at_fault.is_empty()
-            else f"{at_fault.height} proposed actions fail the audit {audit.__name__} "
-            f"({first(actions, at_fault.height)}); nothing is frozen until the rule or the policy "
-            "is mended: the fault is the pipeline's, for rows that are bad are set aside before",
+            description=None if at_fault.is_empty() else audits.in_words(audit, at_fault),
             metadata={"actions_at_fault": at_fault.height, "first_actions": actions},
         )
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.partitions import POLICY, TODAY, WEEKLY
@@ -13,7 +12,8 @@ from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, kept_in, quoted, written
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.ledger.implementation import held_charges
-from vibes_pipeline.ledger.proposals import changed_cycles, frozen_cycle
+from vibes_pipeline.ledger.proposals import changed_cycles, changed_in_words, frozen_cycle
+from vibes_pipeline.slots import weekly
 
 EVIDENCE = dg.AssetKey(["enforcement", "evidence"])
 FRESH = "warehouse_is_fresh"
@@ -79,16 +79,13 @@ def proposal_is_unchanged(
     """Blocks the implementation: it must be exactly what was alerted."""
     run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
     frozen = frozen_cycle(vibes.ledger, run.period)
-    changed = [str(cycle) for cycle in changed_cycles(vibes.ledger, run.period)]
+    changed = changed_cycles(vibes.ledger, run.period)
     return dg.AssetCheckResult(
         passed=not changed,
-        description=f"the actions of cycle {', '.join(changed)} in the ledger are not those that "
-        "were frozen; nothing is implemented until ledger.actions is restored from a backup"
-        if changed
-        else None,
+        description=changed_in_words(changed) if changed else None,
         metadata={
             "proposal_hash": frozen.proposal_hash if frozen else "not frozen",
-            "changed_cycles": changed,
+            "changed_cycles": [str(cycle) for cycle in changed],
         },
     )
 

@@ -4,10 +4,11 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, counted, listed
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import model_assets
+from vibes_pipeline.listing import counted, listed
 
 FINDINGS = "events.counterfeit_findings"
 

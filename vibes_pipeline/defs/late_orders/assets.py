@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from vibes_pipeline import late_orders
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import listed
 from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
@@ -22,7 +20,8 @@ from vibes_pipeline.defs.sql_assets import (
 )
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.rules import LATE_RULES, Rule
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import late_orders
+from vibes_pipeline.slots.run import SlotRun
 
 LOADS = dg.AssetKey(["late_orders", "loads"])
 OUTCOMES = dg.AssetKey(["late_orders", "outcomes"])
@@ -126,17 +125,11 @@ def every_item_is_cancelled_once(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
     """Blocks the proposal; the ids are the evidence."""
-    run = vibes.slot_run(Slot.LATE_ALERT, context)
-    decided = pl.concat([run.engine.read(f"late_orders.{r}s") for r in LATE_RULES])
-    twice = decided.filter(pl.col("order_item_id").is_duplicated())["order_item_id"]
-    items = twice.unique().sort().to_list()
+    items = late_orders.decided_twice(vibes.slot_run(Slot.LATE_ALERT, context))
     return dg.AssetCheckResult(
         passed=not items,
         metadata={"first_items": items[:20]},
-        description=None
-        if not items
-        else f"{len(items)} items would be cancelled more than once ({listed(items)}); nobody is "
-        "alerted until the warehouse or the rule is mended",
+        description=late_orders.twice_in_words(items) if items else None,
     )
 
 

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, quoted
+from vibes_pipeline.slots import weekly
 
 
 @dg.asset(

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.day_at_hand import GRACE
-from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, INFORMS, counted, listed
+from vibes_pipeline.dagster_host.day_at_hand import GRACE
 from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import kept_in, quoted
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger.notices import count_notices, not_accepted, open_notices
+from vibes_pipeline.ledger.notices import count_notices, not_accepted
+from vibes_pipeline.listing import counted, listed
 from vibes_pipeline.notices.delivery import deliver_notices
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots import mail
+from vibes_pipeline.slots.run import SlotRun
 
 OPERATIONS = ["team:operations"]
 # What becomes of a notice that is not accepted yet without anybody's doing.
@@ -27,12 +29,10 @@ WHEN_RED = (
 )
 
 
-def _mails(
-    name: str, slot: Slot, kind: str, after: list[str], description: str
-) -> dg.AssetsDefinition:
+def _mails(name: str, slot: Slot, after: list[str], description: str) -> dg.AssetsDefinition:
     """An asset that sends a slot's notices, and the check that shows whom they did not reach."""
     key = dg.AssetKey(["notices", name])
-    deadline, punctual = TODAY.deadline(slot)
+    kind, (deadline, punctual) = mail.KINDS[slot], TODAY.deadline(slot)
 
     @dg.asset(
         key=key,
@@ -66,13 +66,11 @@ def _mails(
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         run = vibes.slot_run(slot, context)
         try:
-            outcomes = deliver(vibes)
-            _require_any_sent(vibes, run, kind)
+            outcomes = mail.finish(run, vibes.ledger, vibes.clock)
         except MailError:
             # The slot is not done and is run again: whom it has not reached is shown meanwhile.
             yield _accepted(vibes, run, kind)
             raise
-        vibes.ledger.record_finished(slot, run.period, vibes.clock.now())
         yield dg.MaterializeResult(
             metadata=_counts(outcomes), check_results=[_accepted(vibes, run, kind)]
         )
@@ -94,7 +92,7 @@ def _mails(
 )
 def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """What is due of all open notices."""
-    return dg.MaterializeResult(metadata=_counts(deliver(vibes)))
+    return dg.MaterializeResult(metadata=_counts(_deliver(vibes)))
 
 
 @dg.asset(
@@ -111,33 +109,14 @@ def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
 )
 def claim_mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """What is due of all open notices: claims' among them."""
-    return dg.MaterializeResult(metadata=_counts(deliver(vibes)))
+    return dg.MaterializeResult(metadata=_counts(_deliver(vibes)))
 
 
-def deliver(vibes: Vibes) -> Counter[str]:
+def _deliver(vibes: Vibes) -> Counter[str]:
     """Attempt every open notice that is due, as of the run's instant."""
     return deliver_notices(
         vibes.ledger, vibes.policy, vibes.settings, vibes.clock, slot_now=vibes.now
     )
-
-
-def _require_any_sent(vibes: Vibes, run: SlotRun, kind: str) -> None:
-    """`MailError` when nobody was reached and several wait: a slot is not done by trying alone.
-
-    Those put off just before may not be due yet, so the delivery itself may have found no fault.
-    """
-    unsent = len(not_accepted(vibes.ledger, kind, run.period))
-    waiting = [
-        notice
-        for notice in open_notices(vibes.ledger, vibes.clock.now())
-        if (notice.kind, notice.period) == (kind, run.period)
-        and notice.status in ("queued", "deferred")
-    ]
-    if len(waiting) > 1 and unsent == count_notices(vibes.ledger, kind, run.period):
-        raise MailError(
-            f"none of the {unsent} notices is sent yet, {len(waiting)} wait for another attempt; "
-            "`vibes export notices` has the server's words"
-        )
 
 
 def _counts(outcomes: Counter[str]) -> Mapping[str, int]:
@@ -174,7 +153,6 @@ def _words(slot: Slot) -> str:
 weekly_alerts = _mails(
     "weekly_alerts",
     Slot.WEEKLY_ALERT,
-    "weekly_alert",
     after=["ledger", "frozen_cycle"],
     description=(
         "One alert to each seller about all their actions of the cycle, and the actions alerted "
@@ -186,7 +164,6 @@ weekly_alerts = _mails(
 post_implementation_mails = _mails(
     "post_implementation_mails",
     Slot.WEEKLY_IMPLEMENTATION,
-    "weekly_implementation",
     after=["enforcement", "implementation"],
     description=(
         "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10)."
@@ -197,7 +174,6 @@ post_implementation_mails = _mails(
 late_alerts = _mails(
     "late_alerts",
     Slot.LATE_ALERT,
-    "late_alert",
     after=["late_orders", "proposed_cancellations"],
     description=(
         "One alert to each seller and day about the items that will be cancelled tonight unless "
@@ -208,7 +184,6 @@ late_alerts = _mails(
 late_cancellation_mails = _mails(
     "late_cancellation_mails",
     Slot.LATE_CANCELLATION,
-    "late_cancellation",
     after=["late_orders", "cancellations"],
     description=(
         "One mail to each seller about what was cancelled tonight (Rulebook §9, §10)."

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from vibes_pipeline import weekly
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.evidence import ASKS_FOR_A_PERSON, INFORMS, first, shown
 from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, RAW_GATE, asset_key
 from vibes_pipeline.defs.sql_assets import ENGINEERS, model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
+from vibes_pipeline.listing import first, shown
+from vibes_pipeline.slots import weekly
 from vibes_pipeline.warehouse import freshness
 from vibes_pipeline.warehouse.contract import LOADS, MEANINGS, RAW_TABLES
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,7 @@ SESSION = {
 REFUSED_OPTIONS = "unsupported startup parameter"
 STATEMENT_TIMEOUT_MS = 60_000
 POOL_RECYCLE_SECONDS = 3600
+RUNS_AT_A_TIME = 100
 # A run that hangs holds up the others for so long at most. An alert of 06:00 has its notice until
 # 11:00; a slot cut off in the middle goes on where it was when it is tried again.
 LONGEST_RUN = timedelta(hours=2)
@@ -64,7 +65,7 @@ CONFIGURATION = {
         "max_runtime_seconds": int(LONGEST_RUN.total_seconds()),
     },
     "run_launcher": {
-        "module": "vibes_pipeline.defs.run_launcher",
+        "module": "vibes_pipeline.dagster_host.run_launcher",
         "class": "WatchfulRunLauncher",
     },
     "freshness": {"enabled": True},
@@ -168,3 +169,24 @@ def _require_alive(dialect: sa.Dialect, connection: DBAPIConnection, *_: object)
         dialect.do_ping(connection)
     except psycopg2.Error:
         raise sa.exc.DisconnectionError from None
+
+
+def delete_runs(settings: Settings, *, created_before: datetime) -> int:
+    """Delete the record of runs that have ended; give how many."""
+    import dagster as dg
+
+    old = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.SUCCESS,
+            dg.DagsterRunStatus.FAILURE,
+            dg.DagsterRunStatus.CANCELED,
+        ],
+        created_before=created_before,
+    )
+    deleted = 0
+    with persistent_instance(settings) as instance:
+        while run_ids := instance.get_run_ids(old, limit=RUNS_AT_A_TIME):
+            for run_id in run_ids:
+                instance.delete_run(run_id)
+            deleted += len(run_ids)
+    return deleted

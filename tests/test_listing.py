@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vibes_pipeline.defs.evidence import listed, named
+from vibes_pipeline.listing import listed, named
 
 
 @pytest.mark.parametrize(

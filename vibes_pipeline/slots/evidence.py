@@ -13,7 +13,7 @@ import polars as pl
 
 from vibes_pipeline.errors import TooMuchMissingEvidence
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 MISSING = "missing"
 

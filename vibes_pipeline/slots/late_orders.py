@@ -14,14 +14,16 @@ import polars as pl
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
-from vibes_pipeline.evidence import by_outcome, require_evidence
+from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.ledger import late_orders as book
 from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import Terms, actions_of
+from vibes_pipeline.listing import listed
 from vibes_pipeline.rules import LATE_RULES
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.evidence import by_outcome, require_evidence
+from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse import freshness
 
 OVERDUE = "late_orders.overdue_items"
@@ -73,6 +75,27 @@ def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
         decided = engine.read(_relation(rule))
         decisions.append(decided.select(pl.lit(rule).alias("rule"), pl.all()))
     return pl.concat(decisions)
+
+
+def decided_twice(run: SlotRun) -> list[str]:
+    """Items that would be cancelled under both rules, or twice under one: there must be none."""
+    decided = pl.concat([run.engine.read(_relation(r)).select("order_item_id") for r in LATE_RULES])
+    twice = decided.filter(decided.is_duplicated())["order_item_id"]
+    return twice.unique().sort().to_list()
+
+
+def twice_in_words(items: list[str]) -> str:
+    """What is wrong with items that would be cancelled twice, and the way out."""
+    return (
+        f"{len(items)} items would be cancelled more than once ({listed(items)}); nobody is "
+        "alerted until the warehouse or the rule is mended"
+    )
+
+
+def require_each_once(run: SlotRun) -> None:
+    """`AuditFailed` when an item would be cancelled twice."""
+    if items := decided_twice(run):
+        raise AuditFailed(twice_in_words(items))
 
 
 def propose(run: SlotRun, ledger: Ledger) -> LateDay:

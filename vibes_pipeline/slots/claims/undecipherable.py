@@ -17,7 +17,7 @@ from vibes_pipeline.ledger.ledger import OPERATORS_LOCK, Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.notices.compose import clean
 from vibes_pipeline.notices.operators import SomeUntold, write_to_operators
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 # A mail is read, not searched.
 VALUES_TOLD = 40

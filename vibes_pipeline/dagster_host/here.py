@@ -1,4 +1,4 @@
-"""Running slots as Dagster jobs in this process: one now, or every one due in a span.
+"""Running a slot as a Dagster job in this process.
 
 Imported only by the commands that start a job, for it brings Dagster along.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import AbstractContextManager
 from datetime import date, datetime
 from functools import cache
 
@@ -21,22 +20,13 @@ from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_postgres.utils import DagsterPostgresException
 
-from vibes_pipeline.calendar import DueSlot, Slot
-from vibes_pipeline.claims.moments import claim_moments
+from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.run_outcome import blocked_by
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
-from vibes_pipeline.errors import LedgerError, VibesError
-from vibes_pipeline.files import disk_refusal
+from vibes_pipeline.errors import VibesError
 from vibes_pipeline.paths import workspace_file
-from vibes_pipeline.policy import Policy
-from vibes_pipeline.settings import Settings
-from vibes_pipeline.warehouse.source import Warehouse
-
-
-def ephemeral_instance() -> AbstractContextManager[dg.DagsterInstance]:
-    """An instance that forgets everything: replays of long spans need no event log."""
-    return dg.DagsterInstance.ephemeral()
+from vibes_pipeline.slots.faults import fault_of
 
 
 def run_slot(
@@ -94,30 +84,7 @@ def _repository() -> RemoteRepositoryOrigin:
     return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
 
 
-def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime) -> list[DueSlot]:
-    """Every slot due from start to end, both included, in order of time.
-
-    A claims slot is due at each moment at which the warehouse has a claim raised or decided, or an
-    account decided on, before any other slot of that moment.
-    """
-    moments = claim_moments(Warehouse(settings.warehouse), start, end)
-    claims = [DueSlot(at, Slot.CLAIMS, policy.local_date(at)) for at in moments]
-    timed = policy.slot_calendar.due_between(start, end)
-    return sorted([*claims, *timed], key=lambda due: due.due_at.timestamp())
-
-
 def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> VibesError:
     """The error of ours that stopped the run, the check that did, or Dagster's own first line."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, VibesError):
-            return inner
-        if isinstance(inner, sa.exc.DBAPIError):
-            return LedgerError(
-                f"PostgreSQL went away: {str(inner.orig).strip().splitlines()[0]}; run the slot "
-                "again, it goes on where it was"
-            )
-        if words := disk_refusal(inner):
-            return VibesError(f"a disk took no more: {words}; make room and run the slot again")
-        inner = inner.__cause__ or inner.__context__
-    return VibesError(blocked_by(instance, run_id) or str(error).strip().splitlines()[0])
+    first_line = str(error).strip().splitlines()[0]
+    return fault_of(error) or VibesError(blocked_by(instance, run_id) or first_line)

@@ -17,15 +17,15 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from vibes_pipeline.claims import undecipherable
-from vibes_pipeline.claims.intake import Claim, judge
-from vibes_pipeline.claims.remedy import Case, about, carry_out, remedy_for
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.ledger import claims as book
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.claims import undecipherable
+from vibes_pipeline.slots.claims.intake import Claim, judge
+from vibes_pipeline.slots.claims.remedy import Case, about, carry_out, remedy_for
+from vibes_pipeline.slots.run import SlotRun
 
 UNSETTLED = "claims.unsettled_claims"
 ORDERS = "claims.claimed_orders"

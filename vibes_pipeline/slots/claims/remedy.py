@@ -18,15 +18,15 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.claims.intake import Claim, category_of
-from vibes_pipeline.claims.recompute import REGULATIONS, DecidedCycle
 from vibes_pipeline.ledger import claims as book
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, select_excuses
 from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
 from vibes_pipeline.rules import ITEM_RULES
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.claims.intake import Claim, category_of
+from vibes_pipeline.slots.claims.recompute import REGULATIONS, DecidedCycle
+from vibes_pipeline.slots.run import SlotRun
 
 ALL_EVENTS: tuple[str, ...] = get_args(Event)
 

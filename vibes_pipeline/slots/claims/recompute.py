@@ -17,7 +17,7 @@ import polars as pl
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, closure
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 EXCUSED = "warehouse.excused_events"
 ITEMS = "warehouse.order_items"

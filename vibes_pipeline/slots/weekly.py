@@ -11,8 +11,7 @@ import polars as pl
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import Model, closure, load_models
-from vibes_pipeline.errors import TooManyBadRows
-from vibes_pipeline.evidence import by_outcome, require_evidence
+from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
@@ -20,18 +19,22 @@ from vibes_pipeline.ledger.proposals import (
     FrozenCycle,
     Terms,
     actions_of,
+    changed_cycles,
+    changed_in_words,
     freeze,
     frozen_cycle,
     proposal_frame,
     proposal_rows,
 )
 from vibes_pipeline.rules import WEEKLY_RULES
-from vibes_pipeline.slot_run import NO_HORIZON, SlotRun
+from vibes_pipeline.slots.evidence import by_outcome, require_evidence
+from vibes_pipeline.slots.run import NO_HORIZON, SlotRun
 from vibes_pipeline.warehouse import freshness
 
 EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
+BAD_ROW_SHARE = "warehouse.bad_row_share"
 DIRECTORY = "warehouse.directory"
 
 
@@ -49,7 +52,7 @@ def weekly_models() -> tuple[Model, ...]:
             "decisions.account_reviews",
             "claims.held_counterfeit_cases",
             "warehouse.quarantine",
-            "warehouse.bad_row_share",
+            BAD_ROW_SHARE,
             "warehouse.older_open_items",
         ]
     )
@@ -112,7 +115,7 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
 
 def bad_row_share(run: SlotRun) -> tuple[int, int]:
     """How many order items the observed week has, and how many of them are bad."""
-    rows, bad = run.engine.read("warehouse.bad_row_share").row(0)
+    rows, bad = run.engine.read(BAD_ROW_SHARE).row(0)
     return rows, bad
 
 
@@ -175,6 +178,12 @@ def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     for model in closure([EVIDENCE]):
         run.engine.materialize(model, run.parameters(horizon=NO_HORIZON))
     return run.engine.read(EVIDENCE)
+
+
+def require_unchanged(run: SlotRun, ledger: Ledger) -> None:
+    """`AuditFailed` unless what is to be implemented still makes the hash it was frozen with."""
+    if changed := changed_cycles(ledger, run.period):
+        raise AuditFailed(changed_in_words(changed))
 
 
 def implement_alerted(run: SlotRun, ledger: Ledger) -> Implementation:

@@ -3,7 +3,7 @@
 One code server serves both, as under `dagster dev`. Left to itself the daemon would start a new one
 every minute, for changed code, and tell of the old one's end each time. (See `code_server`.)
 
-A process of its own (`python -m vibes_pipeline.servers`), in a session of its own:
+A process of its own (`python -m vibes_pipeline.dagster_host.servers`), in a session of its own:
 a terminal's Ctrl-C is to reach the servers in order, not the code server first.
 """
 
@@ -42,15 +42,15 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool, debug: b
     place = ["--host", host, "--port", str(port)]
     looking = ["--read-only"] if read_only else []
     arguments = {
-        WEBSERVER: ["-m", "vibes_pipeline.webserver", *place, *looking],
+        WEBSERVER: ["-m", "vibes_pipeline.dagster_host.webserver", *place, *looking],
         DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
     }
     # Seconds to import, which `vibes up` itself, that uses what follows, does not need.
-    from vibes_pipeline.code_server import code_server
-    from vibes_pipeline.dagster_home import persistent_instance
-    from vibes_pipeline.day_at_hand import DayAtHand
+    from vibes_pipeline.dagster_host.code_server import code_server
+    from vibes_pipeline.dagster_host.day_at_hand import DayAtHand
+    from vibes_pipeline.dagster_host.home import persistent_instance
+    from vibes_pipeline.dagster_host.terminal import Terminal
     from vibes_pipeline.reports.page import weeks_address
-    from vibes_pipeline.terminal import Terminal
 
     settings, policy = Settings.from_environment(), DayAtHand.today().policy
     ui = f"http://{host}:{port}"

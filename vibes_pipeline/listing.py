@@ -1,19 +1,10 @@
-"""How a failed check names its evidence: the first rows on one line, and how many more.
-
-A check that blocks nothing either asks for a person, and is red in the UI until somebody has done
-something, or informs, and is yellow. Its description begins with which of both it is.
-"""
+"""How checks and errors name rows on one line: the first of them, plain, and how many more."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dagster as dg
-
 from vibes_pipeline.rules import CHARGES
-
-ASKS_FOR_A_PERSON = dg.AssetCheckSeverity.ERROR
-INFORMS = dg.AssetCheckSeverity.WARN
 
 SHOWN = 10
 CHARACTERS_SHOWN = 40

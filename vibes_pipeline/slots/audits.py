@@ -11,8 +11,10 @@ from typing import Any
 
 import polars as pl
 
+from vibes_pipeline.errors import AuditFailed
+from vibes_pipeline.listing import SHOWN, first, named
 from vibes_pipeline.rules import CHARGES, PRODUCT_RULES
-from vibes_pipeline.slot_run import SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 Audit = Callable[[pl.DataFrame, SlotRun], pl.DataFrame]
 
@@ -66,6 +68,24 @@ def _exceeds(row: dict[str, Any], run: SlotRun) -> bool:
     else:
         highest = charge.amount.on(day)
     return bool(row["amount"] > highest)
+
+
+def in_words(audit: Audit, at_fault: pl.DataFrame) -> str:
+    """What the audit found, with the rows of the warehouse that the first actions come from."""
+    actions = [named(action) for action in at_fault.head(SHOWN).iter_rows(named=True)]
+    return (
+        f"{at_fault.height} proposed actions fail the audit {audit.__name__} "
+        f"({first(actions, at_fault.height)}); nothing is frozen until the rule or the policy is "
+        "mended: the fault is the pipeline's, for rows that are bad are set aside before"
+    )
+
+
+def require_sound(proposal: pl.DataFrame, run: SlotRun) -> None:
+    """`AuditFailed` with the words of the first audit that finds something."""
+    for audit in AUDITS:
+        at_fault = audit(proposal, run)
+        if not at_fault.is_empty():
+            raise AuditFailed(in_words(audit, at_fault))
 
 
 AUDITS: tuple[Audit, ...] = (

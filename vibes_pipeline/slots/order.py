@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from vibes_pipeline.calendar import DueSlot, Slot
-from vibes_pipeline.catch_up import finished_slots, missing_slots
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import require_not_outrun
 from vibes_pipeline.policy import Policy
+from vibes_pipeline.slots.catch_up import missing_slots
 
 
 def period_to_begin(
@@ -40,7 +40,7 @@ def period_to_begin(
     now = now.astimezone(policy.time_zone)
     ledger.require_mode(is_simulated=is_simulated)
     ledger.require_not_before(now)
-    missing = _weekly(missing_slots(ledger, policy, now)) if slot.is_weekly else []
+    missing = weekly_ones(missing_slots(ledger, policy, now)) if slot.is_weekly else []
     if period is None:
         period = _unnamed(policy, slot, missing, now)
     for day in (policy.local_date(now), period):
@@ -50,36 +50,10 @@ def period_to_begin(
     due = DueSlot(policy.slot_calendar.due_at(slot, period), slot, period)
     _require_time(policy, due, now)
     if slot.is_weekly:
-        _require_turn(due, missing)
+        require_turn(due, missing)
     if slot is Slot.WEEKLY_ALERT:
         require_not_outrun(ledger, period)
     return period
-
-
-def still_to_replay(ledger: Ledger, policy: Policy, due: Sequence[DueSlot]) -> list[DueSlot]:
-    """Those of the slots, given in order of time, that a replay has still to run.
-
-    What is finished is left out, and so is a claims slot before the ledger's newest event: every
-    slot settles the claims that came up before it. Raises what refuses one of the slots, before
-    any is run: a ledger that is live, or has an event after the first of them; a weekly slot that
-    is missing, is not among them, and is older than one of them.
-    """
-    ledger.require_mode(is_simulated=True)
-    finished, newest = finished_slots(ledger, policy), ledger.newest_event_at()
-    todo = [
-        d
-        for d in due
-        if d not in finished
-        and not (d.slot is Slot.CLAIMS and newest is not None and d.due_at < newest)
-    ]
-    if not todo:
-        return []
-    ledger.require_not_before(todo[0].due_at.astimezone(policy.time_zone))
-    missing = missing_slots(ledger, policy, todo[-1].due_at, opens_at=todo[0].due_at)
-    left_out = [d for d in _weekly(missing) if d not in todo]
-    for weekly in _weekly(todo):
-        _require_turn(weekly, left_out)
-    return todo
 
 
 def _unnamed(policy: Policy, slot: Slot, missing: Sequence[DueSlot], now: datetime) -> date:
@@ -108,7 +82,7 @@ def _require_time(policy: Policy, due: DueSlot, now: datetime) -> None:
         )
 
 
-def _require_turn(due: DueSlot, missing: Sequence[DueSlot]) -> None:
+def require_turn(due: DueSlot, missing: Sequence[DueSlot]) -> None:
     """`UsageError` when a weekly slot that is missing was due before this one."""
     if missing and missing[0].due_at < due.due_at:
         raise _comes_first(missing[0], f"{due.slot} of {due.period}")
@@ -122,5 +96,5 @@ def _comes_first(older: DueSlot, waiting: str) -> UsageError:
     )
 
 
-def _weekly(slots: Sequence[DueSlot]) -> list[DueSlot]:
+def weekly_ones(slots: Sequence[DueSlot]) -> list[DueSlot]:
     return [due for due in slots if due.slot.is_weekly]

@@ -1,0 +1,55 @@
+"""The last step of a slot: its notices go out and it is recorded as finished (Rulebook §2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.clock import Clock
+from vibes_pipeline.errors import MailError
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notices import count_notices, not_accepted, open_notices
+from vibes_pipeline.notices.delivery import deliver_notices
+from vibes_pipeline.slots.run import SlotRun
+
+# The kind of notice that a slot sends to each seller.
+KINDS: Mapping[Slot, str] = {
+    Slot.WEEKLY_ALERT: "weekly_alert",
+    Slot.WEEKLY_IMPLEMENTATION: "weekly_implementation",
+    Slot.LATE_ALERT: "late_alert",
+    Slot.LATE_CANCELLATION: "late_cancellation",
+}
+
+
+def deliver(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
+    """Attempt every open notice that is due, as of the slot's instant; how many ended how."""
+    return deliver_notices(ledger, run.policy, run.settings, clock, slot_now=run.now)
+
+
+def finish(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
+    """Send the slot's notices, and record the slot as finished; how many ended how.
+
+    `MailError` when nobody was reached and several wait: a slot is not done by trying alone.
+    """
+    outcomes = deliver(run, ledger, clock)
+    _require_any_sent(run, ledger, clock)
+    ledger.record_finished(run.slot, run.period, clock.now())
+    return outcomes
+
+
+def _require_any_sent(run: SlotRun, ledger: Ledger, clock: Clock) -> None:
+    """Those put off just before may not be due yet, so the delivery may have found no fault."""
+    kind = KINDS[run.slot]
+    unsent = len(not_accepted(ledger, kind, run.period))
+    waiting = [
+        notice
+        for notice in open_notices(ledger, clock.now())
+        if (notice.kind, notice.period) == (kind, run.period)
+        and notice.status in ("queued", "deferred")
+    ]
+    if len(waiting) > 1 and unsent == count_notices(ledger, kind, run.period):
+        raise MailError(
+            f"none of the {unsent} notices is sent yet, {len(waiting)} wait for another attempt; "
+            "`vibes export notices` has the server's words"
+        )

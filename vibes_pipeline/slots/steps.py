@@ -1,0 +1,205 @@
+"""The steps of each slot, in order: what Dagster's jobs show, and what runs without Dagster.
+
+A step is named like the asset that shows it. Every slot begins with the claims and ends with its
+mail (Rulebook §2); what would block the job stops the slot here too, with the same words. What an
+asset shows of a step beside doing it is in `defs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from uuid import uuid4
+
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.clock import Clock
+from vibes_pipeline.engine.models import Model
+from vibes_pipeline.interrupts import interrupts_held
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.signs_of_life import running
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.reports.page import write_report
+from vibes_pipeline.settings import Settings
+from vibes_pipeline.slots import audits, late_orders, mail, weekly
+from vibes_pipeline.slots.claims.settle import settle
+from vibes_pipeline.slots.faults import told_in_one_line
+from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.run import SlotRun
+from vibes_pipeline.warehouse.source import Warehouse
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps of one slot share; both runs are of the same instant."""
+
+    run: SlotRun
+    claims_run: SlotRun
+    ledger: Ledger
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, named `stage/name` like the asset that shows it.
+
+    An interrupt strikes at its end, unless it ends at one by itself.
+    """
+
+    asset: str
+    do: Callable[[Work], object]
+    holds_interrupts: bool = True
+
+
+SETTLE = Step("claims/settled_claims", lambda work: settle(work.claims_run, work.ledger))
+
+
+@cache
+def steps_of(slot: Slot) -> tuple[Step, ...]:
+    """All steps of a slot, each after those it rests on."""
+    return (SETTLE, *_STEPS[slot]())
+
+
+def run_slot(
+    slot: Slot, period: date, policy: Policy, settings: Settings, ledger: Ledger, clock: Clock
+) -> dict[str, object]:
+    """Run a whole slot in this process, without Dagster; give what each step did, by its asset.
+
+    Raises what refuses the slot before anything is done, and what stopped a step.
+    """
+    now = clock.now()
+    is_simulated = clock.is_simulated
+    period_to_begin(ledger, policy, slot, period, now=now, is_simulated=is_simulated)
+    warehouse = Warehouse(settings.warehouse)
+
+    def begun(slot: Slot, period: date) -> SlotRun:
+        return SlotRun.begin(
+            slot,
+            period,
+            policy,
+            settings,
+            now=now,
+            is_simulated=is_simulated,
+            warehouse=warehouse,
+        )
+
+    work = Work(begun(slot, period), begun(Slot.CLAIMS, policy.local_date(now)), ledger, clock)
+    with told_in_one_line(), running(ledger, str(uuid4())):
+        return {step.asset: _done(step, work) for step in steps_of(slot)}
+
+
+def _done(step: Step, work: Work) -> object:
+    if not step.holds_interrupts:
+        return step.do(work)
+    with interrupts_held():
+        return step.do(work)
+
+
+def _weekly_alert() -> tuple[Step, ...]:
+    return (
+        Step("warehouse/loads", lambda work: weekly.require_fresh(work.run)),
+        Step("ledger/history", lambda work: weekly.take_history(work.run, work.ledger)),
+        *map(_model_step, weekly.weekly_models()),
+        Step("decisions/proposal", _propose),
+        Step("ledger/frozen_cycle", lambda work: weekly.freeze_proposal(work.run, work.ledger)),
+        _mail_step("notices/weekly_alerts"),
+    )
+
+
+def _model_step(model: Model) -> Step:
+    def compute(work: Work) -> None:
+        weekly.compute(work.run, work.ledger, model)
+        if model.relation == weekly.BAD_ROW_SHARE:
+            weekly.require_few_bad_rows(work.run)
+
+    return Step(model.relation.replace(".", "/"), compute)
+
+
+def _propose(work: Work) -> None:
+    audits.require_sound(weekly.write_proposal(work.run, work.ledger), work.run)
+
+
+def _weekly_implementation() -> tuple[Step, ...]:
+    return (
+        Step("enforcement/evidence", _look_up),
+        Step(
+            "enforcement/implementation",
+            lambda work: weekly.implement_alerted(work.run, work.ledger),
+        ),
+        _mail_step("notices/post_implementation_mails"),
+        Step("reports/week", _report),
+    )
+
+
+def _look_up(work: Work) -> None:
+    weekly.require_fresh_evidence(work.run, work.ledger)
+    weekly.look_up_evidence(work.run, work.ledger)
+    weekly.require_unchanged(work.run, work.ledger)
+
+
+def _report(work: Work) -> None:
+    run = work.run
+    write_report(work.ledger, run.settings, run.policy, run.period, run.now)
+
+
+def _late_alert() -> tuple[Step, ...]:
+    return (
+        Step("late_orders/loads", lambda work: late_orders.require_fresh(work.run)),
+        Step(
+            "late_orders/overdue_items",
+            lambda work: late_orders.find_overdue(work.run, work.ledger),
+        ),
+        Step("late_orders/late_cancellations", _decide_late),
+        Step(
+            "late_orders/proposed_cancellations",
+            lambda work: late_orders.propose(work.run, work.ledger),
+        ),
+        _mail_step("notices/late_alerts"),
+    )
+
+
+def _decide_late(work: Work) -> None:
+    late_orders.decide(work.run, work.ledger)
+    late_orders.require_each_once(work.run)
+
+
+def _late_cancellation() -> tuple[Step, ...]:
+    return (
+        Step("late_orders/outcomes", _settle_late),
+        Step("late_orders/cancellations", lambda work: late_orders.cancel(work.run, work.ledger)),
+        _mail_step("notices/late_cancellation_mails"),
+    )
+
+
+def _settle_late(work: Work) -> None:
+    late_orders.require_fresh(work.run)
+    late_orders.settle(work.run, work.ledger)
+
+
+def _claims() -> tuple[Step, ...]:
+    return (
+        Step(
+            "notices/claim_mails",
+            lambda work: mail.deliver(work.run, work.ledger, work.clock),
+            holds_interrupts=False,
+        ),
+    )
+
+
+def _mail_step(asset: str) -> Step:
+    """The outbox ends at an interrupt by itself, after the mails at hand."""
+    return Step(
+        asset,
+        lambda work: mail.finish(work.run, work.ledger, work.clock),
+        holds_interrupts=False,
+    )
+
+
+_STEPS: Mapping[Slot, Callable[[], tuple[Step, ...]]] = {
+    Slot.WEEKLY_ALERT: _weekly_alert,
+    Slot.WEEKLY_IMPLEMENTATION: _weekly_implementation,
+    Slot.LATE_ALERT: _late_alert,
+    Slot.LATE_CANCELLATION: _late_cancellation,
+    Slot.CLAIMS: _claims,
+}
