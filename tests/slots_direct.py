@@ -17,10 +17,8 @@ from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.order import period_to_begin
 from vibes_pipeline.slots.run import SlotRun
-from vibes_pipeline.slots.steps import Work, steps_of
+from vibes_pipeline.slots.steps import REPORT, Work, steps_of
 
-# Pages with plots, which take longer than all else and change nothing.
-REPORT = "reports/week"
 # The step that records what a slot does.
 EFFECTS: Mapping[Slot, str] = {
     Slot.WEEKLY_ALERT: "ledger/frozen_cycle",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from vibes_pipeline.calendar import DueSlot, parse_local, parse_slot
+from vibes_pipeline.calendar import DueSlot, Slot, parse_local, parse_slot
 from vibes_pipeline.cli.common import (
     console,
     counted,
@@ -61,6 +62,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
         replay_into_ui(todo, settings)
     else:
         replay_shown(todo, partial(_run_directly, policy, settings, ledger))
+        _report_of_the_last(todo, policy, settings, ledger)
     done_already = len(due) - len(todo)
     console.print(
         f"{counted(len(todo), 'slot')} replayed"
@@ -70,6 +72,19 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
 
 
 def _run_directly(policy: Policy, settings: Settings, ledger: Ledger, due: DueSlot) -> None:
-    from vibes_pipeline.slots.steps import run_slot
+    from vibes_pipeline.slots.steps import REPORT, run_slot
 
-    run_slot(due.slot, due.period, policy, settings, ledger, SimulatedClock(due.due_at))
+    clock = SimulatedClock(due.due_at)
+    run_slot(due.slot, due.period, policy, settings, ledger, clock, without=[REPORT])
+
+
+def _report_of_the_last(
+    due: Sequence[DueSlot], policy: Policy, settings: Settings, ledger: Ledger
+) -> None:
+    """One page, and the list of weeks: pages of all weeks would take longer than the weeks."""
+    from vibes_pipeline.reports.page import write_report
+
+    implemented = [d for d in due if d.slot is Slot.WEEKLY_IMPLEMENTATION]
+    if implemented:
+        last = implemented[-1]
+        write_report(ledger, settings, policy, last.period, last.due_at)
