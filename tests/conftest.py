@@ -6,6 +6,7 @@ Each test gets a database cloned from a migrated template, so no test sees anoth
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,14 @@ hypothesis_settings.load_profile("suite")
 
 PROJECT = Path(__file__).resolve().parents[1]
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """A command run in this process keeps its files to their owner, and so would all tests after."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

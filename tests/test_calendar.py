@@ -344,7 +344,9 @@ def test_the_claims_slot_has_no_time_of_its_own() -> None:
 
 
 def test_an_unknown_slot_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"no slot 'weekly'; .* weekly-alert, .*, claims"):
+    with pytest.raises(
+        UsageError, match=r"no slot 'weekly' .*; the slots are weekly-alert, .*, claims"
+    ):
         parse_slot("weekly")
 
 

@@ -65,6 +65,8 @@ _INSTEAD: Mapping[sa.Column[Any], sa.ColumnElement[Any]] = {
     _EVENTS.at: sa.case((_EVENTS.state != "alerted", _EVENTS.at)),
     # So is the end of a slot that had to be tried again.
     _SLOTS.finished_at: _SLOTS.finished_at.is_not(None),
+    # Each home makes a key of its own.
+    schema.address_keys.c.fingerprint: schema.address_keys.c.fingerprint.is_not(None),
     schema.notices.c.claim_event_id: _named(schema.notices.c.claim_event_id),
 }
 _QUERIES: Mapping[str, sa.Select[Any]] = {

@@ -40,7 +40,7 @@ SAME = {
     "notices": "SELECT * FROM ledger.notices ORDER BY notice_id",
     "what they list": "SELECT * FROM ledger.notice_actions ORDER BY notice_id, action_id",
     "what was accepted": """
-        SELECT notice_id, at, code, address_hash FROM ledger.deliveries WHERE status = 'sent'
+        SELECT notice_id, at, code FROM ledger.deliveries WHERE status = 'sent'
         ORDER BY notice_id
     """,
     "slots": "SELECT * FROM ledger.slots ORDER BY slot, period",
