@@ -12,7 +12,7 @@ from ledger import made
 from rules.marketplace import Marketplace
 
 from vibes_pipeline.calendar import Slot, parse_local
-from vibes_pipeline.dagster_host import here
+from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -29,7 +29,7 @@ class Factory:
     def run(self, slot: Slot, at: str, period: date = made.CYCLE) -> None:
         self.market.write(self.folder / "raw")
         instant = parse_local(at, self.market.policy.time_zone)
-        here.run_slot(slot, period, self.instance, at=instant)
+        in_process.run_slot(slot, period, self.instance, at=instant)
 
     def alert(self, at: str = troubles.ALERT_AT) -> None:
         self.run(Slot.WEEKLY_ALERT, at)

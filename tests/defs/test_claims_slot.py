@@ -23,7 +23,7 @@ from ledger import made
 from notices.mail_server import serving
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.dagster_host import here
+from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.defs.jobs import JOBS
@@ -73,7 +73,7 @@ def ask(factory: Factory) -> dg.RunRequest | dg.SkipReason:
 def run_claims(factory: Factory) -> None:
     """The job that the sensor starts, live."""
     factory.market.write(factory.folder / "raw")
-    here.run_slot(Slot.CLAIMS, datetime.now(made.LAGOS).date(), factory.instance)
+    in_process.run_slot(Slot.CLAIMS, datetime.now(made.LAGOS).date(), factory.instance)
 
 
 def why_not(answer: dg.RunRequest | dg.SkipReason) -> str:

@@ -17,7 +17,7 @@ from notices.relay import Relay, relaying
 from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.dagster_host import here
+from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.errors import MailError
@@ -44,7 +44,7 @@ def due_cycle() -> date:
 
 
 def run_alert(factory: Factory) -> None:
-    here.run_slot(Slot.WEEKLY_ALERT, due_cycle(), factory.instance)
+    in_process.run_slot(Slot.WEEKLY_ALERT, due_cycle(), factory.instance)
 
 
 def statuses(ledger: Ledger) -> Counter[str]:

@@ -11,7 +11,7 @@ from ledger import made
 from rules.marketplace import Marketplace
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.dagster_host import here
+from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.ledger.ledger import Ledger
 
 
@@ -33,7 +33,7 @@ def implemented(
     made.accept(ledger)
     ledger.record_finished(Slot.WEEKLY_ALERT, made.CYCLE, made.ALERT_AT)
     with dg.DagsterInstance.ephemeral() as instance:
-        here.run_slot(Slot.WEEKLY_IMPLEMENTATION, made.CYCLE, instance, at=made.IMPLEMENT_AT)
+        in_process.run_slot(Slot.WEEKLY_IMPLEMENTATION, made.CYCLE, instance, at=made.IMPLEMENT_AT)
         event = instance.get_latest_materialization_event(dg.AssetKey(["reports", "week"]))
     assert event is not None
     assert event.asset_materialization is not None

@@ -21,7 +21,7 @@ from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.dagster_host import run_launcher
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import only_sender
-from vibes_pipeline.ledger.signs_of_life import is_running, running
+from vibes_pipeline.ledger.run_locks import is_running, running
 from vibes_pipeline.settings import Settings
 
 

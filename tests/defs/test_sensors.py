@@ -22,7 +22,7 @@ from notices.mail_server import Post, serving
 from rules.marketplace import NIGERIA, Marketplace
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
-from vibes_pipeline.dagster_host import here
+from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.defs.jobs import JOBS
@@ -109,7 +109,7 @@ class Daemon:
     def run(self, slot: Slot) -> None:
         """The slot that was due last, over the marketplace as it stands."""
         self.market.write(self.folder / "raw")
-        here.run_slot(slot, CALENDAR.period_of(slot, now()), self.instance)
+        in_process.run_slot(slot, CALENDAR.period_of(slot, now()), self.instance)
 
     def deliver(self) -> None:
         """The job that `undelivered_notices` asks for."""

@@ -76,7 +76,7 @@ def serve() -> None:
     """Fork a process for each line of arguments; tell its pid and, when asked, its end."""
     from vibes_pipeline import definitions  # noqa: F401
     from vibes_pipeline.cli.main import cli
-    from vibes_pipeline.dagster_host import here  # noqa: F401
+    from vibes_pipeline.dagster_host import in_process  # noqa: F401
 
     while arguments := sys.stdin.readline():
         pid = os.fork()

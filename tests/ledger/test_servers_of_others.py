@@ -26,7 +26,7 @@ from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, locks, schema
 from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger
 from vibes_pipeline.ledger.notices import only_sender, record_attempt, sending
-from vibes_pipeline.ledger.signs_of_life import is_running, running
+from vibes_pipeline.ledger.run_locks import is_running, running
 from vibes_pipeline.settings import Settings
 
 NOW = datetime(2026, 11, 18, 6, tzinfo=UTC)

@@ -65,19 +65,19 @@ def outbox(
 ) -> Outbox:
     known = Addresses() if addresses is None else addresses
 
-    return Outbox(ledger, transport, PlainLetters(known), known, KEY, clock, clock.at, connections)
+    return Outbox(ledger, transport, PlainMails(known), known, KEY, clock, clock.at, connections)
 
 
 @dataclass(frozen=True)
-class PlainLetters:
+class PlainMails:
     """Every action can be told of, by its reference alone."""
 
     known: Mapping[str, str | None]
 
-    def tellable(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
+    def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
         return told
 
-    def word(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
         message = EmailMessage()
         message["From"] = "vibes@mail.example"
         message["To"] = self.known.get(notice.seller_id)

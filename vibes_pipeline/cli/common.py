@@ -81,8 +81,8 @@ def replay_shown(due: Sequence[DueSlot], run: Callable[[DueSlot], object]) -> No
 
 def replay_into_ui(due: Sequence[DueSlot], settings: Settings) -> None:
     """Replay the slots as Dagster jobs whose runs the UI shows."""
-    from vibes_pipeline.dagster_host import here
+    from vibes_pipeline.dagster_host import in_process
     from vibes_pipeline.dagster_host.home import persistent_instance
 
     with persistent_instance(settings) as instance:
-        replay_shown(due, lambda d: here.run_slot(d.slot, d.period, instance, at=d.due_at))
+        replay_shown(due, lambda d: in_process.run_slot(d.slot, d.period, instance, at=d.due_at))

@@ -30,7 +30,7 @@ def command() -> None:
 def preview(out: Path | None) -> None:
     """Write a sample of each kind of mail, and a page that shows them all.
 
-    They are real notices of the ledger, worded as they are sent. Nothing is sent or recorded.
+    They are real notices of the ledger, built as they are sent. Nothing is sent or recorded.
     """
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.notices.preview import samples, write_gallery

@@ -71,13 +71,13 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
 
     say("started")
     from vibes_pipeline.cli.outcome import print_actions, print_claims
-    from vibes_pipeline.dagster_host import here
+    from vibes_pipeline.dagster_host import in_process
     from vibes_pipeline.defs.run_outcome import how_it_ended
     from vibes_pipeline.exports.tables import Source
 
     log_level = "DEBUG" if context.find_root().params["debug"] else "CRITICAL"
     with dagster_home.persistent_instance(settings) as instance:
-        record = here.run_slot(wanted, period, instance, at=instant, log_level=log_level)
+        record = in_process.run_slot(wanted, period, instance, at=instant, log_level=log_level)
         say(how_it_ended(instance, record))
     if wanted is Slot.CLAIMS:
         print_claims(Source(ledger, settings.lake, policy.time_zone))

@@ -15,7 +15,7 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
-from vibes_pipeline.ledger.signs_of_life import cut_off, is_running
+from vibes_pipeline.ledger.run_locks import cut_off, is_running
 from vibes_pipeline.settings import Settings
 
 # A run takes its lock shortly after it starts, and lets go of it shortly before its end is known.

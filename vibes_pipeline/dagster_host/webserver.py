@@ -30,7 +30,7 @@ from vibes_pipeline.settings import Settings
 # The lineage: Dagster's own choice, the timeline, shows the last hour, in which often nothing ran.
 FIRST_PAGE = "/asset-groups"
 # A browser's open page holds a websocket, which does not end by itself.
-LAST_WORDS_SECONDS = 3
+SHUTDOWN_SECONDS = 3
 
 
 @click.command()
@@ -66,7 +66,7 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
             host=host,
             port=port,
             log_level=LOG_LEVEL,
-            timeout_graceful_shutdown=LAST_WORDS_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
 
 

@@ -10,7 +10,7 @@ from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
 from vibes_pipeline.defs.slot_assets import AS_OF_TAG, PERIOD_TAG, SLOT_TAG, Wanted, wanted_of
 from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
-from vibes_pipeline.ledger.signs_of_life import running
+from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.order import period_to_begin

@@ -1,4 +1,4 @@
-"""Words a notice: a `Notice` and the `Programme` become one EmailMessage, text and HTML alike.
+"""Builds the mail of one notice: `Notice` and `Programme` become an EmailMessage, text and HTML.
 
 All wording is in `email_templates/`: a pair of templates per notice kind, and one file per rule
 that both parts of every kind share. What is done here is what templates must not do: clean the

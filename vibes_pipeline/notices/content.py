@@ -1,4 +1,4 @@
-"""What a notice is made of, before it is worded: plain records, no logic.
+"""What a notice is made of, before its mail is built: plain records, no logic.
 
 `Notice` and `NoticeAction` come from the ledger, `Programme` from the policy. All text in the
 first two may be the seller's own and is hostile until `compose` has cleaned it.

@@ -99,7 +99,7 @@ def deliver_notices(
             is_simulated=clock.is_simulated,
             maildir_path=settings.maildir,
         ),
-        letters=SellerLetters(ledger, policy, directory, settings.sender),
+        mails=SellerMails(ledger, policy, directory, settings.sender),
         addresses=directory.addresses,
         key=home_key(settings.home),
         clock=clock,
@@ -129,15 +129,15 @@ def can_go_out(
 
 
 @dataclass(frozen=True)
-class SellerLetters:
-    """Words one notice as of the instant of its attempt."""
+class SellerMails:
+    """Builds the mail of one notice, as of the instant of its attempt."""
 
     ledger: Ledger
     policy: Policy
     directory: Directory
     sender: str
 
-    def tellable(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
+    def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
         """All but regulations that a late alert could only announce for after their end (§2)."""
         if notice.kind != "weekly_alert":
             return told
@@ -148,7 +148,7 @@ class SellerLetters:
             return told
         return [action for action in told if action["rule"] not in CYCLE_BOUND_RULES]
 
-    def word(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
         """The mail about the actions, as of the attempt."""
         policy = self.policy
         content = Notice(

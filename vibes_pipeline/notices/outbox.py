@@ -2,7 +2,7 @@
 
 Here belongs when to send what (Rulebook §2): one sender a country at a time, several connections,
 retries with a pause, a break without an answer resent once, an end to a delivery that the relay
-refuses. How a mail is worded is `compose`'s, how it travels `transports`'s, of whom a refusal was
+refuses. How a mail is built is `compose`'s, how it travels `transports`'s, of whom a refusal was
 `verdicts`'s, what is recorded `ledger.notices`'s.
 """
 
@@ -27,7 +27,7 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.keys import Key
 from vibes_pipeline.ledger import address_keys
-from vibes_pipeline.ledger import notices as book
+from vibes_pipeline.ledger import notices as ledger_notices
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.locks import Hold
 from vibes_pipeline.ledger.notices import OpenNotice
@@ -50,14 +50,14 @@ log = logging.getLogger(__name__)
 Told = Sequence[Mapping[str, Any]]
 
 
-class Letters(Protocol):
-    """Words notices as of the instant of an attempt."""
+class Mails(Protocol):
+    """Builds the mails of notices, as of the instant of an attempt."""
 
-    def tellable(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
+    def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
         """Those of the actions that the notice can still tell of."""
         ...
 
-    def word(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
         """The mail about the actions."""
         ...
 
@@ -82,7 +82,7 @@ class Outbox:
 
     ledger: Ledger
     transport: Transport
-    letters: Letters
+    mails: Mails
     addresses: Mapping[str, str | None]
     key: Key
     clock: Clock
@@ -96,16 +96,16 @@ class Outbox:
         `pointless` are those with nothing left to tell, `taken` those another sender was first at.
         Raises `MailError` when the server cannot be reached at all, when it refuses whoever a mail
         is to, when the mail folder cannot be written, and, once all others are sent, when a notice
-        could not be worded; `LedgerError` when its hold of the outbox is lost, or when the
+        could not be built; `LedgerError` when its hold of the outbox is lost, or when the
         ledger's addresses were hashed with another key. What was not
         attempted stays as it was, nothing is lost. An interrupt ends the sending after the mails at
         hand, and cuts these off from a server that does not answer within seconds.
         """
-        with book.only_sender(self.ledger) as hold:
+        with ledger_notices.only_sender(self.ledger) as hold:
             due: SimpleQueue[Attempt] = SimpleQueue()
             ended: list[str] = []
             with self.recording() as connection:
-                waiting = book.open_notices(self.ledger, self.clock.now())
+                waiting = ledger_notices.open_notices(self.ledger, self.clock.now())
                 if waiting:
                     address_keys.require(self.ledger, self.key, self.clock.now())
                 for notice in waiting:
@@ -124,7 +124,7 @@ class Outbox:
 
     def recording(self) -> AbstractContextManager[sa.Connection]:
         """A connection for one thread that records attempts."""
-        return book.sending(self.ledger, is_simulated=self.clock.is_simulated)
+        return ledger_notices.sending(self.ledger, is_simulated=self.clock.is_simulated)
 
     def record(
         self,
@@ -135,7 +135,7 @@ class Outbox:
         detail: str | None = None,
     ) -> bool:
         """Append a row of an attempt, as of now; False if another sender was there first."""
-        return book.record_attempt(
+        return ledger_notices.record_attempt(
             self.ledger,
             connection,
             attempt.notice,
@@ -153,7 +153,7 @@ class Outbox:
         if self.only is not None and notice.notice_id not in self.only:
             return False
         if notice.status == "sending":
-            book.record_attempt(
+            ledger_notices.record_attempt(
                 self.ledger,
                 connection,
                 notice,
@@ -225,13 +225,13 @@ class _Delivery:
                 f"the mail server takes no mails, whoever they are to ({complaint}); {counts}; "
                 "see to the server: what is not sent is tried again"
             )
-        if ended["unworded"]:
+        if ended["not built"]:
             raise MailError(
-                f"{ended['unworded']} notices could not be worded and stay queued, all others were "
+                f"{ended['not built']} mails could not be built and stay queued, all others were "
                 "attempted; see the log for the cause"
             )
 
-    def work(self, way: Connection) -> None:
+    def work(self, mail_connection: Connection) -> None:
         """Send over one connection until nothing is due or all are to stop."""
         with self.outbox.recording() as connection:
             while not self.stop.is_set():
@@ -239,38 +239,44 @@ class _Delivery:
                     attempt = self.due.get_nowait()
                 except Empty:
                     return
-                self._send(connection, way, attempt)
+                self._send(connection, mail_connection, attempt)
                 self.progress()
 
-    def _send(self, connection: sa.Connection, way: Connection, attempt: Attempt) -> None:
-        notice, at, letters = attempt.notice, self.outbox.clock.now(), self.outbox.letters
-        told = letters.tellable(notice, book.actions_told(connection, notice), at)
+    def _send(
+        self, connection: sa.Connection, mail_connection: Connection, attempt: Attempt
+    ) -> None:
+        notice, at, mails = attempt.notice, self.outbox.clock.now(), self.outbox.mails
+        told = mails.still_to_tell(notice, ledger_notices.actions_told(connection, notice), at)
         if not told and not notice.is_about_a_claim:
             self.ended.append("pointless")
             return
         notice = replace(notice, actions=[action["action_id"] for action in told])
         attempt = attempt._replace(notice=notice)
         try:
-            message = letters.word(notice, told, at)
+            message = mails.build(notice, told, at)
         except Exception:
             # One notice that trips over its own words must not keep the others from their sellers.
-            log.exception("notice %s could not be worded", notice.notice_id)
-            self.ended.append("unworded")
+            log.exception("the mail of notice %s could not be built", notice.notice_id)
+            self.ended.append("not built")
             return
         # Once the hold is lost another sender may have begun: it takes this one for dead.
         self.hold.require()
         if self.outbox.record(connection, attempt, "sending"):
-            self._hand_over(connection, way, attempt, message)
+            self._hand_over(connection, mail_connection, attempt, message)
         else:
             self.ended.append("taken")
 
     def _hand_over(
-        self, connection: sa.Connection, way: Connection, attempt: Attempt, message: EmailMessage
+        self,
+        connection: sa.Connection,
+        mail_connection: Connection,
+        attempt: Attempt,
+        message: EmailMessage,
     ) -> None:
         """Record what the server made of it; a refusal only once it is clear of whom it was."""
         to = usable_address(attempt.address)
         try:
-            reply = way.send(message, to)
+            reply = mail_connection.send(message, to)
         except Refused as refusal:
             self._record_settled(connection, self.verdicts.refuse(to, attempt, refusal))
         except DeliveryError as failure:

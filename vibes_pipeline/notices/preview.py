@@ -20,7 +20,7 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, actions_listed
 from vibes_pipeline.notices.address import UnusableAddress
-from vibes_pipeline.notices.delivery import SellerLetters, read_directory
+from vibes_pipeline.notices.delivery import SellerMails, read_directory
 from vibes_pipeline.paths import email_templates_dir
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -60,8 +60,8 @@ def kinds() -> list[str]:
 
 def samples(ledger: Ledger, policy: Policy, settings: Settings) -> list[Sample]:
     """Of each kind the notice that tells of most rules, worded as of when it was sent."""
-    letters = SellerLetters(ledger, policy, read_directory(policy, settings), settings.sender)
-    return [_sample(ledger, letters, kind) for kind in kinds()]
+    mails = SellerMails(ledger, policy, read_directory(policy, settings), settings.sender)
+    return [_sample(ledger, mails, kind) for kind in kinds()]
 
 
 def write_gallery(made: Sequence[Sample], folder: Path) -> Path:
@@ -87,12 +87,12 @@ def write_gallery(made: Sequence[Sample], folder: Path) -> Path:
     return index
 
 
-def _sample(ledger: Ledger, letters: SellerLetters, kind: str) -> Sample:
+def _sample(ledger: Ledger, mails: SellerMails, kind: str) -> Sample:
     with ledger.reading() as connection:
         for notice, at in _candidates(connection, ledger.country, kind):
             told = actions_listed(connection, notice)
             try:
-                message = letters.word(notice, told, at)
+                message = mails.build(notice, told, at)
             except UnusableAddress:
                 continue
             rules = sorted({action["rule"] for action in told})

@@ -23,7 +23,7 @@ from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
 
 
 class Connection(Protocol):
-    """An open way for mails, used by one thread."""
+    """An open connection to what takes mails, used by one thread."""
 
     def send(self, message: EmailMessage, to: str) -> str:
         """The server's reply, such as "250 2.0.0 OK"; else Deferred, Refused or Unknown."""

@@ -15,7 +15,7 @@ from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.errors import AuditFailed
-from vibes_pipeline.ledger import late_orders as book
+from vibes_pipeline.ledger import late_orders as ledger_late_orders
 from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
@@ -50,7 +50,7 @@ def require_fresh(run: SlotRun) -> bool:
 def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What will be overdue at the day's cancellation unless it is updated, one row per item."""
     engine = _engine(run)
-    opened = book.open_late_cancellations(ledger)
+    opened = ledger_late_orders.open_late_cancellations(ledger)
     engine.write(OPEN_ACTIONS, opened)
     engine.write("ledger.excuses", read_frame(ledger, EXCUSES, select_excuses(ledger.country)))
     # No relation of a weekly cycle is open here: the working set needs none of its items.
@@ -67,7 +67,7 @@ def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """The day's late actions of both rules, new ones and those kept from earlier days."""
     engine = _engine(run)
     items = engine.read(OVERDUE)["order_item_id"].unique().to_list()
-    known = book.late_cancellations(ledger, items)
+    known = ledger_late_orders.late_cancellations(ledger, items)
     engine.write(ACTIONS, known)
     decisions = []
     for rule in LATE_RULES:
@@ -113,7 +113,7 @@ def propose(run: SlotRun, ledger: Ledger) -> LateDay:
             .select("seller_id", "action_id")
             .iter_rows()
         ]
-    return book.propose(
+    return ledger_late_orders.propose(
         ledger,
         new,
         kept,
@@ -140,7 +140,7 @@ def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
     """
     outcomes = run.engine.read(OUTCOMES)
     require_evidence(run, ledger, outcomes)
-    return book.cancel(
+    return ledger_late_orders.cancel(
         ledger,
         by_outcome(outcomes),
         _slot_time(run),
@@ -168,7 +168,7 @@ def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameter
         "since": since,
         "horizon": since,
         "cancels_at": _cancels_at(run),
-        "first_late_day": book.first_late_day(ledger) or day,
+        "first_late_day": ledger_late_orders.first_late_day(ledger) or day,
     }
 
 

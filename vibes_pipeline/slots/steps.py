@@ -18,7 +18,7 @@ from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.signs_of_life import running
+from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports.page import write_report
 from vibes_pipeline.settings import Settings

@@ -18,7 +18,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import claims as book
+from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, select_excuses
 from vibes_pipeline.policy.loader import parse_former_policy
@@ -121,7 +121,7 @@ def _of_order(claim: Claim, events: Sequence[str]) -> Remedy | None:
 def _referenced(case: Case) -> list[dict[str, Any]]:
     """The seller's actions of the claim's reference."""
     claim = case.claim
-    return book.actions_by_reference(
+    return ledger_claims.actions_by_reference(
         case.connection, case.country, claim.seller_id or "", claim.action_reference or ""
     )
 
@@ -133,7 +133,7 @@ def _billed(case: Case) -> list[dict[str, Any]]:
         period = date.fromisoformat(claim.statement_period or "")
     except ValueError:
         return []
-    return book.charges_on_statement(
+    return ledger_claims.charges_on_statement(
         case.connection, case.country, claim.seller_id or "", claim.amount, period
     )
 
@@ -143,7 +143,7 @@ def _billed(case: Case) -> list[dict[str, Any]]:
 
 def carry_out(case: Case, remedy: Remedy) -> None:
     """Record the excuses and undo everything that rests on them."""
-    book.record_excuses(case.connection, case.country, case.claim.claim_id, remedy.excuses)
+    ledger_claims.record_excuses(case.connection, case.country, case.claim.claim_id, remedy.excuses)
     _undo(case, remedy.actions)
     for excuse in remedy.excuses:
         _undo(case, _resting_on(case, excuse))
@@ -160,21 +160,23 @@ def about(case: Case) -> list[UUID]:
     if claim.order_number is None:
         return []
     order = Excuse(claim.seller_id, ALL_EVENTS, claim.order_number, claim.sku)
-    return _ids(book.standing_on(case.connection, case.country, order, ITEM_RULES))
+    return _ids(ledger_claims.standing_on(case.connection, case.country, order, ITEM_RULES))
 
 
 def _resting_on(case: Case, excuse: Excuse) -> list[UUID]:
     """Standing charges and late cancellations that rest on an excused event."""
     rules = [rule for rule in ITEM_RULES if set(case.rule_events[rule]) & set(excuse.events)]
-    return _ids(book.standing_on(case.connection, case.country, excuse, rules))
+    return _ids(ledger_claims.standing_on(case.connection, case.country, excuse, rules))
 
 
 def _undo(case: Case, actions: Iterable[UUID]) -> None:
     """Withdraw or reverse actions, and product delistings that so lose their ground."""
-    undone = [row for row in book.by_ids(case.connection, actions) if row["state"] in STANDING]
+    undone = [
+        row for row in ledger_claims.by_ids(case.connection, actions) if row["state"] in STANDING
+    ]
     if not undone:
         return
-    book.undo(
+    ledger_claims.undo(
         case.connection,
         _ids(undone),
         case.run.now,
@@ -185,7 +187,7 @@ def _undo(case: Case, actions: Iterable[UUID]) -> None:
     case.cancelled.extend(_ids(undone))
     skus = {row["sku"] for row in undone if row["rule"] == "sales_regulation"}
     if skus:
-        _undo(case, book.delistings_without_ground(case.connection, case.country, skus))
+        _undo(case, ledger_claims.delistings_without_ground(case.connection, case.country, skus))
 
 
 def _recompute(case: Case, excuse: Excuse) -> None:
@@ -206,10 +208,10 @@ def _recompute(case: Case, excuse: Excuse) -> None:
 def _to_recompute(case: Case, rule: str) -> list[dict[str, Any]]:
     """The seller's standing regulations; order regulations only while to come or in force."""
     connection, country, seller_id = case.connection, case.country, case.claim.seller_id or ""
-    standing = book.standing_of_seller(connection, country, seller_id, rule)
+    standing = ledger_claims.standing_of_seller(connection, country, seller_id, rule)
     if rule != "order_regulation":
         return standing
-    newest = book.newest_implemented_cycle(connection, country, seller_id, rule)
+    newest = ledger_claims.newest_implemented_cycle(connection, country, seller_id, rule)
     days = case.run.policy.order_regulation.in_force_days
     return [
         action
@@ -226,7 +228,7 @@ def _decided_cycle(case: Case, action: Mapping[str, Any]) -> DecidedCycle:
     """The cycle of an action as it was decided: at its alert's instant, under its policy."""
     run, policy = case.run, case.run.policy
     if action["policy_version"] != policy.version:
-        text = book.policy_content(case.connection, action["policy_version"])
+        text = ledger_claims.policy_content(case.connection, action["policy_version"])
         policy = parse_former_policy(policy.source, text, policy.text)
     return DecidedCycle(
         SlotRun.begin(

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
-from vibes_pipeline.ledger import claims as book
+from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.slots.claims import undecipherable
@@ -138,8 +138,8 @@ def _find(run: SlotRun, ledger: Ledger) -> Found:
 
 def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
     """Claims that wait, in the order in which they were raised."""
-    engine.write("ledger.claim_states", book.claim_states(ledger))
-    engine.write("ledger.claim_intakes", book.claim_intakes(ledger))
+    engine.write("ledger.claim_states", ledger_claims.claim_states(ledger))
+    engine.write("ledger.claim_intakes", ledger_claims.claim_intakes(ledger))
     made = closure([UNSETTLED, UNDECIPHERABLE])
     for model in made:
         engine.materialize(model, run.view)
@@ -162,7 +162,7 @@ def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[
 
 def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple[str, str]]:
     """(seller, decision) where the latest decision keeps an account whose delisting stands."""
-    delisted = book.standing_account_delistings(ledger)
+    delisted = ledger_claims.standing_account_delistings(ledger)
     if delisted.is_empty():
         return []
     engine.write("ledger.account_delistings", delisted)
@@ -174,7 +174,7 @@ def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple
 def _unsettled(row: Mapping[str, Any], connection: sa.Connection, country: str) -> Unsettled:
     claim = Claim(**{name: row[name] for name in Claim.__dataclass_fields__ if name in row})
     if claim.action_reference is not None and claim.seller_id is not None:
-        known = book.actions_by_reference(
+        known = ledger_claims.actions_by_reference(
             connection, country, claim.seller_id, claim.action_reference
         )
         claim = replace(claim, has_referenced_action=bool(known))
@@ -203,7 +203,7 @@ def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str |
     """
     judgement = judge(claim, run.policy, run.now)
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
-        event_id = book.record_intake(
+        event_id = ledger_claims.record_intake(
             connection,
             ledger.country,
             {
@@ -224,7 +224,7 @@ def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str |
             return None
         if is_told:
             case = Case(connection, run, claim)
-            _plan_notice(case, book.RECEIPT, event_id, claim.content_hash)
+            _plan_notice(case, ledger_claims.RECEIPT, event_id, claim.content_hash)
     return judgement.state
 
 
@@ -243,7 +243,7 @@ def _decide(
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         case = Case(connection, run, claim)
         remedy = remedy_for(case) if decision == "upheld" else None
-        event_id = book.record_decision(
+        event_id = ledger_claims.record_decision(
             connection,
             ledger.country,
             claim.claim_id,
@@ -257,17 +257,17 @@ def _decide(
         if remedy is not None:
             carry_out(case, remedy)
         if is_told:
-            _plan_notice(case, book.OUTCOME, event_id, decision)
+            _plan_notice(case, ledger_claims.OUTCOME, event_id, decision)
     return len(case.cancelled)
 
 
 def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> None:
     """Undo the account delisting that a later decision to keep the account is against (§8)."""
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
-        standing = book.standing_of_seller(
+        standing = ledger_claims.standing_of_seller(
             connection, ledger.country, seller_id, "account_delisting"
         )
-        book.undo(
+        ledger_claims.undo(
             connection,
             [action["action_id"] for action in standing],
             run.now,
@@ -280,8 +280,8 @@ def _plan_notice(case: Case, kind: str, event_id: int, occasion: str) -> None:
     """Write to the seller, if the warehouse knows whom; list what fell and what stays."""
     if not case.claim.is_known_seller or case.claim.seller_id is None:
         return
-    listed = {*case.cancelled, *case.staying, *about(case)} if kind == book.OUTCOME else ()
-    book.plan_claim_notice(
+    listed = {*case.cancelled, *case.staying, *about(case)} if kind == ledger_claims.OUTCOME else ()
+    ledger_claims.plan_claim_notice(
         case.connection,
         country=case.country,
         kind=kind,

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger import undecipherable as book
+from vibes_pipeline.ledger import undecipherable as recorded
 from vibes_pipeline.ledger.ledger import OPERATORS_LOCK, Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.notices.compose import clean
@@ -45,7 +45,7 @@ def found(rows: pl.DataFrame) -> list[Undecipherable]:
 
 def has_changed(ledger: Ledger, present: Sequence[Undecipherable]) -> bool:
     """Whether a value has appeared or was corrected since a slot last looked."""
-    return {value.content_hash for value in present} != book.standing(ledger)
+    return {value.content_hash for value in present} != recorded.standing(ledger)
 
 
 def in_words(value: Undecipherable) -> str:
@@ -64,12 +64,12 @@ def record_and_tell(run: SlotRun, ledger: Ledger, present: Sequence[Undecipherab
     the next slot.
     """
     if has_changed(ledger, present):
-        book.record_seen(ledger, present, is_simulated=run.is_simulated, now=run.now)
-    if not present or not run.settings.operators or not book.untold(ledger):
+        recorded.record_seen(ledger, present, is_simulated=run.is_simulated, now=run.now)
+    if not present or not run.settings.operators or not recorded.untold(ledger):
         return None
     # Of two slots at the same time one tells.
     with ledger.holding(OPERATORS_LOCK):
-        untold = book.untold(ledger)
+        untold = recorded.untold(ledger)
         if not untold:
             return None
         failure = None
@@ -79,7 +79,7 @@ def record_and_tell(run: SlotRun, ledger: Ledger, present: Sequence[Undecipherab
             failure = str(error)
         except MailError as error:
             return str(error)
-        book.record_told(ledger, untold, is_simulated=run.is_simulated, now=run.now)
+        recorded.record_told(ledger, untold, is_simulated=run.is_simulated, now=run.now)
     return failure
 
 
