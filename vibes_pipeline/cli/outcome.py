@@ -40,7 +40,7 @@ def print_actions(source: Source, policy: Policy) -> None:
         table.add_row(
             rule.value,
             *(f"{by_state.get(state, 0):,}" for state in shown),
-            naira(total(mine), policy) if total(mine) else "",
+            policy.money(total(mine)) if total(mine) else "",
         )
     console.print(table)
 
@@ -68,9 +68,9 @@ def print_postings(source: Source, policy: Policy) -> None:
         table.add_row(
             str(period),
             f"{mine.height:,}",
-            naira(debits, policy),
-            naira(reversals, policy),
-            naira(debits + reversals, policy),
+            policy.money(debits),
+            policy.money(reversals),
+            policy.money(debits + reversals),
         )
     console.print(table)
 
@@ -116,7 +116,7 @@ def print_charge(postings: pl.DataFrame, policy: Policy) -> None:
         table.add_row(
             f"{row['posted_at']:%Y-%m-%d %H:%M}",
             *map(Text, cells),
-            naira(row["amount"], policy),
+            policy.money(row["amount"]),
         )
     console.print(table)
 
@@ -140,8 +140,3 @@ def read_mail(maildir: Path, notice_id: str) -> EmailMessage | None:
 def total(rows: pl.DataFrame) -> Decimal:
     """The exact sum of the column `amount`."""
     return sum(rows["amount"].drop_nulls(), Decimal("0.00"))
-
-
-def naira(amount: Decimal, policy: Policy) -> str:
-    """An amount as mails print it."""
-    return f"{policy.currency_symbol}{amount:,.2f}"

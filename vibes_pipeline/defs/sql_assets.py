@@ -151,7 +151,7 @@ def frame_metadata(
     }
     if "amount" in schema:
         total = rows.select(pl.col("amount").sum()).collect().item() or Decimal("0.00")
-        metadata["total"] = f"{policy.currency_symbol}{total:,.2f}"
+        metadata["total"] = policy.money(total)
         # A float only for the plot; the exact figure stands beside it.
         metadata["total_ngn"] = float(total)
     if model is not None:

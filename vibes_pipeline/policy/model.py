@@ -211,6 +211,10 @@ class PolicyContent(Strict):
     lake: Lake
     contact: Contact
 
+    def money(self, amount: Decimal) -> str:
+        """An amount as terminals, the UI and the report show it: `₦1,500.00`, `−₦1,500.00`."""
+        return f"{'−' if amount < 0 else ''}{self.currency_symbol}{abs(amount):,.2f}"
+
     @cached_property
     def calendar(self) -> Calendar:
         """The fulfilment clock's calendar over the years whose holidays are listed."""

@@ -7,7 +7,6 @@ No shop names, addresses or customers are on a page.
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -138,7 +137,7 @@ def _environment(policy: Policy) -> Environment:
     environment.filters = {
         **environment.filters,
         "id": lambda text: clean(text or ""),
-        "naira": lambda amount: _naira(amount, policy),
+        "naira": policy.money,
         "day": lambda day: format_date(day, "d MMMM yyyy", locale="en"),
         "short_day": lambda day: format_date(day, "d MMM yyyy", locale="en"),
         "days": span_of_days,
@@ -148,11 +147,6 @@ def _environment(policy: Policy) -> Environment:
         "counted": lambda n, one, many: f"{n:,} {one if n == 1 else many}",
     }
     return environment
-
-
-def _naira(amount: Decimal, policy: Policy) -> str:
-    sign = "−" if amount < 0 else ""
-    return f"{sign}{policy.currency_symbol}{abs(amount):,.2f}"
 
 
 def _labelled(svg: str, label: str) -> Markup:

@@ -143,14 +143,14 @@ def charges(week: Week) -> Plot:
         WIDE,
         summary=(
             f"Charges of the last {len(week.charges)} weeks by rule, reversed ones left out; "
-            f"{symbol}{sums[week.cycle]:,.2f} in the week of {_day(week.cycle)}."
+            f"{week.policy.money(sums[week.cycle])} in the week of {_day(week.cycle)}."
         ),
         header=["week of", *(_short(titles[rule]) for rule in rules), "together"],
         rows=[
             [
                 _day(cycle),
-                *(f"{symbol}{of.get(rule, Decimal(0)):,.2f}" for rule in rules),
-                f"{symbol}{sums[cycle]:,.2f}",
+                *(week.policy.money(of.get(rule, Decimal(0))) for rule in rules),
+                week.policy.money(sums[cycle]),
             ]
             for cycle, of in week.charges.items()
         ],
@@ -278,7 +278,7 @@ def by_claims(week: Week) -> Plot:
                 week.policy.rules[Rule(c.rule)].title,
                 f"{c.withdrawn:,}",
                 f"{c.reversed:,}",
-                f"{week.policy.currency_symbol}{c.credited:,.2f}",
+                week.policy.money(c.credited),
             ]
             for c in week.by_claims
         ],

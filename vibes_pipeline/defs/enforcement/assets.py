@@ -116,7 +116,7 @@ def implementation(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materi
         metadata={
             "actions": sum(done.by_rule.values()),
             "actions_by_rule": done.by_rule,
-            "posted": f"{run.policy.currency_symbol}{done.posted:,.2f}",
+            "posted": run.policy.money(done.posted),
             "posted_ngn": float(done.posted),
             "withdrawn_for_want_of_evidence": done.withdrawn,
             "awaiting_evidence": done.awaiting,
