@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.dagster_host.home import SHOWN_FROM_VARIABLE, show_since, shown_from
+from vibes_pipeline.defs.shown_from import SHOWN_FROM_VARIABLE, show_since, shown_from
 
 ALERTED = {Slot.WEEKLY_ALERT: date(2026, 11, 16)}
 CANCELLED = {Slot.LATE_CANCELLATION: date(2026, 11, 18)}

@@ -9,7 +9,7 @@ from dagster._utils.schedules import get_latest_completed_cron_tick
 from policy.amendments import amended_policy
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
-from vibes_pipeline.dagster_host.day_at_hand import GRACE, DayAtHand
+from vibes_pipeline.defs.day_at_hand import GRACE, DayAtHand
 from vibes_pipeline.policy import Policy, load_policy
 
 DAY = timedelta(days=1)

@@ -48,13 +48,14 @@ def command(
         _require_free(host, port)
 
     from vibes_pipeline.dagster_host import home as dagster_home
+    from vibes_pipeline.defs.shown_from import show_since
     from vibes_pipeline.ledger.ledger import Ledger
 
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
     dagster_home.prepare(settings)
     ledger = Ledger.open(settings, policy.country)
     if opened_at := ledger.opened_at():
-        dagster_home.show_since(policy.local_date(opened_at), ledger.first_periods())
+        show_since(policy.local_date(opened_at), ledger.first_periods())
     mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
     ledger.close()
     console.print(

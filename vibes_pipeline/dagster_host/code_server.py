@@ -24,7 +24,7 @@ from dagster._cli.proxy_server_manager import ProxyServerManager
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._grpc.client import DagsterGrpcClient
 
-from vibes_pipeline.dagster_host.day_at_hand import DayAtHand
+from vibes_pipeline.defs.day_at_hand import DayAtHand
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.paths import workspace_file
 

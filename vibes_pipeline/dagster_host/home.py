@@ -6,9 +6,8 @@ Here belongs what makes the UI, the daemon and our commands see the same instanc
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ import sqlalchemy as sa
 import yaml
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from vibes_pipeline.calendar import WEEK, Slot, monday_of
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.database import PATIENCE, database_url
 from vibes_pipeline.plain_paths import without_wildcards
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 # Read by dagster.yaml; holds a password, so it is handed on in the environment only.
 STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
-# Read by `defs.partitions`: the first week and the first day that the UI shows partitions of.
-SHOWN_FROM_VARIABLE = "VIBES_DAGSTER_SHOWN_FROM"
 
 # What Dagster's sessions need of the server, whatever the database or the role have as defaults.
 SESSION = {
@@ -119,29 +115,6 @@ def _is_let_in(url: sa.URL) -> bool:
             return True
     except sa.exc.OperationalError as error:
         return REFUSED_OPTIONS not in str(error.orig)
-
-
-def show_since(opened_on: date, first_periods: Mapping[Slot, date]) -> None:
-    """Let the servers started from here on show no partition before the ledger's first.
-
-    What was never to run looks like a failure, and squeezes the plots of the others. The first
-    week is the one of the first weekly slot; until there is one, that before the day on which the
-    ledger was opened, whose alert may be the first. The first day is the one of the first late
-    alert, without which nothing is cancelled; until there is one, that on which it was opened.
-    """
-    weeks = [period for slot, period in first_periods.items() if slot.is_weekly]
-    first_week = min(weeks, default=monday_of(opened_on) - WEEK)
-    first_day = first_periods.get(Slot.LATE_ALERT, opened_on)
-    os.environ[SHOWN_FROM_VARIABLE] = f"{first_week} {first_day}"
-
-
-def shown_from() -> tuple[str, str] | None:
-    """The first week and the first day to show partitions of; None for all of the calendar's."""
-    given = os.environ.get(SHOWN_FROM_VARIABLE)
-    if not given:
-        return None
-    first_week, first_day = given.split()
-    return first_week, first_day
 
 
 def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:

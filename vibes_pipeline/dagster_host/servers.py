@@ -47,9 +47,9 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool, debug: b
     }
     # Seconds to import, which `vibes up` itself, that uses what follows, does not need.
     from vibes_pipeline.dagster_host.code_server import code_server
-    from vibes_pipeline.dagster_host.day_at_hand import DayAtHand
     from vibes_pipeline.dagster_host.home import persistent_instance
     from vibes_pipeline.dagster_host.terminal import Terminal
+    from vibes_pipeline.defs.day_at_hand import DayAtHand
     from vibes_pipeline.reports.page import weeks_address
 
     settings, policy = Settings.from_environment(), DayAtHand.today().policy

@@ -19,9 +19,9 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from vibes_pipeline.dagster_host.day_at_hand import DayAtHand
 from vibes_pipeline.dagster_host.home import persistent_instance
 from vibes_pipeline.dagster_host.servers import LOG_LEVEL
+from vibes_pipeline.defs.day_at_hand import DayAtHand
 from vibes_pipeline.files import keep_to_owner
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.reports.page import ADDRESS, weeks_address, write_weeks

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from vibes_pipeline.dagster_host.day_at_hand import DayAtHand
-from vibes_pipeline.dagster_host.home import shown_from
+from vibes_pipeline.defs.day_at_hand import DayAtHand
+from vibes_pipeline.defs.shown_from import shown_from
 
 # Schedules, freshness and texts are of the day on which the code location is loaded; the servers
 # load it anew once they are no longer those of the day at hand.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.dagster_host.day_at_hand import GRACE
+from vibes_pipeline.defs.day_at_hand import GRACE
 from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
