@@ -85,6 +85,7 @@ def make_warehouse(file: Path, items: int) -> None:
 
 def prepare(warehouse: Path, home: Path) -> Inputs:
     """Write the policy's tables and what a ledger without a past gives as history."""
+    from vibes_pipeline.engine.weekly import weekly_models
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.slots import weekly
 
@@ -104,7 +105,7 @@ def prepare(warehouse: Path, home: Path) -> Inputs:
         time_zone=run.policy.time_zone.key,
         queries=tuple(
             Query(m.relation, m.sql, {name: parameters[name] for name in m.parameters})
-            for m in weekly.weekly_models()
+            for m in weekly_models()
         ),
     )
 
@@ -156,6 +157,7 @@ def run_engine(inputs: Inputs, *, read_back: bool) -> Outcome:
     """The weekly alert's models as the pipeline runs them, into Parquet partitions."""
     import duckdb
 
+    from vibes_pipeline.engine.weekly import weekly_models
     from vibes_pipeline.slots import weekly
 
     with tempfile.TemporaryDirectory(prefix="vibes-") as home:
@@ -163,7 +165,7 @@ def run_engine(inputs: Inputs, *, read_back: bool) -> Outcome:
         run = begin(inputs.warehouse, Path(home))
         shutil.copytree(inputs.ledger, run.engine.partition(weekly.FACTS).parent)
         parameters = run.parameters()
-        for model in weekly.weekly_models():
+        for model in weekly_models():
             with watch.part(model.relation):
                 run.engine.materialize(model, parameters)
                 if read_back:

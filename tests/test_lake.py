@@ -14,8 +14,8 @@ from rules.marketplace import amended
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError, VibesError
 from vibes_pipeline.exports.tables import Source, read_table
-from vibes_pipeline.lake import OldPartitions, old_partitions, remove
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.slots.old_partitions import OldPartitions, old_partitions, remove
 
 WEEK = timedelta(weeks=1)
 SALES = "sales_regulation"

@@ -42,6 +42,7 @@ from rules.marketplace import NIGERIA, Marketplace
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot, monday_of
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.defs.jobs import JOBS
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.delivery import deliver_notices
@@ -139,7 +140,7 @@ def live_until_it_went_off(ledger: Ledger, settings: Settings, absence: Absence)
         finish(late, ledger)
         alert = begin(Slot.WEEKLY_ALERT, absence.cycle, settings, absence.alert_at)
         weekly.take_history(alert, ledger)
-        for model in weekly.weekly_models():
+        for model in weekly_models():
             weekly.compute(alert, ledger, model)
         weekly.write_proposal(alert, ledger)
         weekly.freeze_proposal(alert, ledger)

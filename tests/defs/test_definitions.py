@@ -15,6 +15,7 @@ from ledger import made
 
 from vibes_pipeline.calendar import TIMED_SLOTS
 from vibes_pipeline.definitions import definitions
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import load_policy
 from vibes_pipeline.rules import Rule
@@ -56,7 +57,7 @@ def test_the_weekly_alert_makes_every_model_of_the_week() -> None:
         ".".join(key.path)
         for key in definitions.resolve_job_def("weekly_alert").asset_layer.selected_asset_keys
     }
-    assert {model.relation for model in weekly.weekly_models()} <= made_by_the_job
+    assert {model.relation for model in weekly_models()} <= made_by_the_job
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)

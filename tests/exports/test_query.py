@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from ledger import made
 from warehouse import warehouses
 
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError, WarehouseError
 from vibes_pipeline.exports import query
 from vibes_pipeline.exports.query import ONLY_READING, Library
@@ -24,7 +25,6 @@ from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import load_policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots.weekly import weekly_models
 
 SELLER_WEEK = pl.DataFrame({"seller_id": ["S-1", "S-2"], "shipped_items": [5, 3]})
 

@@ -9,8 +9,8 @@ import pytest
 from bad_rows import BAD_IDS, ITEMS, ODD_IDS, SMALL_TABLES, UNKNOWN_ITEM, add_every_kind
 from marketplace import Decided, Item, Marketplace, each
 
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.rules import CHARGES
-from vibes_pipeline.slots import weekly
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 
 QUARANTINE = "warehouse.quarantine"
@@ -176,7 +176,7 @@ def test_bad_rows_never_stop_the_others(tmp_path: Path) -> None:
             cancel_reason="out_of_stock",
         )
     )
-    relations = [model.relation for model in weekly.weekly_models()]
+    relations = [model.relation for model in weekly_models()]
     decided = marketplace.decide(tmp_path, *relations)
     assert decided.row("decisions.out_of_stock_charges", order_item_id="charged") is not None
     set_aside = {row["row_id"] for row in decided.rows(QUARANTINE, table_name="order_items")}

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 from marketplace import Item, Marketplace
 
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import StaleWarehouse, WarehouseError
 from vibes_pipeline.slots import weekly
 
-ALL = [model.relation for model in weekly.weekly_models()]
+ALL = [model.relation for model in weekly_models()]
 DECISIONS = [f"decisions.{rule}s" for rule in weekly.WEEKLY_RULES]
 
 
@@ -44,7 +45,7 @@ def decide_after(tmp_path: Path, change: Callable[[Path], None]) -> None:
     """Run the weekly models on a full warehouse that was changed meanwhile."""
     run = full().begin(tmp_path)
     change(tmp_path / "raw")
-    for model in weekly.weekly_models():
+    for model in weekly_models():
         run.engine.materialize(model, run.parameters())
 
 

@@ -17,9 +17,9 @@ from vibes_pipeline.clock import WallClock
 from vibes_pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from vibes_pipeline.lake import OldPartitions
     from vibes_pipeline.policy import Policy
     from vibes_pipeline.settings import Settings
+    from vibes_pipeline.slots.old_partitions import OldPartitions
 
 # What the UI shows of a week, and the sensors ask of failed runs, lies well within.
 LEAST_DAYS = 31
@@ -56,8 +56,8 @@ def command(days: int | None, lake: bool, yes: bool) -> None:
 
 
 def _delete_partitions(settings: Settings, policy: Policy, yes: bool) -> None:
-    from vibes_pipeline.lake import old_partitions, remove
     from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.slots.old_partitions import old_partitions, remove
 
     ledger = Ledger.open_existing(settings, policy.country)
     # A simulated ledger lives in a time of its own.

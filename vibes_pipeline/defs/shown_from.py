@@ -1,4 +1,4 @@
-"""Since when the UI shows partitions: handed on in the environment to the processes that serve it."""
+"""Since when the UI shows partitions, handed on in the environment to what serves it."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import RAW_GATE, asset_key
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.listing import plain
@@ -37,7 +38,7 @@ def model_assets(
     """The assets of a stage's models; `gates` names, by model, further assets to wait for."""
     return [
         _model_asset(model, (gates or {}).get(model.relation, ()))
-        for model in weekly.weekly_models()
+        for model in weekly_models()
         if model.stage == stage
     ]
 

@@ -23,6 +23,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.engine.models import load_models
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError, did_you_mean, near
 from vibes_pipeline.exports.tables import Source, frame_type, partitions
 from vibes_pipeline.ledger import feeds, schema
@@ -31,7 +32,6 @@ from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy import tables as policy_tables
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots.weekly import weekly_models
 from vibes_pipeline.warehouse.contract import CONTRACT, MEANINGS
 from vibes_pipeline.warehouse.source import Warehouse
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, weekly_models
 from vibes_pipeline.interrupts import interrupts_held
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.run_locks import running
@@ -111,7 +112,7 @@ def _weekly_alert() -> tuple[Step, ...]:
     return (
         Step("warehouse/loads", lambda work: weekly.require_fresh(work.run)),
         Step("ledger/history", lambda work: weekly.take_history(work.run, work.ledger)),
-        *map(_model_step, weekly.weekly_models()),
+        *map(_model_step, weekly_models()),
         Step("decisions/proposal", _propose),
         Step("ledger/frozen_cycle", lambda work: weekly.freeze_proposal(work.run, work.ledger)),
         _mail_step("notices/weekly_alerts"),
@@ -121,7 +122,7 @@ def _weekly_alert() -> tuple[Step, ...]:
 def _model_step(model: Model) -> Step:
     def compute(work: Work) -> None:
         weekly.compute(work.run, work.ledger, model)
-        if model.relation == weekly.BAD_ROW_SHARE:
+        if model.relation == BAD_ROW_SHARE:
             weekly.require_few_bad_rows(work.run)
 
     return Step(model.relation.replace(".", "/"), compute)

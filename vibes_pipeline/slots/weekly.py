@@ -11,6 +11,7 @@ import polars as pl
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.implementation import Implementation, implement
@@ -34,28 +35,7 @@ from vibes_pipeline.warehouse import freshness
 EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
-BAD_ROW_SHARE = "warehouse.bad_row_share"
 DIRECTORY = "warehouse.directory"
-
-
-def decision(rule: str) -> Model:
-    """The model that decides a rule."""
-    return load_models()[f"decisions.{rule}s"]
-
-
-def weekly_models() -> tuple[Model, ...]:
-    """Every model of the weekly alert, each after those it reads."""
-    targets = [decision(rule).relation for rule in WEEKLY_RULES]
-    return closure(
-        [
-            *targets,
-            "decisions.account_reviews",
-            "claims.held_counterfeit_cases",
-            "warehouse.quarantine",
-            BAD_ROW_SHARE,
-            "warehouse.older_open_items",
-        ]
-    )
 
 
 def require_fresh(run: SlotRun) -> None:

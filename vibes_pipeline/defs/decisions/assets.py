@@ -8,6 +8,7 @@ from vibes_pipeline.defs.partitions import WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, model_assets, written
+from vibes_pipeline.engine.weekly import decision
 from vibes_pipeline.rules import WEEKLY_RULES
 from vibes_pipeline.slots import weekly
 
@@ -16,7 +17,7 @@ models = model_assets("decisions")
 
 @dg.asset(
     key=["decisions", "proposal"],
-    deps=[asset_key(weekly.decision(rule).relation) for rule in WEEKLY_RULES],
+    deps=[asset_key(decision(rule).relation) for rule in WEEKLY_RULES],
     group_name="decisions",
     kinds={"polars", "parquet"},
     owners=ENGINEERS,

@@ -1,0 +1,28 @@
+"""Which models the weekly alert computes: of every rule, and what people look at beside them."""
+
+from __future__ import annotations
+
+from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.rules import WEEKLY_RULES
+
+BAD_ROW_SHARE = "warehouse.bad_row_share"
+
+
+def decision(rule: str) -> Model:
+    """The model that decides a rule."""
+    return load_models()[f"decisions.{rule}s"]
+
+
+def weekly_models() -> tuple[Model, ...]:
+    """Every model of the weekly alert, each after those it reads."""
+    targets = [decision(rule).relation for rule in WEEKLY_RULES]
+    return closure(
+        [
+            *targets,
+            "decisions.account_reviews",
+            "claims.held_counterfeit_cases",
+            "warehouse.quarantine",
+            BAD_ROW_SHARE,
+            "warehouse.older_open_items",
+        ]
+    )
