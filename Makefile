@@ -1,8 +1,8 @@
-# make setup · make demo · make test · make storm · make killed: all that is needed is Python 3.11 and make.
+# make setup · make demo · make test · make test-fast · make storm · make killed: all that is needed is Python 3.11 and make.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test storm killed check
+.PHONY: setup demo test test-fast storm killed check
 
 setup: $(VENV)/installed
 
@@ -19,6 +19,10 @@ demo: setup
 # One worker more than cores: many tests wait for a server, a daemon or a disk.
 test: setup check
 	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+
+# What starts no server, process or browser: after each change, within two minutes.
+test-fast: setup check
+	$(VENV)/bin/pytest --fast --numprocesses $$(getconf _NPROCESSORS_ONLN)
 
 # A thousand harmed warehouses through all slots, two at a time; a few of them are in the tests.
 storm: setup

@@ -27,7 +27,29 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("suite")
 
 PROJECT = Path(__file__).resolve().parents[1]
+# Folders of tests that run commands, the daemon or a browser.
+STARTS_PROCESSES = ("browser", "cli", "defs", "killed", "storm")
 _numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fast", action="store_true", help="only tests that start no server, process or browser"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, with --fast, what needs the database server or starts processes of its own."""
+    if not config.getoption("--fast"):
+        return
+    slow = {item for item in items if _needs_a_server(item)}
+    config.hook.pytest_deselected(items=[*slow])
+    items[:] = [item for item in items if item not in slow]
+
+
+def _needs_a_server(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(PROJECT / "tests").parts[0]
+    return folder in STARTS_PROCESSES or "postgres" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)
