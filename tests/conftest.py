@@ -55,9 +55,9 @@ def _needs_a_server(item: pytest.Item) -> bool:
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
     """A command run in this process keeps its files to their owner, and so would all tests after."""
-    before = os.umask(0o022)
+    os.umask(0o022)
     yield
-    os.umask(before)
+    os.umask(0o022)
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ CLAIMS = st.lists(
 )
 
 
-@courses(4)
+@courses(2)
 @given(claims=CLAIMS, fates=FATES)
 def test_whatever_is_claimed_no_promise_is_broken(
     administration: sa.Engine, claims: list[Raised], fates: list[str]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from storm.course import Place
-from storm.run import Storms, Verdict
+from storm.run import Storms
 
 MIGRATED = "migrated"  # the template of `tests/conftest.py`
-SEEDS = range(1, 9)
+SEEDS = range(1, 7)
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,16 @@ def storms(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) 
     place.clear()
 
 
-@pytest.fixture(scope="module")
-def verdicts(storms: Storms) -> dict[int, Verdict]:
-    return {verdict.number: verdict for verdict in storms.verdicts(SEEDS)}
+def test_storms_stop_nobody_else_and_are_healed_by_the_next_good_load(storms: Storms) -> None:
+    """One test, for each process that begins one makes the undisturbed course anew."""
+    require_that_every_rule_fires(storms)
+    for verdict in storms.verdicts(SEEDS):
+        faults = "\n".join([*verdict.told, *map(str, verdict.faults)])
+        assert not verdict.faults, f"seed {verdict.number}:\n{faults}"
 
 
-def test_without_a_storm_every_rule_fires(storms: Storms) -> None:
+def require_that_every_rule_fires(storms: Storms) -> None:
+    """Without a storm: what a marketplace of no action would pass tells nothing."""
     final = storms.undisturbed.actions[max(storms.undisturbed.actions)]
     assert {rule for _, rule, *_ in final} == {
         "order_regulation",
@@ -42,11 +46,3 @@ def test_without_a_storm_every_rule_fires(storms: Storms) -> None:
         "late_ready_to_ship_cancellation",
     }
     assert {state for *_, state in final} >= {"implemented", "reversed", "withdrawn"}
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_storm_stops_nobody_else_and_is_healed_by_the_next_good_load(
-    verdicts: dict[int, Verdict], seed: int
-) -> None:
-    verdict = verdicts[seed]
-    assert not verdict.faults, "\n".join([*verdict.told, *map(str, verdict.faults)])

@@ -105,20 +105,33 @@ class DuckDBEngine:
         """Make one relation a model names, unless it is there; `raw.*` is the warehouse's."""
         schema, name = relation.split(".")
         if schema == "policy":
+            if relation in self._mounted:
+                return
             self._connection.execute("CREATE SCHEMA IF NOT EXISTS policy")
             self._connection.register("policy_frame", self.policy[name])
-            self._connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {relation} AS SELECT * FROM policy_frame"
-            )
+            self._connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM policy_frame")
             self._connection.unregister("policy_frame")
+            self._mounted[relation] = None
         else:
             self._mount_partition(relation, relation)
 
     def _mount_partition(self, relation: str, made: str) -> None:
-        """Make a relation out of the partition of the model that made it."""
-        rows = parquet.sql_rows([self.partition(made)])
+        """Make a relation out of the partition of the model that made it.
+
+        A view reads its file anew for each query: one that is there already stays.
+        """
+        file = self.partition(made)
+        if self._mounted.get(relation) == file:
+            return
+        rows = parquet.sql_rows([file])
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
         self._connection.execute(f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM {rows}")
+        self._mounted[relation] = file
+
+    @cached_property
+    def _mounted(self) -> dict[str, Path | None]:
+        """The relations that the connection has, each with its file; the policy's have none."""
+        return {}
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

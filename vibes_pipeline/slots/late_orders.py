@@ -5,14 +5,13 @@ Each step is one function over a `SlotRun` of a day; Dagster's assets call them,
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import polars as pl
 
 from vibes_pipeline.calendar import Slot, monday_of
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.ledger import late_orders as ledger_late_orders
@@ -23,12 +22,11 @@ from vibes_pipeline.ledger.proposals import Terms, actions_of
 from vibes_pipeline.listing import listed
 from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence
-from vibes_pipeline.slots.run import SlotRun
+from vibes_pipeline.slots.run import RECENT, SlotRun
 from vibes_pipeline.warehouse import freshness
 
 OVERDUE = "late_orders.overdue_items"
 OUTCOMES = "late_orders.late_outcomes"
-RECENT = "warehouse.recent_order_items"
 OPEN_ACTIONS = "ledger.open_late_cancellations"
 ACTIONS = "ledger.late_cancellations"
 
@@ -49,7 +47,7 @@ def require_fresh(run: SlotRun) -> bool:
 
 def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What will be overdue at the day's cancellation unless it is updated, one row per item."""
-    engine = _engine(run)
+    engine = run.recent_engine
     opened = ledger_late_orders.open_late_cancellations(ledger)
     engine.write(OPEN_ACTIONS, opened)
     engine.write("ledger.excuses", read_frame(ledger, EXCUSES, select_excuses(ledger.country)))
@@ -65,7 +63,7 @@ def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
 
 def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """The day's late actions of both rules, new ones and those kept from earlier days."""
-    engine = _engine(run)
+    engine = run.recent_engine
     items = engine.read(OVERDUE)["order_item_id"].unique().to_list()
     known = ledger_late_orders.late_cancellations(ledger, items)
     engine.write(ACTIONS, known)
@@ -100,7 +98,7 @@ def require_each_once(run: SlotRun) -> None:
 
 def propose(run: SlotRun, ledger: Ledger) -> LateDay:
     """Record the day's actions and plan its alerts; once."""
-    engine = _engine(run)
+    engine = run.recent_engine
     known = engine.read(ACTIONS)
     new, kept = [], []
     for rule in LATE_RULES:
@@ -127,7 +125,7 @@ def propose(run: SlotRun, ledger: Ledger) -> LateDay:
 def settle(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What has become of each open late action (action_id, outcome): overdue still, or why not."""
     find_overdue(run, ledger)
-    engine = _engine(run)
+    engine = run.recent_engine
     engine.materialize(load_models()[OUTCOMES], {})
     return engine.read(OUTCOMES)
 
@@ -146,11 +144,6 @@ def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
         _slot_time(run),
         patience_slots=run.policy.warehouse.evidence_patience_slots.on(run.period),
     )
-
-
-def _engine(run: SlotRun) -> DuckDBEngine:
-    """The slot's engine, in which only the recent order items are read of the warehouse's."""
-    return replace(run.engine, stand_ins={"raw.order_items": RECENT})
 
 
 def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:
