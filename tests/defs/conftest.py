@@ -1,4 +1,4 @@
-"""A factory of one's own for each test, found by the environment as the daemon finds it."""
+"""A factory, or a daemon, of one's own for each test, found by the environment as both find it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from defs.factory import Factory
+from defs.sensed import OPERATORS, Daemon
+from notices.mail_server import Post, serving
 
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -22,3 +24,24 @@ def factory(
     monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
     with dg.DagsterInstance.ephemeral() as instance:
         yield Factory(ledger, tmp_path, instance)
+
+
+@pytest.fixture
+def daemon(
+    ledger: Ledger, ledger_url: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Daemon]:
+    monkeypatch.setenv("VIBES_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VIBES_WAREHOUSE", str(tmp_path / "raw"))
+    monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Daemon(ledger, tmp_path, instance)
+
+
+@pytest.fixture
+def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+    """A mail server that sellers and operators are written to over."""
+    with serving() as server:
+        monkeypatch.setenv("VIBES_SMTP_URL", server.url)
+        monkeypatch.setenv("VIBES_MAIL_FROM", "vibes@mail.example")
+        monkeypatch.setenv("VIBES_OPERATORS", ", ".join(OPERATORS))
+        yield server
