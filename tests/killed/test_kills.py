@@ -13,8 +13,8 @@ from storm.course import Place
 
 from vibes_pipeline.calendar import Slot
 
-# Ledgers that are struck once, amid the mails.
-NUMBERS = {Slot.WEEKLY_ALERT: 22, Slot.WEEKLY_IMPLEMENTATION: 19}
+# The ledger is struck once, amid the mails.
+NUMBERS = {Slot.WEEKLY_ALERT: 22}
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,7 @@ def weeks(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -
     place.clear()
 
 
-@courses(2)
+@courses(1)
 @given(loads=st.lists(LOADS, min_size=len(STORMY), max_size=len(STORMY)))
 def test_what_faulty_loads_say_of_no_seller_changes_no_charge(
     weeks: Weeks, loads: list[tuple[str, int]]

@@ -147,7 +147,7 @@ class Chances:
 _numbers = count(1)
 
 
-@courses(3)
+@courses(2)
 @given(course=COURSES)
 def test_whatever_happens_no_promise_is_broken(
     administration: sa.Engine, course: list[tuple[Happenings, str, Happenings, str]]
