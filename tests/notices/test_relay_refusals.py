@@ -102,6 +102,7 @@ TO_ONE: Mapping[str, tuple[str, str, str]] = {
     "full": ("RCPT", "552 5.2.2 mailbox full", "deferred"),
     "busy": ("RCPT", "450 4.2.1 mailbox busy", "deferred"),
     "later": ("END", "451 later", "deferred"),
+    "no relaying": ("RCPT", "554 5.7.1 Relay access denied", "deferred"),
     "the relay's login": ("RCPT", "535 5.7.8 authentication failed", "deferred"),
     "a 421 in the middle": ("RCPT", "421 4.3.2 closing", "deferred"),
     "a 421 at the dot": ("END", "421 4.3.2 closing", "deferred"),

@@ -64,6 +64,11 @@ TRY_LATER = (Deferred, About.RECIPIENT)
         (RCPT, "530 authentication required", OF_RELAY),
         (RCPT, "535 5.7.8 authentication failed", OF_RELAY),
         (END, "550 5.7.26 unauthenticated sender", OF_RELAY),
+        (RCPT, "554 5.7.1 <a@shop.example>: Relay access denied", OF_RELAY),
+        (RCPT, "550 5.7.1 Unable to relay", OF_RELAY),
+        (RCPT, "550 relay not permitted", OF_RELAY),
+        (RCPT, "550 5.1.1 User unknown in relay recipient table", OF_RECIPIENT),
+        (RCPT, "550 User unknown in relay recipient table", LIKELY),
         (RCPT, "550 5.7.606 banned sending address", OF_RELAY),
         # 4xx.
         (RCPT, "450 4.2.1 mailbox busy", TRY_LATER),

@@ -34,6 +34,9 @@ _OF_RELAY_SUBJECTS = frozenset({"3", "5", "7"})
 # a mailbox's owner.
 _NOT_OF_RELAY = frozenset({"3.4", "5.0", "7.1", "7.2", "7.17", "7.18"})
 _OF_RELAY_BARE = frozenset({500, 501, 502, 503, 504, 521, 530, 534, 535, 538, 555})
+# `relaying denied`, `Relay access denied`, `550 relay not permitted`: it does not take our mails,
+# whomever they are to. `User unknown in relay recipient table` is of the user.
+_NO_RELAYING = re.compile(r"\brelay(?:ing)?\b(?!\s+recipient)", re.IGNORECASE)
 # A full mailbox, and some servers' word for the sender's quota: either passes.
 _FULL = "2.2"
 # Of the mail's size, and so not of every mail; at `MAIL FROM` all else is.
@@ -115,6 +118,8 @@ def refusal(command: Command, code: int, text: str) -> Deferred | Refused:
     if not 500 <= code < 600:
         return Deferred(code if code > 0 else None, text)
     about = _about(command, code, detail)
+    if about is not About.RECIPIENT and _NO_RELAYING.search(text):
+        about = About.RELAY
     if about is About.RELAY:
         return Deferred(code, text, about)
     passes = detail == _FULL or (enhanced and enhanced[1] == "4")
