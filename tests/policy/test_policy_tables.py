@@ -10,10 +10,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vibes_pipeline.policy import Policy, load_policy, loader
+from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.tables import policy_tables
 
 NG = Path(loader.__file__).with_name("ng.yaml").read_text(encoding="utf-8")
@@ -219,3 +221,17 @@ def test_the_tables_of_one_policy_are_the_same_each_time() -> None:
     policy: Policy = load_policy("ng")
     first, second = policy_tables(policy), policy_tables(policy)
     assert all(first[name].equals(second[name]) for name in COLUMNS)
+
+
+def test_a_former_policy_has_the_tables_of_what_it_was_completed_with() -> None:
+    # Both have the version of the one text; only what it lacked differs.
+    content = yaml.safe_load(NG)
+    del content["order_regulation"]["daily_order_minimum"]
+    former = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    amended = yaml.safe_load(NG)
+    amended["order_regulation"]["daily_order_minimum"]["values"][0]["value"] = 3
+    presents = [NG, yaml.safe_dump(amended, sort_keys=False, allow_unicode=True)]
+    policies = [parse_former_policy(Path("former.yaml"), former, present) for present in presents]
+    assert policies[0].version == policies[1].version
+    minima = [policy_tables(p)["order_regulation"]["daily_order_minimum"][0] for p in policies]
+    assert minima == [2, 3]

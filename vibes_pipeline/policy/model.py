@@ -300,6 +300,10 @@ class Policy(PolicyContent):
     text: str
     version: str
 
+    def __hash__(self) -> int:
+        # Policies of one version may differ: one of long ago has what it lacked of the present's.
+        return hash(self.version)
+
     @property
     def short_version(self) -> str:
         return self.version[:12]

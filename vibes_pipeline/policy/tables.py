@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -175,21 +176,12 @@ def schemas(time_zone: str) -> dict[str, Schema]:
     }
 
 
+@lru_cache(maxsize=8)
 def policy_tables(policy: Policy) -> Mapping[str, pl.DataFrame]:
     """Every `policy.*` relation by its name, with the columns and types of `schemas`.
 
-    Made once for each content of a policy: every slot asks for them, twice.
+    Made once for each policy: every slot asks for them, several times.
     """
-    made = _made.get(policy.version)
-    if made is None:
-        made = _made[policy.version] = _tables(policy)
-    return made
-
-
-_made: dict[str, Mapping[str, pl.DataFrame]] = {}
-
-
-def _tables(policy: Policy) -> Mapping[str, pl.DataFrame]:
     rows = _rows(policy)
     return {
         name: pl.DataFrame(list(rows[name]), schema=schema, orient="row")
