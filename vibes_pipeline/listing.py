@@ -18,9 +18,14 @@ def listed(ids: Sequence[str | None], count: int | None = None) -> str:
     return first([shown(i) for i in ids[:SHOWN]], len(ids) if count is None else count)
 
 
-def counted(count: int, all_of_them: int, several: str) -> str:
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """`1 slot`, `0 slots`, `1,234 slots`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def some_of(count: int, whole: int, several: str) -> str:
     """`2 of 75 sellers`, which a check that is about some of many says first."""
-    return f"{count:,} of {all_of_them:,} {several}"
+    return f"{count:,} of {whole:,} {several}"
 
 
 def first(texts: Sequence[str], count: int) -> str:

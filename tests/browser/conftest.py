@@ -13,8 +13,9 @@ import pytest
 import sqlalchemy as sa
 from cli import troubles
 from cli.servers import PATIENCE_SECONDS, answers, free_port, until
-from cli.shell import MIGRATED, Shell, new_shell
+from cli.shell import Shell, new_shell
 from rules.marketplace import Marketplace
+from served import TEMPLATE
 
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -48,7 +49,7 @@ def _back() -> dict[str, str]:
 def shell(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell after a cycle and a day of late orders; the implementation wrote the report."""
     folder = tmp_path_factory.mktemp("pages")
-    with new_shell(administration, MIGRATED, market().write(folder / "raw"), folder) as opened:
+    with new_shell(administration, TEMPLATE, market().write(folder / "raw"), folder) as opened:
         for start, end, *only in SPANS:
             replayed = opened("replay", "--from", start, "--until", end, *only, "--into-ui")
             assert replayed.status == 0, replayed.err

@@ -23,10 +23,11 @@ from typing import Any
 import slots_direct
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Item, Marketplace, Row
+from served import own_ledger
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import SimulatedClock
-from vibes_pipeline.ledger import database, identity, schema
+from vibes_pipeline.ledger import identity, schema
 from vibes_pipeline.ledger.implementation import Implementation
 from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
@@ -42,7 +43,6 @@ RECEIPT, OUTCOME = "claim_receipt", "claim_outcome"
 BETWEEN, AFTER = "Thu+1 12:00", "Mon+2 12:00"
 
 WEEK = timedelta(weeks=1)
-MIGRATED = "migrated"  # the template of `tests/conftest.py`
 
 # An item of long ago, which no rule looks at but for what happened to it since.
 OLD = Item(pending_at="Mon-3 09:00", ready_to_ship_at="Mon-3 10:00", shipped_at="Mon-3 11:00")
@@ -398,17 +398,8 @@ CONTENTS = {
 @contextmanager
 def new_desk(administration: sa.Engine) -> Iterator[Desk]:
     """An empty ledger and marketplace of one's own."""
-    name = f"claims_{next(_numbers)}"
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}"))
-    ledger = Ledger(database.connect(administration.url.set(database=name)), "NG")
-    try:
-        with tempfile.TemporaryDirectory() as home:
-            yield Desk(ledger, Path(home))
-    finally:
-        ledger.close()
-        with administration.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with own_ledger(administration) as ledger, tempfile.TemporaryDirectory() as home:
+        yield Desk(ledger, Path(home))
 
 
 def open_ledger(desk: Desk, at: str = "Mon 08:00") -> None:

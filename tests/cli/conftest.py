@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import MIGRATED, Shell, add_dagsters_tables, new_shell
+from cli.shell import Shell, add_dagsters_tables, new_shell
+from served import TEMPLATE
 
 # A template with Dagster's tables too, which take seconds to make.
 READY = "migrated_with_dagster"
@@ -25,7 +26,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a database with an empty ledger and Dagster's tables, to be cloned."""
     with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {READY} TEMPLATE {MIGRATED}"))
+        connection.execute(sa.text(f"CREATE DATABASE {READY} TEMPLATE {TEMPLATE}"))
     add_dagsters_tables(
         administration, administration.url.set(database=READY), tmp_path_factory.mktemp("dagster")
     )

@@ -6,7 +6,6 @@ command as others would, for what only a process of its own shows: its exit, its
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from served import cloned
 
 from vibes_pipeline.cli.main import cli
 from vibes_pipeline.dagster_host.home import persistent_instance
@@ -34,9 +34,6 @@ SET_BY_COMMANDS = (
 )
 
 # The template of `tests/conftest.py`: a database with an empty ledger.
-MIGRATED = "migrated"
-
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -143,17 +140,12 @@ def new_shell(
     administration: sa.Engine, template: str, warehouse: Path, folder: Path
 ) -> Iterator[Shell]:
     """A shell whose database is cloned from the template and dropped in the end."""
-    name = f"shell_{next(_numbers)}"
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    url = administration.url.set(database=name)
-    yield Shell(
-        folder=folder,
-        environment={
-            "VIBES_HOME": str(folder / "home"),
-            "VIBES_WAREHOUSE": str(warehouse),
-            "VIBES_POSTGRES_URL": url.render_as_string(hide_password=False),
-        },
-    )
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with cloned(administration, template) as url:
+        yield Shell(
+            folder=folder,
+            environment={
+                "VIBES_HOME": str(folder / "home"),
+                "VIBES_WAREHOUSE": str(warehouse),
+                "VIBES_POSTGRES_URL": url.render_as_string(hide_password=False),
+            },
+        )

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import MIGRATED, Shell, new_shell
+from cli.shell import Shell, new_shell
 from full_disk import files_no_larger_than
 from notices.mail_server import Post, serving
+from served import TEMPLATE
 
 from vibes_pipeline.ledger import schema
 
@@ -20,7 +21,7 @@ ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
 @pytest.fixture
 def shell(administration: sa.Engine, tmp_path: Path) -> Iterator[Shell]:
     warehouse = troubles.market().write(tmp_path / "raw")
-    with new_shell(administration, MIGRATED, warehouse, tmp_path) as opened:
+    with new_shell(administration, TEMPLATE, warehouse, tmp_path) as opened:
         yield opened
 
 

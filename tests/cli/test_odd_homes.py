@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import MIGRATED, Shell, new_shell
+from cli.shell import Shell, new_shell
+from served import TEMPLATE
 
 # A shell, a URL, a pattern, SQL, a configuration file and a formatted text each read one of these.
 ODD_NAME = 'h?me [of] *\'s "own" $HOME %s & é; `y`, {z} # ~'
@@ -23,7 +24,7 @@ def shell(
     folder = tmp_path / ODD_NAME
     folder.mkdir()
     warehouse = troubles.market().write(folder / "raw")
-    with new_shell(administration, MIGRATED, warehouse, folder) as opened:
+    with new_shell(administration, TEMPLATE, warehouse, folder) as opened:
         yield opened
 
 

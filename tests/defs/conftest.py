@@ -16,25 +16,25 @@ from vibes_pipeline.ledger.ledger import Ledger
 
 
 @pytest.fixture
-def factory(
-    ledger: Ledger, ledger_url: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Factory]:
+def instance(
+    ledger_url: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance, in an environment that names the test's home, warehouse and ledger."""
     monkeypatch.setenv("VIBES_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("VIBES_WAREHOUSE", str(tmp_path / "raw"))
     monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Factory(ledger, tmp_path, instance)
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
 
 
 @pytest.fixture
-def daemon(
-    ledger: Ledger, ledger_url: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Daemon]:
-    monkeypatch.setenv("VIBES_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("VIBES_WAREHOUSE", str(tmp_path / "raw"))
-    monkeypatch.setenv("VIBES_POSTGRES_URL", ledger_url.render_as_string(hide_password=False))
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Daemon(ledger, tmp_path, instance)
+def factory(ledger: Ledger, tmp_path: Path, instance: dg.DagsterInstance) -> Factory:
+    return Factory(ledger, tmp_path, instance)
+
+
+@pytest.fixture
+def daemon(ledger: Ledger, tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
+    return Daemon(ledger, tmp_path, instance)
 
 
 @pytest.fixture

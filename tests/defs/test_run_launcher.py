@@ -12,10 +12,11 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import MIGRATED, Shell, new_shell
+from cli.shell import Shell, new_shell
 from dagster._core.launcher import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from notices.mail_server import Post, serving
+from served import TEMPLATE
 
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.dagster_host import run_launcher
@@ -55,7 +56,7 @@ def watched(
     warehouse = troubles.market().write(tmp_path / "raw")
     with (
         serving(Post(default="block")) as post,
-        new_shell(administration, MIGRATED, warehouse, tmp_path) as opened,
+        new_shell(administration, TEMPLATE, warehouse, tmp_path) as opened,
     ):
         shell = opened.with_(VIBES_MAIL_CATCHER_URL=post.url)
         for name, value in shell.environment.items():

@@ -20,6 +20,7 @@ from late_orders.days import Days, address
 from late_orders.vibes_processes import Processes, vibes_processes
 from notices.mail_server import Post, serving
 from rules.marketplace import Item
+from served import cloned
 
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
@@ -28,7 +29,6 @@ SELLERS = [f"S-{number}" for number in range(10)]
 DAY = "2026-11-12"
 ALERT = ("run", "late-alert", "--at", f"{DAY}T06:00")
 CANCELLATION = ("run", "late-cancellation", "--at", f"{DAY}T23:00")
-MIGRATED = "migrated"  # the template of `tests/conftest.py`
 
 # What must be the same, whenever slots were killed: all but the attempts that came to nothing.
 SAME = {
@@ -81,12 +81,8 @@ def furnish(days: Days) -> None:
 @pytest.fixture
 def killed_database(administration: sa.Engine) -> Iterator[sa.URL]:
     """A second ledger's database: that of the slots that are killed."""
-    name = "late_killed"
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}"))
-    yield administration.url.set(database=name)
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with cloned(administration) as url:
+        yield url
 
 
 def test_slots_killed_again_and_again_leave_the_ledger_of_an_undisturbed_day(

@@ -23,9 +23,9 @@ from late_orders.days import PENDING, READY, Days
 from ledger.made import LAGOS
 from properties import courses
 from rules.marketplace import Item, Marketplace
+from served import own_ledger
 
-from vibes_pipeline.ledger import database, schema
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger import schema
 from vibes_pipeline.slots import late_orders
 
 MONDAY = date(2026, 9, 28)
@@ -35,7 +35,6 @@ START = datetime.combine(MONDAY, time(), LAGOS)
 WEEK = [MONDAY + n * DAY for n in range(7)]
 SELLERS = ("S-1", "S-2", "S-3")
 ITEMS = 60
-MIGRATED = "migrated"  # the template of `tests/conftest.py`
 _numbers = count(1)
 
 
@@ -290,17 +289,8 @@ PROMISES = {
 @contextmanager
 def new_days(administration: sa.Engine) -> Iterator[Days]:
     """An empty ledger and marketplace of an example's own."""
-    name = f"late_week_{next(_numbers)}"
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}"))
-    ledger = Ledger(database.connect(administration.url.set(database=name)), "NG")
-    try:
-        with tempfile.TemporaryDirectory() as home:
-            yield Days(ledger, Path(home), Marketplace(week=MONDAY.isoformat()))
-    finally:
-        ledger.close()
-        with administration.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with own_ledger(administration) as ledger, tempfile.TemporaryDirectory() as home:
+        yield Days(ledger, Path(home), Marketplace(week=MONDAY.isoformat()))
 
 
 def change_addresses(chance: random.Random, days: Days, addresses: dict[str, str | None]) -> None:

@@ -27,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import courses
 from rules.marketplace import NIGERIA
+from served import TEMPLATE
 from storm.course import Course, Moment, Place, Record, Start
 from storm.files import write
 from storm.oracle import Seen
@@ -34,7 +35,6 @@ from storm.world import Tables, micros, world
 
 from vibes_pipeline.calendar import Slot
 
-MIGRATED = "migrated"  # the template of `tests/conftest.py`
 ALERT, IMPLEMENTATION = Slot.WEEKLY_ALERT, Slot.WEEKLY_IMPLEMENTATION
 FIRST = Moment("Wed 07:00", ALERT)
 STORMY = (
@@ -140,7 +140,7 @@ class Weeks:
 
 @pytest.fixture(scope="module")
 def weeks(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weeks]:
-    place = Place(administration, Path(tmp_path_factory.mktemp("weeks")), MIGRATED)
+    place = Place(administration, Path(tmp_path_factory.mktemp("weeks")), TEMPLATE)
     yield Weeks(place)
     place.clear()
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from served import TEMPLATE
 from storm.course import Place
 from storm.run import Storms
 
-MIGRATED = "migrated"  # the template of `tests/conftest.py`
 SEEDS = range(1, 5)
 
 
 @pytest.fixture(scope="module")
 def storms(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storms]:
-    place = Place(administration, Path(tmp_path_factory.mktemp("storms")), MIGRATED)
+    place = Place(administration, Path(tmp_path_factory.mktemp("storms")), TEMPLATE)
     yield Storms(place)
     place.clear()
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ledger import made
 from notices.mail_server import Post
 from properties import courses
+from served import own_ledger
 from weekly.programme import (
     Programme,
     catching,
@@ -28,12 +29,8 @@ from weekly.programme import (
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger import database
-from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import frozen_cycle, is_unchanged
 
-# The template of `tests/conftest.py`.
-MIGRATED = "migrated"
 WEEKS = 3
 SELLERS = ("S-1", "S-2")
 # How a slot fares.
@@ -224,23 +221,14 @@ ANSWERED = "SELECT notice_id FROM ledger.deliveries WHERE status IN ('sent', 'fa
 @contextmanager
 def new_programme(administration: sa.Engine) -> Iterator[Programme]:
     """A programme with a ledger of its own, in which every seller loses an item every week."""
-    name = f"chances_{next(_numbers)}"
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}"))
-    ledger = Ledger(database.connect(administration.url.set(database=name)), "NG")
-    try:
-        with tempfile.TemporaryDirectory() as home:
-            programme = Programme(ledger, Path(home))
-            for seller in map(programme.seller, SELLERS):
-                for week in range(WEEKS):
-                    lost = out_of_stock(
-                        f"Tue+{week} 10:00",
-                        pending_at=f"Mon+{week} 09:00",
-                        ready_to_ship_at=f"Mon+{week} 10:00",
-                    )
-                    programme.item(seller, item_of(seller, week), lost)
-            yield programme
-    finally:
-        ledger.close()
-        with administration.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with own_ledger(administration) as ledger, tempfile.TemporaryDirectory() as home:
+        programme = Programme(ledger, Path(home))
+        for seller in map(programme.seller, SELLERS):
+            for week in range(WEEKS):
+                lost = out_of_stock(
+                    f"Tue+{week} 10:00",
+                    pending_at=f"Mon+{week} 09:00",
+                    ready_to_ship_at=f"Mon+{week} 10:00",
+                )
+                programme.item(seller, item_of(seller, week), lost)
+        yield programme

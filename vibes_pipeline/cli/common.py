@@ -38,11 +38,6 @@ def settings_and_policy_for_slots() -> tuple[Settings, Policy]:
     return settings, policy
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 slot`, `0 slots`, `1,234 slots`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def print_rows(tables: Mapping[str, int]) -> None:
     """How many rows each table of a new warehouse has, below each other."""
     for table, rows in tables.items():

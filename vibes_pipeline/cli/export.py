@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from vibes_pipeline.calendar import parse_cycle, parse_day
-from vibes_pipeline.cli.common import console, counted, settings_and_policy
+from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.listing import counted
 
 
 @click.command(name="export")

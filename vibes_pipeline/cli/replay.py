@@ -11,13 +11,13 @@ import click
 from vibes_pipeline.calendar import DueSlot, Slot, parse_local, parse_slot
 from vibes_pipeline.cli.common import (
     console,
-    counted,
     replay_into_ui,
     replay_shown,
     settings_and_policy_for_slots,
 )
 from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.listing import counted
 
 if TYPE_CHECKING:
     from vibes_pipeline.ledger.ledger import Ledger

@@ -14,8 +14,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from vibes_pipeline.cli.common import console, counted, settings_and_policy
+from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.listing import counted
 
 if TYPE_CHECKING:
     from vibes_pipeline.exports.query import Answer, Library

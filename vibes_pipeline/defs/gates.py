@@ -13,7 +13,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
 from vibes_pipeline.ledger.identity import reference
-from vibes_pipeline.listing import counted, listed
+from vibes_pipeline.listing import listed, some_of
 from vibes_pipeline.slots.evidence import missing, require_evidence
 
 REFERENCES_SHOWN = 20
@@ -91,7 +91,7 @@ def evidence_checks(
             },
             description=None
             if not references
-            else f"{counted(len(references), looked_up.height, f'open {actions}')} await their "
+            else f"{some_of(len(references), looked_up.height, f'open {actions}')} await their "
             f"evidence ({listed(references)}): a row that they rest on is missing from the "
             'warehouse or set aside. Load it again; `vibes sql "FROM ledger.awaiting_evidence"` '
             "lists them all.",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
+from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.replies import without_addresses
 
 # Asset → its figures that tell what the slot did: the name in its metadata, one, several.
@@ -70,7 +71,7 @@ def did(instance: dg.DagsterInstance, run_id: str) -> str:
         for name, one, several in figures:
             count = made.metadata[name].value if made and name in made.metadata else 0
             if isinstance(count, int) and count:
-                counts.append(f"{count:,} {one if count == 1 else several}")
+                counts.append(counted(count, one, several))
     return ", ".join(counts) or "nothing was to be done"
 
 

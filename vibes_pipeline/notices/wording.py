@@ -20,6 +20,7 @@ from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.runtime import Macro
 
+from vibes_pipeline.listing import counted
 from vibes_pipeline.paths import email_templates_dir
 
 _TEXT_WIDTH = 78
@@ -94,7 +95,7 @@ def _environment(
         days_after=lambda moment, days: moment + timedelta(days=days),
         percent=_percent,
         number=_number,
-        counted=_counted,
+        counted=counted,
         pairs=pairs_of,
         wrap=_wrap,
         justify=_justify,
@@ -139,10 +140,6 @@ def _percent(part: int, whole: int) -> str:
 def _number(value: str | Decimal) -> str:
     """A decimal without needless zeros: `2.00` as 2, `2.50` as 2.5."""
     return f"{Decimal(value).normalize():f}"
-
-
-def _counted(count: int, noun: str, nouns: str | None = None) -> str:
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def _wrap(text: str, indent: int = 0, hang: int = 0) -> str:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from vibes_pipeline.exports.files import check_place
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.compose import clean
 from vibes_pipeline.notices.wording import span_of_days
 from vibes_pipeline.policy import Policy
@@ -144,7 +145,7 @@ def _environment(policy: Policy) -> Environment:
         "moment": lambda at: format_datetime(at, "EEE d MMM yyyy, HH:mm", tzinfo=zone, locale="en"),
         "labelled": _labelled,
         "percent": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "none",
-        "counted": lambda n, one, many: f"{n:,} {one if n == 1 else many}",
+        "counted": counted,
     }
     return environment
 

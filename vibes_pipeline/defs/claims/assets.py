@@ -11,7 +11,7 @@ from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets, quoted
 from vibes_pipeline.exports import tables
 from vibes_pipeline.ledger.claims import newest_event
-from vibes_pipeline.listing import SHOWN, counted, listed, plain
+from vibes_pipeline.listing import SHOWN, listed, plain, some_of
 from vibes_pipeline.slots.claims.settle import Settled, settle
 from vibes_pipeline.slots.claims.undecipherable import in_words
 
@@ -122,7 +122,7 @@ def _undecipherable(settled: Settled) -> dg.AssetCheckResult:
     ),
 )
 def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """The ledger's claims, counted."""
+    """The ledger's claims, some_of."""
     policy = vibes.policy
     frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, policy.time_zone))
     by_state = dict(frame.group_by("state").len().sort("state").iter_rows())
@@ -159,6 +159,6 @@ def upheld_claims_are_matched(
         metadata={"unmatched": len(unmatched), "claims": unmatched[:20]},
         description=None
         if not unmatched
-        else f"{counted(len(unmatched), upheld, 'upheld claims')} are about nothing that was found "
+        else f"{some_of(len(unmatched), upheld, 'upheld claims')} are about nothing that was found "
         f"({listed(unmatched)}): see `vibes export claims`, and have a person look at them.",
     )

@@ -8,7 +8,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import model_assets
-from vibes_pipeline.listing import counted, listed
+from vibes_pipeline.listing import listed, some_of
 
 FINDINGS = "events.counterfeit_findings"
 
@@ -42,7 +42,7 @@ def every_counterfeit_has_an_evidence_window(
         metadata={"cases": len(without), "first_cases": without[:20]},
         description=None
         if not without
-        else f"{counted(len(without), cases, 'counterfeit cases')} without an evidence window "
+        else f"{some_of(len(without), cases, 'counterfeit cases')} without an evidence window "
         f"({listed(without)}): see the week's report, and give them the notified_at that "
         "they lack.",
     )

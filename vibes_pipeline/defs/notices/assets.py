@@ -14,7 +14,7 @@ from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import kept_in, quoted
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.notices import count_notices, not_accepted
-from vibes_pipeline.listing import counted, listed
+from vibes_pipeline.listing import listed, some_of
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slots import mail
 from vibes_pipeline.slots.run import SlotRun
@@ -137,7 +137,7 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
         },
         description=None
         if not missing
-        else f"{counted(len(missing), notices, 'sellers')} without an accepted notice "
+        else f"{some_of(len(missing), notices, 'sellers')} without an accepted notice "
         f"({listed([s for s, _ in missing])}): mend the addresses in raw.sellers of those failed "
         "or undeliverable, or send them anew with `vibes mail resend`; what is deferred or queued "
         "is tried again by itself.",
