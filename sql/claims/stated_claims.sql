@@ -1,6 +1,7 @@
 -- The claims' stored rows, one row per stored row raised by the slot's instant (Rulebook §11, §13). What
 -- cannot be seen counts as a blank, and blank text as not stated. No row is set aside: one without an id
--- is named after its content. A decision is read without regard to case and the blanks around it. What of a
+-- is named after its content. An upheld claim stays its seller's: a row that bears its id and names another
+-- seller is a claim of its own, named after its seller too, such as `C-7 of S-2`. A decision is read without regard to case and the blanks around it. What of a
 -- row cannot be read says `faults`: such a decision is not applied, and a claim with such an instant, which
 -- may be no time at all, is not taken in.
 -- grain: every stored row
@@ -89,30 +90,42 @@ hashed AS (
             CASE WHEN written_decision IS NOT NULL THEN CONCAT('decision "', written_decision, '"') END
         ) AS written
     FROM stored
+),
+
+identified AS (
+    SELECT
+        *,
+        COALESCE(stated.claim_id, CONCAT('without-id-', SUBSTR(content_hash, 1, 12))) AS stated_id
+    FROM hashed
 )
 
 SELECT
-    COALESCE(stated.claim_id, CONCAT('without-id-', SUBSTR(content_hash, 1, 12))) AS claim_id,  -- id of the claim
-    stated.category,                -- as stated
-    stated.reason,                  -- as stated
-    stated.country,                 -- as stated
-    stated.shop_name,               -- as stated: hostile text
-    stated.seller_id,               -- who claims
-    stated.order_number,            -- as stated
-    stated.sku,                     -- as stated
-    stated.tracking_number,         -- as stated
-    stated.api_endpoint,            -- as stated
-    stated.statement_period,        -- as stated
-    stated.transaction_type,        -- as stated
-    stated.amount,                  -- naira, as stated
-    stated.action_reference,        -- as stated
-    stated.comment,                 -- as stated: hostile text
-    stated.attachments,             -- names of what was attached
-    CASE WHEN NOT is_raised_oddly THEN stated.raised_at END AS raised_at,   -- when it was raised
-    content_hash,                   -- tells a claim stated anew from the same one
-    NOT (is_raised_oddly OR is_decided_oddly) AS is_taken_in,   -- whether its instants can be ones
-    CASE WHEN faults = '' THEN decision END AS decision,    -- by the slot's instant; null: none that can be read
-    CASE WHEN faults = '' AND decision IS NOT NULL THEN decided_at END AS decided_at,  -- when it was decided
-    faults,                         -- what of the row is undecipherable, separated by semicolons; empty: nothing
-    written                         -- instants and decision as written: hostile text
-FROM hashed
+    CASE
+        WHEN k.is_upheld AND i.stated.seller_id <> COALESCE(k.seller_id, '')
+            THEN CONCAT(i.stated_id, ' of ', i.stated.seller_id)
+        ELSE i.stated_id
+    END AS claim_id,                  -- id of the claim
+    i.stated.category,                -- as stated
+    i.stated.reason,                  -- as stated
+    i.stated.country,                 -- as stated
+    i.stated.shop_name,               -- as stated: hostile text
+    i.stated.seller_id,               -- who claims
+    i.stated.order_number,            -- as stated
+    i.stated.sku,                     -- as stated
+    i.stated.tracking_number,         -- as stated
+    i.stated.api_endpoint,            -- as stated
+    i.stated.statement_period,        -- as stated
+    i.stated.transaction_type,        -- as stated
+    i.stated.amount,                  -- naira, as stated
+    i.stated.action_reference,        -- as stated
+    i.stated.comment,                 -- as stated: hostile text
+    i.stated.attachments,             -- names of what was attached
+    CASE WHEN NOT i.is_raised_oddly THEN i.stated.raised_at END AS raised_at,   -- when it was raised
+    i.content_hash,                   -- tells a claim stated anew from the same one
+    NOT (i.is_raised_oddly OR i.is_decided_oddly) AS is_taken_in,   -- whether its instants can be ones
+    CASE WHEN i.faults = '' THEN i.decision END AS decision,    -- by the slot's instant; null: none that can be read
+    CASE WHEN i.faults = '' AND i.decision IS NOT NULL THEN i.decided_at END AS decided_at,  -- when it was decided
+    i.faults,                         -- what of the row is undecipherable, separated by semicolons; empty: nothing
+    i.written                         -- instants and decision as written: hostile text
+FROM identified AS i
+LEFT JOIN ledger.claim_states AS k ON i.stated_id = k.claim_id

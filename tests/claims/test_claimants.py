@@ -169,6 +169,26 @@ def test_a_decision_on_one_seller_s_claim_is_none_on_another_s_of_the_same_id(de
     assert desk.states("S-2") == {(RETURN, "I-2"): "alerted"}
 
 
+def test_a_claim_with_the_id_of_another_seller_s_upheld_one_is_a_claim_of_its_own(
+    desk: Desk,
+) -> None:
+    open_ledger(desk)
+    desk.seller("S-2")
+    desk.item("S-1", "I-1", returned())
+    desk.item("S-2", "I-2", returned())
+    desk.alert()
+    row = desk.claim("C-1", "S-2", raised_at="Thu+1 08:00", order_number="O-I-2")
+    row["decision"], row["decided_at"] = "upheld", "Thu+1 09:00"
+    desk.settle("Thu+1 10:00")
+    # The load was at fault: the claim is of another seller, about another order.
+    row["seller_id"], row["order_number"] = "S-1", "O-I-1"
+    assert desk.settle(BETWEEN).states == {"accepted": 1, "upheld": 1}
+    assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn"}
+    assert desk.states("S-2") == {(RETURN, "I-2"): "withdrawn"}
+    assert desk.claim_state("C-1 of S-1") == ("upheld", True)
+    assert not desk.settle(BETWEEN).states
+
+
 HOSTILE = "x\0\r\nBcc: all@shop.example <script>alert(1)</script> '; DROP TABLE ledger.claims; --"
 
 
