@@ -23,6 +23,7 @@ from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock, SimulatedClock
 from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.history import EXCUSES, Schema
@@ -33,7 +34,7 @@ from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots import late_orders
-from vibes_pipeline.slots.run import RECENT, SlotRun
+from vibes_pipeline.slots.run import SlotRun
 
 # Pending since Wednesday 09:00, so overdue on Thursday from 09:00 on.
 DUE = Item(pending_at="Wed 09:00")
@@ -69,8 +70,9 @@ def found_on(
     first_late_day: date = LONG_AGO,
 ) -> Decided:
     """Overdue items, decisions of both rules and outcomes of a day, as of the slot's due time."""
-    run = begin(market, folder, slot, day)
-    engine = replace(run.engine, stand_ins={"raw.order_items": RECENT})
+    begun = begin(market, folder, slot, day)
+    engine = ScratchEngine.over(begun.engine, stand_ins={"raw.order_items": late_orders.RECENT})
+    run = replace(begun, engine=engine)
     opened = [p for p in past if p.state == "open"]
     _write(run, late_orders.OPEN_ACTIONS, [_opened(market, p) for p in opened], _OPENED)
     _write(run, late_orders.ACTIONS, [_known(market, p) for p in past], _KNOWN)
@@ -94,11 +96,12 @@ def found_on(
         "cancels_at": market.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, day),
         "first_late_day": first_late_day,
     }
-    for model in closure([RECENT]):
-        run.engine.materialize(model, parameters)
-    for model in closure([*map(decision, LATE_RULES), late_orders.OUTCOMES]):
+    for model in (
+        *closure([late_orders.RECENT]),
+        *closure([*map(decision, LATE_RULES), late_orders.OUTCOMES]),
+    ):
         engine.materialize(model, parameters)
-    return Decided(replace(run, engine=engine))
+    return Decided(run)
 
 
 def decision(rule: str) -> str:

@@ -8,7 +8,7 @@ warehouse is attached for one query at a time; what all queries of one slot read
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -31,43 +31,36 @@ Parameters = Mapping[str, date | datetime | str | int]
 class DuckDBEngine:
     """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
 
-    What others put there, the ledger's history say, models read by the same names. `stand_ins`
-    names, for a raw table, the model whose rows are read in its place. What is not in `folder` is
-    read from `below`, which is never written to.
+    What others put there, the ledger's history say, models read by the same names.
     """
 
     warehouse: Warehouse
     folder: Path
     time_zone: ZoneInfo
     policy: Mapping[str, pl.DataFrame] = field(repr=False)
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
-    below: Path | None = None
 
     def partition(self, relation: str) -> Path:
         """Where a relation's rows lie, or will."""
-        file = self.folder / _file(relation)
-        if self.below is None or file.exists():
-            return file
-        return self.below / _file(relation)
+        stage, name = relation.split(".")
+        return self.folder / stage / f"{name}.parquet"
 
     def write(self, relation: str, rows: pl.DataFrame) -> None:
         """Put rows that no model makes where models read them: the ledger's history, say."""
-        with self._replaced(relation) as temporary:
+        with put_into_place(self.partition(relation)) as temporary:
             rows.write_parquet(temporary)
 
-    def materialize(self, model: Model, parameters: Parameters) -> Path:
-        """Run one model and write its partition; an existing one is replaced in one step.
+    def materialize(self, model: Model, parameters: Parameters) -> None:
+        """Run one model and keep its rows; those of before are replaced in one step.
 
-        Raises `BrokenGrain`, and leaves the partition as it was, when rows are not what the model
+        Raises `BrokenGrain`, and leaves what was there as it was, when rows are not what the model
         says one is.
         """
         with (
-            self._replaced(model.relation) as temporary,
+            put_into_place(self.partition(model.relation)) as temporary,
             self._query(model, parameters) as relation,
         ):
             relation.write_parquet(str(temporary), compression="zstd")
             require_grain(model, parquet.scan(temporary))
-        return self.partition(model.relation)
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
         """Run one model and give its rows without keeping them."""
@@ -76,62 +69,56 @@ class DuckDBEngine:
         return frame
 
     def read(self, relation: str) -> pl.DataFrame:
-        """The rows of a partition made before."""
-        return parquet.read(self.partition(relation))
+        """The rows of a relation made before."""
+        return self.scan(relation).collect()
 
     def scan(self, relation: str) -> pl.LazyFrame:
-        """A partition made before, of which only what is asked for is read."""
+        """A relation made before, of which only what is asked for is read."""
         return parquet.scan(self.partition(relation))
-
-    def _replaced(self, relation: str) -> AbstractContextManager[Path]:
-        """A file to write a relation to, renamed into place once the block ends well."""
-        return put_into_place(self.folder / _file(relation))
 
     @contextmanager
     def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
-        raw = []
+        raw = [relation for relation in model.depends_on if self._is_stored(relation)]
         for relation in model.depends_on:
-            if relation in self.stand_ins:
-                self._mount_partition(relation, self.stand_ins[relation])
-            elif relation.startswith("raw."):
-                raw.append(relation.removeprefix("raw."))
-            else:
+            if relation not in raw:
                 self._mount(relation)
         given = {name: parameters[name] for name in model.parameters}
-        with self.warehouse.mounted(self._connection, raw):
+        with self.warehouse.mounted(self._connection, [r.removeprefix("raw.") for r in raw]):
             yield self._connection.sql(model.sql, params=given)
 
-    def _mount(self, relation: str) -> None:
-        """Make one relation a model names, unless it is there; `raw.*` is the warehouse's."""
-        schema, name = relation.split(".")
-        if schema == "policy":
-            if relation in self._mounted:
-                return
-            self._connection.execute("CREATE SCHEMA IF NOT EXISTS policy")
-            self._connection.register("policy_frame", self.policy[name])
-            self._connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM policy_frame")
-            self._connection.unregister("policy_frame")
-            self._mounted[relation] = None
-        else:
-            self._mount_partition(relation, relation)
+    def _is_stored(self, relation: str) -> bool:
+        """Whether a relation is the order warehouse's own."""
+        return relation.startswith("raw.")
 
-    def _mount_partition(self, relation: str, made: str) -> None:
-        """Make a relation out of the partition of the model that made it.
+    def _mount(self, relation: str) -> None:
+        """Make a relation that a model names, unless it is there.
 
         A view reads its file anew for each query: one that is there already stays.
         """
-        file = self.partition(made)
-        if self._mounted.get(relation) == file:
+        if relation in self._mounted:
             return
-        rows = parquet.sql_rows([file])
+        schema, name = relation.split(".")
+        if schema == "policy":
+            self._put(relation, self.policy[name])
+        else:
+            self._define("VIEW", relation, parquet.sql_rows([self.partition(relation)]))
+
+    def _put(self, relation: str, rows: pl.DataFrame | duckdb.DuckDBPyRelation) -> None:
+        """Make a table of the session out of rows."""
+        self._connection.register("given_rows", rows)
+        self._define("TABLE", relation, "given_rows")
+        self._connection.unregister("given_rows")
+
+    def _define(self, kind: str, relation: str, rows: str) -> None:
+        """Make a view or a table of the session out of what SQL reads rows from."""
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
-        self._connection.execute(f"CREATE OR REPLACE VIEW {relation} AS SELECT * FROM {rows}")
-        self._mounted[relation] = file
+        self._connection.execute(f"CREATE OR REPLACE {kind} {relation} AS FROM {rows}")
+        self._mounted.add(relation)
 
     @cached_property
-    def _mounted(self) -> dict[str, Path | None]:
-        """The relations that the connection has, each with its file; the policy's have none."""
-        return {}
+    def _mounted(self) -> set[str]:
+        """The relations that the connection has; of the warehouse's it has none."""
+        return set()
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -151,8 +138,3 @@ def require_grain(model: Model, rows: pl.LazyFrame) -> None:
             f"fault is the pipeline's, in sql/{model.stage}/{model.name}.sql or in what it reads; "
             "nothing rests on them yet"
         )
-
-
-def _file(relation: str) -> Path:
-    stage, name = relation.split(".")
-    return Path(stage) / f"{name}.parquet"

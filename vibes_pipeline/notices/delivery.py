@@ -6,20 +6,18 @@ at once; what a mail tells of comes from the ledger alone.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
-from vibes_pipeline.engine.duckdb import DuckDBEngine
-from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
@@ -53,13 +51,11 @@ def read_directory(
     Raises `WarehouseError` when another process has held it for longer than the patience.
     """
     warehouse = Warehouse(settings.warehouse, patience_seconds)
-    with tempfile.TemporaryDirectory() as folder:
-        engine = DuckDBEngine(warehouse, Path(folder), policy.time_zone, policy_tables(policy))
-        view = {"country": policy.country, **BOUNDS}
-        for model in closure(["warehouse.sellers", "warehouse.products"]):
-            engine.materialize(model, view)
-        sellers = engine.evaluate(load_models()["warehouse.directory"], view)
-        products = engine.read("warehouse.products")
+    engine = ScratchEngine(warehouse, settings.lake, policy.time_zone, policy_tables(policy))
+    view = {"country": policy.country, **BOUNDS}
+    for model in closure(["warehouse.directory", "warehouse.products"]):
+        engine.materialize(model, view)
+    sellers, products = engine.read("warehouse.directory"), engine.read("warehouse.products")
     return Directory(
         shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
         addresses=dict(sellers.select("seller_id", "email").iter_rows()),

@@ -13,6 +13,7 @@ import polars as pl
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.ledger import late_orders as ledger_late_orders
 from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
@@ -22,9 +23,10 @@ from vibes_pipeline.ledger.proposals import Terms, actions_of
 from vibes_pipeline.listing import listed
 from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence
-from vibes_pipeline.slots.run import RECENT, SlotRun
+from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse import freshness
 
+RECENT = "warehouse.recent_order_items"
 OVERDUE = "late_orders.overdue_items"
 OUTCOMES = "late_orders.late_outcomes"
 OPEN_ACTIONS = "ledger.open_late_cancellations"
@@ -47,23 +49,14 @@ def require_fresh(run: SlotRun) -> bool:
 
 def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What will be overdue at the day's cancellation unless it is updated, one row per item."""
-    engine = run.recent_engine
-    opened = ledger_late_orders.open_late_cancellations(ledger)
-    engine.write(OPEN_ACTIONS, opened)
-    engine.write("ledger.excuses", read_frame(ledger, EXCUSES, select_excuses(ledger.country)))
-    # No relation of a weekly cycle is open here: the working set needs none of its items.
-    engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
-    parameters = _parameters(run, ledger, opened)
-    for model in closure([RECENT]):
-        run.engine.materialize(model, parameters)
-    for model in closure([OVERDUE]):
-        engine.materialize(model, parameters)
-    return engine.read(OVERDUE)
+    overdue = _found(run, ledger, OVERDUE)
+    run.engine.write(OVERDUE, overdue)
+    return overdue
 
 
 def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """The day's late actions of both rules, new ones and those kept from earlier days."""
-    engine = run.recent_engine
+    engine = run.engine
     items = engine.read(OVERDUE)["order_item_id"].unique().to_list()
     known = ledger_late_orders.late_cancellations(ledger, items)
     engine.write(ACTIONS, known)
@@ -98,7 +91,7 @@ def require_each_once(run: SlotRun) -> None:
 
 def propose(run: SlotRun, ledger: Ledger) -> LateDay:
     """Record the day's actions and plan its alerts; once."""
-    engine = run.recent_engine
+    engine = run.engine
     known = engine.read(ACTIONS)
     new, kept = [], []
     for rule in LATE_RULES:
@@ -124,10 +117,9 @@ def propose(run: SlotRun, ledger: Ledger) -> LateDay:
 
 def settle(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What has become of each open late action (action_id, outcome): overdue still, or why not."""
-    find_overdue(run, ledger)
-    engine = run.recent_engine
-    engine.materialize(load_models()[OUTCOMES], {})
-    return engine.read(OUTCOMES)
+    outcomes = _found(run, ledger, OUTCOMES)
+    run.engine.write(OUTCOMES, outcomes)
+    return outcomes
 
 
 def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
@@ -144,6 +136,20 @@ def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
         _slot_time(run),
         patience_slots=run.policy.warehouse.evidence_patience_slots.on(run.period),
     )
+
+
+def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
+    """The rows of a late orders' model; of the order items only the recent ones are read (§9)."""
+    engine = ScratchEngine.over(run.engine, stand_ins={"raw.order_items": RECENT})
+    opened = ledger_late_orders.open_late_cancellations(ledger)
+    engine.write(OPEN_ACTIONS, opened)
+    engine.write("ledger.excuses", read_frame(ledger, EXCUSES, select_excuses(ledger.country)))
+    # No relation of a weekly cycle is open here: the working set needs none of its items.
+    engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
+    parameters = _parameters(run, ledger, opened)
+    for model in (*closure([RECENT]), *closure([relation])):
+        engine.materialize(model, parameters)
+    return engine.read(relation)
 
 
 def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:

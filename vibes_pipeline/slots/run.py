@@ -6,7 +6,7 @@ mail, in `notices.outbox`; none of this knows Dagster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -24,7 +24,6 @@ from vibes_pipeline.zones import require_agreement
 
 # No good item is that new: a working set from here on holds only items wanted by name.
 NO_HORIZON = LATEST_INSTANT
-RECENT = "warehouse.recent_order_items"
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,6 @@ class SlotRun:
                 policy=policy_tables(policy),
             ),
         )
-
-    @cached_property
-    def recent_engine(self) -> DuckDBEngine:
-        """The engine in which only the recent order items are read of the warehouse's (§9)."""
-        return replace(self.engine, stand_ins={"raw.order_items": RECENT})
 
     @property
     def due_at(self) -> datetime:

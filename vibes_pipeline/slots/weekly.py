@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
@@ -68,7 +68,7 @@ def take_history(run: SlotRun, ledger: Ledger) -> history.History:
     The history that a frozen cycle was decided on stays as it was.
     """
     taken = history.take(ledger)
-    if run.slot is Slot.WEEKLY_ALERT and frozen_cycle(ledger, run.period):
+    if frozen_cycle(ledger, run.period):
         return taken
     for name, frame in taken.frames.items():
         run.engine.write(f"ledger.{name}", frame)
@@ -154,10 +154,14 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
 
 def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What has become of each open charge's evidence (action_id, outcome), one row per charge."""
-    take_history(run, ledger)
+    engine = ScratchEngine.over(run.engine)
+    for name, frame in history.take(ledger).frames.items():
+        engine.write(f"ledger.{name}", frame)
     for model in closure([EVIDENCE]):
-        run.engine.materialize(model, run.parameters(horizon=NO_HORIZON))
-    return run.engine.read(EVIDENCE)
+        engine.materialize(model, run.parameters(horizon=NO_HORIZON))
+    evidence = engine.read(EVIDENCE)
+    run.engine.write(EVIDENCE, evidence)
+    return evidence
 
 
 def require_unchanged(run: SlotRun, ledger: Ledger) -> None:

@@ -7,16 +7,12 @@ of the order items only the seller's are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
 
 import polars as pl
 
-from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, closure
+from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.slots.run import SlotRun
 
 EXCUSED = "warehouse.excused_events"
@@ -36,23 +32,15 @@ class DecidedCycle:
     def regulations(self, rule: str, seller_id: str, excuses: pl.DataFrame) -> pl.DataFrame:
         """The seller's decisions of a rule, as its SQL makes them with these excuses."""
         relation = REGULATIONS[rule]
-        with self._overlaid(seller_id, excuses) as engine:
-            for model in _resting_on_excuses(relation):
-                engine.materialize(model, self.run.parameters())
-            return engine.read(relation).filter(pl.col("seller_id") == seller_id)
-
-    @contextmanager
-    def _overlaid(self, seller_id: str, excuses: pl.DataFrame) -> Iterator[DuckDBEngine]:
-        """An engine that reads the cycle's partitions and writes beside them."""
-        decided = self.run.engine
         self.run.require_decided(ITEMS)
-        with TemporaryDirectory() as folder:
-            engine = replace(decided, folder=Path(folder), below=decided.folder)
-            items = decided.scan(ITEMS).filter(pl.col("seller_id") == seller_id).collect()
-            # Cycles decided by an earlier version kept customers' ids, which are counted alike.
-            engine.write(ITEMS, items.rename({"customer_id": "customer_hash"}, strict=False))
-            engine.write("ledger.excuses", excuses)
-            yield engine
+        engine = ScratchEngine.over(self.run.engine)
+        items = engine.scan(ITEMS).filter(pl.col("seller_id") == seller_id).collect()
+        # Cycles decided by an earlier version kept customers' ids, which are counted alike.
+        engine.write(ITEMS, items.rename({"customer_id": "customer_hash"}, strict=False))
+        engine.write("ledger.excuses", excuses)
+        for model in _resting_on_excuses(relation):
+            engine.materialize(model, self.run.parameters())
+        return engine.read(relation).filter(pl.col("seller_id") == seller_id)
 
 
 def _resting_on_excuses(target: str) -> list[Model]:

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -19,6 +17,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
@@ -126,14 +125,13 @@ def _patience(run: SlotRun) -> timedelta:
 
 
 def _find(run: SlotRun, ledger: Ledger) -> Found:
-    """What waits, looked for in a folder of its own: the lake keeps only what slots decided."""
-    with TemporaryDirectory() as folder:
-        engine = replace(run.engine, folder=Path(folder))
-        return Found(
-            _find_unsettled(engine, run, ledger),
-            _find_kept(engine, run, ledger),
-            undecipherable.found(engine.read(UNDECIPHERABLE)),
-        )
+    """What waits; nothing of it is kept: the lake holds only what slots decided."""
+    engine = ScratchEngine.over(run.engine)
+    return Found(
+        _find_unsettled(engine, run, ledger),
+        _find_kept(engine, run, ledger),
+        undecipherable.found(engine.read(UNDECIPHERABLE)),
+    )
 
 
 def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:

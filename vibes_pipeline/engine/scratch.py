@@ -1,0 +1,72 @@
+"""An engine that leaves no file: its relations are tables of its session, and end with it.
+
+Here belongs what a slot looks up and does not keep: the claims that wait, the items of which a few
+turn out to be overdue. What explains a decision is kept in partitions, by `engine.duckdb`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import polars as pl
+import polars.selectors as cs
+
+from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters, require_grain
+from vibes_pipeline.engine.models import Model
+
+ZONED = cs.datetime(time_zone="*")
+
+
+@dataclass(frozen=True)
+class ScratchEngine(DuckDBEngine):
+    """Keeps what it makes in memory; what it has not made is read from the folder's partitions.
+
+    `stand_ins` names, for a raw table, the model whose rows are read in its place once it is made.
+    """
+
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, engine: DuckDBEngine, stand_ins: Mapping[str, str] | None = None) -> Self:
+        """Of the same warehouse, policy and partitions as another engine."""
+        return cls(
+            engine.warehouse, engine.folder, engine.time_zone, engine.policy, stand_ins or {}
+        )
+
+    def write(self, relation: str, rows: pl.DataFrame) -> None:
+        """Put rows that no model makes where models read them."""
+        self._put(relation, rows)
+
+    def materialize(self, model: Model, parameters: Parameters) -> None:
+        """Run one model and keep its rows; `BrokenGrain` when they are not what it says one is."""
+        with self._query(model, parameters) as rows:
+            self._put(model.relation, rows)
+        keys = ", ".join(model.grain.columns) or "*"
+        if model.grain.can_be_broken:
+            require_grain(model, self._rows(f"SELECT {keys} FROM {model.relation}"))
+
+    def scan(self, relation: str) -> pl.LazyFrame:
+        """A relation made here or before; instants are in UTC, as a partition has them."""
+        if relation not in self._mounted:
+            return super().scan(relation)
+        return self._rows(f"FROM {relation}").with_columns(ZONED.dt.convert_time_zone("UTC"))
+
+    def _rows(self, query: str) -> pl.LazyFrame:
+        frame: pl.DataFrame = self._connection.sql(query).pl()
+        return frame.lazy()
+
+    def _is_stored(self, relation: str) -> bool:
+        return super()._is_stored(relation) and self._stand_in(relation) is None
+
+    def _mount(self, relation: str) -> None:
+        stand_in = self._stand_in(relation)
+        if stand_in is None:
+            super()._mount(relation)
+        else:
+            self._define("VIEW", relation, stand_in)
+
+    def _stand_in(self, relation: str) -> str | None:
+        stand_in = self.stand_ins.get(relation)
+        return stand_in if stand_in in self._mounted else None
