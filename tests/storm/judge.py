@@ -5,8 +5,8 @@ the storm, and against the rows that each slot saw.
 
 - A slot decides or ends in one clear line; over the good load every slot is done.
 - A charge is posted only if, in the warehouse that its alert saw and in that which its
-  implementation saw, its item is good and its event true, of that seller, order and reason, and no
-  higher (Rulebook §2, §6).
+  implementation saw, its item is good and its event true, of that seller and reason; and in the
+  first of that order and product, and no higher (Rulebook §2, §6).
 - As long as every slot is done, the actions of sellers whose rows the storm has not touched are
   what they are without it (§13: bad rows never stop the others).
 - In the end finance has of every item what it has without the storm, and the order system the same
@@ -39,6 +39,14 @@ LONGEST_LINE = 600
 FAMILY = {
     "out_of_stock_charge": ("out_of_stock_charge", "late_fulfilment_charge"),
     "late_fulfilment_charge": ("late_fulfilment_charge", "out_of_stock_charge"),
+}
+
+
+# What of a charge the warehouse must show. Looked up again are the event and whose it is (§2): an
+# item whose order number was corrected since is charged under the one that its seller was told.
+SAME = {
+    "proposed_at": ("seller_id", "order_number", "sku", "reason"),
+    "implemented_at": ("seller_id", "reason"),
 }
 
 
@@ -107,14 +115,12 @@ class Judge:
         for charge in self._mine(self.record):
             if charge["implemented_at"] is None:
                 continue
-            for when in ("proposed_at", "implemented_at"):
+            for when in SAME:
                 fact = self._seen(charge[when]).facts.get((charge["rule"], charge["order_item_id"]))
                 what = f"{charge['rule']} of {charge['order_item_id']}"
                 if fact is None:
                     yield Fault(f"charged without its event as of {when}", what)
-                elif fact[:4] != tuple(
-                    charge[n] for n in ("seller_id", "order_number", "sku", "reason")
-                ):
+                elif any(getattr(fact, name) != charge[name] for name in SAME[when]):
                     yield Fault(f"charged for another event as of {when}", f"{what}: {fact}")
                 elif when == "proposed_at" and charge["amount"] > fact.highest:
                     yield Fault("charged too high", f"{what}: {charge['amount']} > {fact.highest}")
