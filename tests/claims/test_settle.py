@@ -103,6 +103,30 @@ def test_excused_first_the_event_counts_against_nobody_when_it_comes(desk: Desk)
     assert set(desk.states("S-1").values()) == {"withdrawn"}
 
 
+def test_a_claim_upheld_while_its_item_is_missing_undoes_the_charge(desk: Desk) -> None:
+    open_ledger(desk)
+    desk.item("S-1", "I-1", returned())
+    desk.alert()
+    desk.market.raw["order_items"].clear()
+    desk.upheld("C-1", "S-1", BETWEEN, order_number="O-I-1")
+    assert desk.settle(BETWEEN).states == {"incomplete": 1, "upheld": 1}
+    assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn"}
+    assert desk.claim_state("C-1") == ("upheld", True)
+
+
+def test_a_claim_upheld_while_its_item_is_missing_excuses_it_once_it_is_back(desk: Desk) -> None:
+    desk.item("S-1", "I-1", returned())
+    items = desk.market.raw["order_items"]
+    stored = [*items]
+    items.clear()
+    desk.upheld("C-1", "S-1", "Mon+1 10:00", order_number="O-I-1")
+    desk.settle("Mon+1 10:00")
+    assert desk.claim_state("C-1") == ("upheld", False)
+    items.extend(stored)
+    desk.alert()
+    assert desk.states("S-1") == {}
+
+
 def test_excused_lateness_is_in_no_late_alert_whenever_the_item_is_overdue(desk: Desk) -> None:
     for name in ("I-1", "I-2"):
         desk.item("S-1", name, Item(pending_at="Wed 09:00"))

@@ -27,16 +27,21 @@ from vibes_pipeline.rules import ITEM_RULES
 from vibes_pipeline.slots.claims.intake import Claim, category_of
 from vibes_pipeline.slots.claims.recompute import REGULATIONS, DecidedCycle
 from vibes_pipeline.slots.run import SlotRun
+from vibes_pipeline.warehouse.contract import LONGEST_ID
 
 ALL_EVENTS: tuple[str, ...] = get_args(Event)
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """What a claim is about: events to excuse, or actions themselves to cancel."""
+    """What a claim is about: events to excuse, or actions themselves to cancel.
+
+    `is_found` says whether the warehouse or the ledger has anything of it by now.
+    """
 
     excuses: Sequence[Excuse] = ()
     actions: Sequence[UUID] = ()
+    is_found: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,9 @@ def remedy_for(case: Case) -> Remedy | None:
                 return Remedy()
             return _of_one(_billed(case), case.rule_events)
         case "rule":
-            return _of_order(claim, _of_named_rule(case))
+            return _of_order(case, _of_named_rule(case))
         case _:
-            return _of_order(claim, category.excuses.events)
+            return _of_order(case, category.excuses.events)
 
 
 def _of_one(
@@ -110,12 +115,20 @@ def _of_named_rule(case: Case) -> Sequence[str]:
     return ALL_EVENTS if reason is None else case.rule_events.get(reason, ())
 
 
-def _of_order(claim: Claim, events: Sequence[str]) -> Remedy | None:
-    if claim.seller_id is None or claim.order_number is None or claim.claimed_items == 0:
+def _of_order(case: Case, events: Sequence[str]) -> Remedy | None:
+    """The seller's events in the order, also while the warehouse has none of its items.
+
+    A load that lacks them must not undo what a person upheld. Of an order that is another seller's
+    this excuses nothing: an excuse is for the items of the claim's seller alone.
+    """
+    claim = case.claim
+    if claim.seller_id is None or claim.order_number is None or not events:
         return None
-    if not events:
+    if any(len(name or "") > LONGEST_ID for name in (claim.order_number, claim.sku)):
         return None
-    return Remedy(excuses=[Excuse(claim.seller_id, events, claim.order_number, claim.sku)])
+    excuse = Excuse(claim.seller_id, events, claim.order_number, claim.sku)
+    is_found = claim.claimed_items > 0 or bool(_resting_on(case, excuse))
+    return Remedy(excuses=[excuse], is_found=is_found)
 
 
 def _referenced(case: Case) -> list[dict[str, Any]]:

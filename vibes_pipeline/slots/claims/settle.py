@@ -248,7 +248,7 @@ def _decide(
             decision,
             decided_at,
             run.now,
-            is_matched=decision == "rejected" or remedy is not None,
+            is_matched=decision == "rejected" or (remedy is not None and remedy.is_found),
         )
         if event_id is None:
             return None
