@@ -48,7 +48,7 @@ from vibes_pipeline.notices.wording import (
 from vibes_pipeline.policy.claims import ClaimCategory
 from vibes_pipeline.policy.model import Policy
 from vibes_pipeline.policy.parameter import DECISION, Dated
-from vibes_pipeline.policy.rules import Band, QualityCharge
+from vibes_pipeline.policy.rules import Band, QualityCharge, band_edges
 from vibes_pipeline.rules import MAIL_ORDER, Evidence
 
 
@@ -182,19 +182,16 @@ def _reasons(charge: QualityCharge) -> dict[str, ReasonText]:
 
 
 def _order_bands(bands: Sequence[Band]) -> list[OrderBand]:
-    rows, over_pct, includes_lower = [], Decimal(0), True
-    for band in bands:
-        rows.append(
-            OrderBand(
-                over_pct,
-                includes_lower,
-                band.up_to_pct,
-                band.daily_share_pct,
-                band.pending_to_shipped_multiple,
-            )
+    return [
+        OrderBand(
+            edges.from_pct,
+            edges.includes_from,
+            edges.to_pct,
+            band.daily_share_pct,
+            band.pending_to_shipped_multiple,
         )
-        over_pct, includes_lower = band.up_to_pct or over_pct, not band.includes_upper
-    return rows
+        for band, edges in zip(bands, band_edges(bands), strict=True)
+    ]
 
 
 def sender_address(sender: str) -> Address:

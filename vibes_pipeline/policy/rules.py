@@ -6,9 +6,9 @@ a rule decides is in `sql/`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -71,6 +71,24 @@ class Band(Strict):
         return self
 
 
+class BandEdges(NamedTuple):
+    """The cancellation rates that a band holds, in percent; `to_pct` None: open above."""
+
+    from_pct: Decimal
+    includes_from: bool
+    to_pct: Decimal | None
+    includes_to: bool
+
+
+def band_edges(bands: Sequence[Band]) -> Iterator[BandEdges]:
+    """The edges of each band: it begins where the one before it ends, the first with the rate 0."""
+    from_pct, includes_from = Decimal(0), True
+    for band in bands:
+        yield BandEdges(from_pct, includes_from, band.up_to_pct, bool(band.includes_upper))
+        if band.up_to_pct is not None:
+            from_pct, includes_from = band.up_to_pct, not band.includes_upper
+
+
 class OrderRegulation(Group):
     """Order regulation of stores with high cancellation rates (Rulebook §4, §5)."""
 
@@ -107,14 +125,15 @@ def _check_bands(bands: tuple[Band, ...], at: Key) -> None:
             *at,
             last,
         )
-    edges = [(Decimal(0), False)]
-    edges += [(b.up_to_pct, bool(b.includes_upper)) for b in bands if b.up_to_pct is not None]
-    for number, (before, after) in enumerate(pairwise(edges)):
+    for number, edges in enumerate(band_edges(bands)):
+        if edges.to_pct is None:
+            continue
         # A first band "up to 0, included" holds the rate 0 and nothing else; any other is empty.
-        is_zero_alone = number == 0 and after == (Decimal(0), True)
-        if after[0] <= before[0] and not is_zero_alone:
+        is_zero_alone = number == 0 and edges.to_pct == 0 and edges.includes_to
+        if edges.to_pct <= edges.from_pct and not is_zero_alone:
             raise problem(
-                f"band {number} ends at {after[0]}%, not above {before[0]}%; let bands ascend",
+                f"band {number} ends at {edges.to_pct}%, not above {edges.from_pct}%; "
+                "let bands ascend",
                 *at,
                 number,
                 "up_to_pct",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -25,6 +24,7 @@ from vibes_pipeline.policy.rules import (
     OrderRegulation,
     QualityCharge,
     SalesRegulation,
+    band_edges,
 )
 from vibes_pipeline.rules import CHARGES
 
@@ -274,18 +274,10 @@ def _listed(column: str, parameter: Parameter[Any]) -> Iterator[Row]:
 
 def _bands(group: OrderRegulation) -> Iterator[Row]:
     for valid_from, valid_until, bands in group.bands.stretches():
-        from_pct, includes_from = Decimal(0), True
-        for number, band in enumerate(bands):
-            edges: Row = {
-                "band": number,
-                "from_pct": from_pct,
-                "includes_from": includes_from,
-                "to_pct": band.up_to_pct,
-                "includes_to": bool(band.includes_upper),
-            }
-            yield _span(valid_from, valid_until) | edges | _limits(band)
-            if band.up_to_pct is not None:
-                from_pct, includes_from = band.up_to_pct, not band.includes_upper
+        for number, (band, edges) in enumerate(zip(bands, band_edges(bands), strict=True)):
+            yield (
+                _span(valid_from, valid_until) | {"band": number} | edges._asdict() | _limits(band)
+            )
 
 
 def _limits(band: Band) -> Row:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
 
 import polars as pl
 
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.rules import Band
+from vibes_pipeline.policy.rules import Band, BandEdges, band_edges
 from vibes_pipeline.reports.figures import BandFigures, Rows
 
 
@@ -18,19 +17,19 @@ def bands(source: Source, policy: Policy, cycle: date) -> list[BandFigures]:
     sellers = _sellers(source, cycle)
     counts = dict(sellers.group_by("standing").len().iter_rows())
     by_band = dict(sellers.group_by("band").len().iter_rows())
-    figures, over, reaches = [], Decimal(0), False
-    for number, band in enumerate(policy.order_regulation.bands.on(cycle)):
+    figures = []
+    in_force = policy.order_regulation.bands.on(cycle)
+    for number, (band, edges) in enumerate(zip(in_force, band_edges(in_force), strict=True)):
         limits = _limits(band)
         figures.append(
             BandFigures(
                 number,
-                _band_label(over, reaches, band.up_to_pct, bool(band.includes_upper)),
+                _band_label(edges),
                 limits,
                 # Without limits nothing is decided: who is in no other band is in the first such.
                 by_band.get(number, 0) if limits else counts.pop("unregulated", 0),
             )
         )
-        over, reaches = band.up_to_pct or over, not band.includes_upper
     if counts.get("delisted"):
         figures.append(BandFigures(None, "account delisted", "", counts["delisted"]))
     return [
@@ -79,14 +78,15 @@ def rates(source: Source, cycle: date) -> pl.DataFrame:
     return counted.select("cancellation_rate_pct", pl.col("band").fill_null(0))
 
 
-def _band_label(over: Decimal, reaches: bool, up_to: Decimal | None, included: bool) -> str:
+def _band_label(edges: BandEdges) -> str:
     """`below 2.5%`, `2.5% to 5%`, `over 5% to 10%`, `over 10%`."""
-    start = f"{over.normalize():f}%" if reaches else f"over {over.normalize():f}%"
-    if up_to is None:
-        return f"{start} and more" if reaches else start
-    if not over:
-        return f"{'up to' if included else 'below'} {up_to.normalize():f}%"
-    return f"{start} to {'' if included else 'below '}{up_to.normalize():f}%"
+    start = f"{'' if edges.includes_from else 'over '}{edges.from_pct.normalize():f}%"
+    if edges.to_pct is None:
+        return f"{start} and more" if edges.includes_from else start
+    end = f"{edges.to_pct.normalize():f}%"
+    if not edges.from_pct:
+        return f"{'up to' if edges.includes_to else 'below'} {end}"
+    return f"{start} to {'' if edges.includes_to else 'below '}{end}"
 
 
 def _limits(band: Band) -> str:
