@@ -17,7 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.history import OPEN, STANDING, read_frame
+from vibes_pipeline.ledger.history import (
+    ACCOUNT_DELISTINGS,
+    OPEN,
+    STANDING,
+    read_frame,
+    select_account_delistings,
+    stands_in_later_cycles,
+)
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
@@ -75,17 +82,9 @@ def claim_intakes(ledger: Ledger) -> pl.DataFrame:
 
 def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
     """Sellers with an account delisting that stands (columns of the history's relation)."""
-    s = schema.action_states.c
+    standing = schema.action_states.c.state.in_(STANDING)
     return read_frame(
-        ledger,
-        {
-            "seller_id": pl.String(),
-            "decision_id": pl.String(),
-            "is_standing": pl.Boolean(),
-        },
-        sa.select(s.seller_id, s.evidence[Evidence.DECISION_ID].astext, sa.true()).where(
-            s.country == ledger.country, s.rule == "account_delisting", s.state.in_(STANDING)
-        ),
+        ledger, ACCOUNT_DELISTINGS, select_account_delistings(ledger.country).where(standing)
     )
 
 
@@ -312,7 +311,7 @@ def delistings_without_ground(
 ) -> list[UUID]:
     """Standing product delistings whose product has too few standing occurrences left (§8).
 
-    They are counted as when the cycle was decided: of earlier cycles those implemented.
+    They are counted as when the cycle was decided.
     """
     d = schema.action_states.alias("d").c
     r = schema.action_states.alias("r").c
@@ -324,7 +323,7 @@ def delistings_without_ground(
             r.rule == "sales_regulation",
             r.occurrence.is_not(None),
             sa.or_(
-                sa.and_(r.cycle < d.cycle, r.state == "implemented"),
+                sa.and_(r.cycle < d.cycle, stands_in_later_cycles(r.state)),
                 sa.and_(r.cycle == d.cycle, r.state.in_(STANDING)),
             ),
         )

@@ -36,6 +36,11 @@ MONEY = pl.Decimal(14, 2)
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
+ACCOUNT_DELISTINGS: Schema = {
+    "seller_id": pl.String,
+    "decision_id": pl.String,
+    "is_standing": pl.Boolean,
+}
 EXCUSES: Schema = {
     "seller_id": pl.String,
     "order_number": pl.String,
@@ -58,16 +63,11 @@ class History:
 
 
 def take(ledger: Ledger) -> History:
-    """The country's history, read in one moment.
-
-    A regulation counts as standing only once implemented: one that is not, by the time the next
-    cycle is frozen, expires then (Rulebook §2).
-    """
+    """The country's history, read in one moment."""
     with ledger.reading() as connection:
         mine = action_states.c.country == ledger.country
         state = action_states.c.state
         is_standing = state.in_(STANDING).label("is_standing")
-        is_implemented = (state == "implemented").label("is_standing")
         rule, evidence = action_states.c.rule, action_states.c.evidence
 
         def read(schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
@@ -118,22 +118,17 @@ def take(ledger: Ledger) -> History:
                     action_states.c.sku,
                     action_states.c.cycle,
                     action_states.c.occurrence,
-                    is_implemented,
+                    stands_in_later_cycles(state).label("is_standing"),
                 ).where(mine, rule == "sales_regulation"),
             ),
             "product_delistings": read(
                 {"sku": pl.String, "is_standing": pl.Boolean},
-                sa.select(action_states.c.sku, is_implemented).where(
-                    mine, rule == "product_delisting", state == "implemented"
+                sa.select(action_states.c.sku, sa.true()).where(
+                    mine, rule == "product_delisting", stands_in_later_cycles(state)
                 ),
             ),
             "account_delistings": read(
-                {"seller_id": pl.String, "decision_id": pl.String, "is_standing": pl.Boolean},
-                sa.select(
-                    action_states.c.seller_id,
-                    action_states.c.evidence[Evidence.DECISION_ID].astext,
-                    is_standing,
-                ).where(mine, rule == "account_delisting"),
+                ACCOUNT_DELISTINGS, select_account_delistings(ledger.country)
             ),
             "account_reviews": read(
                 {
@@ -176,6 +171,23 @@ def take(ledger: Ledger) -> History:
         return History(
             frames, last_event(connection, ledger.country), _first_cycle(connection, ledger)
         )
+
+
+def stands_in_later_cycles(state: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether an action that does not outlive its cycle stands in the cycles after it.
+
+    Only once implemented: one that is not, by the time the next cycle is frozen, expires then
+    (Rulebook §2).
+    """
+    return state == "implemented"
+
+
+def select_account_delistings(country: str) -> sa.Select[Any]:
+    """Every account delisting, whether it stands or not (columns `ACCOUNT_DELISTINGS`)."""
+    s = action_states.c
+    return sa.select(
+        s.seller_id, s.evidence[Evidence.DECISION_ID].astext, s.state.in_(STANDING)
+    ).where(s.country == country, s.rule == "account_delisting")
 
 
 def select_excuses(country: str) -> sa.Select[Any]:
