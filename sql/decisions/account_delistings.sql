@@ -2,14 +2,7 @@
 -- The latest decision counts. It becomes an action in the first cycle whose alert comes at or after
 -- it and that, or an earlier one, lists the seller for review; each decision only once.
 -- grain: seller_id
-WITH latest AS (
-    SELECT
-        d.*,
-        ROW_NUMBER() OVER (PARTITION BY d.seller_id ORDER BY d.decided_at DESC, d.decision_id DESC) AS nth
-    FROM warehouse.account_decisions AS d
-),
-
-listed AS (
+WITH listed AS (
     SELECT seller_id, quality_returns, dropoff_failures, counterfeits
     FROM decisions.account_reviews
     UNION ALL
@@ -35,8 +28,8 @@ SELECT
     CAST(c.quality_returns AS INTEGER) AS quality_returns,              -- in all reviews so far
     CAST(c.dropoff_failures AS INTEGER) AS dropoff_failures,            -- in all reviews so far
     CAST(c.counterfeits AS INTEGER) AS counterfeits                     -- in all reviews so far
-FROM latest AS d
+FROM warehouse.latest_account_decisions AS d
 INNER JOIN counts AS c ON d.seller_id = c.seller_id
 LEFT JOIN ledger.account_delistings AS a
     ON d.seller_id = a.seller_id AND (a.is_standing OR a.decision_id = d.decision_id)
-WHERE d.nth = 1 AND d.decision = 'delist' AND a.seller_id IS NULL
+WHERE d.decision = 'delist' AND a.seller_id IS NULL

@@ -1,10 +1,15 @@
 -- Charges for items proven counterfeit, one row per item (Rulebook §6): of the item's cases the first that
 -- qualifies, in the order of their proof, then of their id.
 -- A case qualifies once the seller's evidence window has closed; a case whose seller was never notified is
--- never charged; nor is one while a complete counterfeit claim, raised within its window, is undecided.
+-- never charged; nor is a case while it is on hold (`claims.held_counterfeit_cases`).
 -- However old the event: as far back as this ledger's first cycle.
 -- grain: order_item_id
-WITH qualifying AS (
+WITH held AS (
+    SELECT DISTINCT case_id
+    FROM claims.held_counterfeit_cases
+),
+
+qualifying AS (
     SELECT
         e.*,
         p.amount,
@@ -12,16 +17,9 @@ WITH qualifying AS (
     FROM events.counterfeit_findings AS e
     INNER JOIN policy.counterfeit_charge AS p
         ON e.event_date >= p.valid_from AND e.event_date < p.valid_until
+    LEFT JOIN held AS h ON e.case_id = h.case_id
     WHERE
-        NOT EXISTS (
-            SELECT 1
-            FROM ledger.undecided_counterfeit_claims AS c
-            WHERE
-                e.seller_id = c.seller_id
-                AND e.order_number = c.order_number
-                AND e.sku = c.sku
-                AND c.raised_at < e.evidence_closes_at
-        )
+        h.case_id IS NULL
         AND e.event_at < $week_end
         AND e.event_week >= $first_cycle
         AND e.evidence_closes_at <= $now

@@ -8,8 +8,7 @@ WITH due AS (
         p.cap,
         CAST(LEAST(p.commission_multiple * CAST(e.commission AS DECIMAL(28, 2)), p.cap) AS DECIMAL(14, 2)) AS amount
     FROM events.late_fulfilments AS e
-    INNER JOIN policy.late_data AS d
-        ON CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until
+    INNER JOIN events.charged_weeks AS w ON e.event_week >= w.from_date AND e.event_week <= w.observed_week
     INNER JOIN policy.commission_charges AS p
         ON
             p.rule = 'late_fulfilment_charge'
@@ -22,10 +21,7 @@ WITH due AS (
             AND e.order_item_id = already.order_item_id
     LEFT JOIN decisions.out_of_stock_charges AS o ON e.order_item_id = o.order_item_id
     WHERE
-        e.event_at < $week_end
-        AND e.event_week >= CAST($cycle AS DATE) - CAST(d.late_arrival_days AS INTEGER)
-        AND e.event_week >= $first_cycle
-        AND already.order_item_id IS NULL
+        already.order_item_id IS NULL
         AND o.order_item_id IS NULL
         AND (
             s.onboarded_at IS NULL

@@ -10,8 +10,7 @@ WITH due AS (
         LEAST(p.commission_multiple * CAST(e.commission AS DECIMAL(28, 2)), p.cap) AS full_amount,
         COALESCE(l.amount, 0) AS late_charge_deducted
     FROM events.out_of_stock_cancellations AS e
-    INNER JOIN policy.late_data AS d
-        ON CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until
+    INNER JOIN events.charged_weeks AS w ON e.event_week >= w.from_date AND e.event_week <= w.observed_week
     INNER JOIN policy.commission_charges AS p
         ON
             p.rule = 'out_of_stock_charge'
@@ -23,10 +22,7 @@ WITH due AS (
     LEFT JOIN ledger.charges AS l
         ON l.rule = 'late_fulfilment_charge' AND e.order_item_id = l.order_item_id AND l.is_standing
     WHERE
-        e.event_at < $week_end
-        AND e.event_week >= CAST($cycle AS DATE) - CAST(d.late_arrival_days AS INTEGER)
-        AND e.event_week >= $first_cycle
-        AND already.order_item_id IS NULL
+        already.order_item_id IS NULL
         AND (
             s.onboarded_at IS NULL
             OR e.event_at >= s.onboarded_at + CAST(p.exempt_first_days AS INTEGER) * INTERVAL '24' HOUR

@@ -9,8 +9,7 @@ SELECT
     p.amount,               -- naira
     e.reason                -- wrong, defective or used
 FROM events.quality_returns AS e
-INNER JOIN policy.late_data AS d
-    ON CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until
+INNER JOIN events.charged_weeks AS w ON e.event_week >= w.from_date AND e.event_week <= w.observed_week
 INNER JOIN policy.quality_charges AS p
     ON
         p.rule = 'returns_charge'
@@ -19,9 +18,4 @@ INNER JOIN policy.quality_charges AS p
         AND e.event_date < p.valid_until
 LEFT JOIN ledger.charges AS already
     ON already.rule = p.rule AND e.order_item_id = already.order_item_id
-WHERE
-    e.event_at < $week_end
-    AND e.event_week >= CAST($cycle AS DATE) - CAST(d.late_arrival_days AS INTEGER)
-    AND e.event_week >= $first_cycle
-    AND already.order_item_id IS NULL
-    AND p.amount > 0
+WHERE already.order_item_id IS NULL AND p.amount > 0

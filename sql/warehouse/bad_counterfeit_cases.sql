@@ -8,18 +8,6 @@ WITH repeated AS (
     HAVING COUNT(*) > 1
 ),
 
-items AS (
-    -- An item is abroad only if every stored copy of it is.
-    SELECT
-        i.order_item_id,
-        MIN(CASE WHEN f.seller_id IS NULL THEN i.seller_id END) AS seller_id,
-        COUNT(f.seller_id) = COUNT(*) AS is_abroad
-    FROM raw.order_items AS i
-    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
-    WHERE i.order_item_id IN (SELECT c.order_item_id FROM raw.counterfeit_cases AS c)
-    GROUP BY i.order_item_id
-),
-
 judged AS (
     SELECT
         c.*,
@@ -33,7 +21,7 @@ judged AS (
                 WHEN LENGTH(c.case_id) > $longest_id THEN 'case_id is too long'
             END,
             CASE WHEN r.case_id IS NOT NULL THEN 'case_id occurs more than once' END,
-            CASE WHEN i.order_item_id IS NULL OR b.row_id IS NOT NULL THEN 'order item is unknown or set aside' END,
+            CASE WHEN i.order_item_id IS NULL OR i.is_set_aside THEN 'order item is unknown or set aside' END,
             CASE
                 WHEN c.notified_at < $earliest_instant OR c.notified_at >= $latest_instant
                     THEN 'notified_at is outside the years 1970 to 2200'
@@ -45,8 +33,7 @@ judged AS (
         ) AS faults
     FROM raw.counterfeit_cases AS c
     LEFT JOIN repeated AS r ON c.case_id = r.case_id
-    LEFT JOIN items AS i ON c.order_item_id = i.order_item_id
-    LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON c.order_item_id = b.row_id
+    LEFT JOIN warehouse.named_items AS i ON c.order_item_id = i.order_item_id
     WHERE NOT COALESCE(i.is_abroad, FALSE)
 )
 

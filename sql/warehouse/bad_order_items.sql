@@ -104,14 +104,16 @@ SELECT
     order_item_id AS row_id,    -- the stored order_item_id; null where that is the fault
     seller_id,                  -- the seller the row names
     faults,                     -- every reason, separated by semicolons
-    COALESCE(pending_at >= $week_start AND pending_at < $week_end, FALSE)
-    OR COALESCE(ready_to_ship_at >= $week_start AND ready_to_ship_at < $week_end, FALSE)
-    OR COALESCE(shipped_at >= $week_start AND shipped_at < $week_end, FALSE)
-    OR COALESCE(delivered_at >= $week_start AND delivered_at < $week_end, FALSE)
-    OR COALESCE(cancelled_at >= $week_start AND cancelled_at < $week_end, FALSE)
-    OR COALESCE(rejected_at >= $week_start AND rejected_at < $week_end, FALSE)
-    OR COALESCE(returned_at >= $week_start AND returned_at < $week_end, FALSE)
-        AS is_in_observed_week,     -- whether any of its times lies in the observed week
+    COALESCE(
+        (pending_at >= $week_start AND pending_at < $week_end)
+        OR (ready_to_ship_at >= $week_start AND ready_to_ship_at < $week_end)
+        OR (shipped_at >= $week_start AND shipped_at < $week_end)
+        OR (delivered_at >= $week_start AND delivered_at < $week_end)
+        OR (cancelled_at >= $week_start AND cancelled_at < $week_end)
+        OR (rejected_at >= $week_start AND rejected_at < $week_end)
+        OR (returned_at >= $week_start AND returned_at < $week_end),
+        FALSE
+    ) AS is_in_observed_week,   -- whether any of its times lies in the observed week
     CAST(TO_JSON(STRUCT_PACK(
         order_item_id := order_item_id,
         order_number := order_number,

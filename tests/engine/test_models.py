@@ -130,7 +130,7 @@ def test_only_the_warehouse_stage_and_claims_read_the_warehouse_as_stored(model:
 
 @every_model
 def test_a_stage_never_reads_a_later_one(model: Model) -> None:
-    order = ["warehouse", "events", "metrics", "decisions", "enforcement"]
+    order = ["warehouse", "events", "metrics", "claims", "decisions", "enforcement"]
     if model.stage in order:
         earlier = order[: order.index(model.stage) + 1]
         assert {relation.split(".")[0] for relation in model.upstream} <= set(earlier)
