@@ -3,13 +3,15 @@
 -- set aside.
 -- grain: claim_id
 SELECT
-    c.claim_id,                                                                     -- the claim
+    c.claim_id,                 -- the claim
     MIN(CASE WHEN i.pending_at >= $earliest_instant THEN i.pending_at END)
-        AS order_created_at,                                                        -- of the order's first item
-    COUNT(CASE WHEN i.seller_id = c.seller_id THEN 1 END) AS seller_items,          -- of who claims
+        AS order_created_at,    -- when the order's first item was pending
+    COUNT(CASE WHEN i.seller_id = c.seller_id THEN 1 END)
+        AS seller_items,        -- items of the order that are of the seller who claims
     COUNT(CASE WHEN i.seller_id = c.seller_id AND (c.sku IS NULL OR i.sku = c.sku) THEN 1 END)
-        AS claimed_items,                                                           -- of the SKU stated, if any
-    MAX(w.evidence_closes_at) AS evidence_closes_at                                 -- end of their evidence window
+        AS claimed_items,       -- those of them that are of the SKU stated, if one is stated
+    MAX(w.evidence_closes_at)
+        AS evidence_closes_at   -- end of the evidence window of the items claimed
 FROM claims.unsettled_claims AS c
 INNER JOIN raw.order_items AS i ON c.order_number = i.order_number AND i.pending_at <= $now
 LEFT JOIN raw.counterfeit_cases AS k

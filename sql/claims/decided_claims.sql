@@ -1,5 +1,6 @@
 -- What people decided of claims by the slot's instant, one row per claim and seller with a decision
--- (Rulebook §11). A decision on one seller's claim is none on another's that bears the same id.
+-- (Rulebook §11). Two sellers may state the same claim id: a decision on the claim of one does not decide that
+-- of the other.
 -- grain: claim_id, seller_id?
 SELECT
     claim_id,                                                               -- the claim

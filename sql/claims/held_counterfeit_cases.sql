@@ -1,5 +1,6 @@
--- Counterfeit cases on hold, one row per case and claim: proven, but a complete claim raised within the
--- evidence window is undecided (Rulebook §6, §11). No charge is proposed or implemented until it is.
+-- Counterfeit cases on hold, one row per case and claim (Rulebook §6, §11). A proven case is on hold while a
+-- complete counterfeit claim on its item, raised within the evidence window, is undecided: until then no charge
+-- is proposed. A charge that is proposed already waits likewise (`is_held` in `ledger/implementation.py`).
 -- grain: case_id, claim_id
 SELECT
     e.case_id,                  -- the case

@@ -1,5 +1,5 @@
--- Sellers whom the latest decision on their account keeps although a delisting of theirs stands, one
--- row per seller (Rulebook §8): it is withdrawn or reversed at once.
+-- Sellers whose account delisting stands although the latest decision on the account is to keep it, one row per
+-- seller (Rulebook §8). The delisting is withdrawn or reversed at once.
 -- grain: seller_id
 SELECT DISTINCT
     d.seller_id,        -- the seller

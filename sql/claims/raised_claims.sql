@@ -1,5 +1,5 @@
--- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13);
--- without those whose instants cannot be read.
+-- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13). Claims with
+-- an instant that cannot be read are left out.
 -- grain: claim_id
 WITH ranked AS (
     SELECT
@@ -28,7 +28,7 @@ SELECT
     r.comment,                                      -- as stated: hostile text
     r.attachments,                                  -- names of what was attached
     r.raised_at,                                    -- when it was raised
-    r.content_hash                                  -- tells a claim stated anew from the same one
+    r.content_hash                                  -- hash of what is stated: another one when it is stated anew
 FROM ranked AS r
 LEFT JOIN warehouse.sellers AS s ON r.seller_id = s.seller_id
 WHERE r.nth = 1

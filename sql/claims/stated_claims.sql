@@ -1,9 +1,9 @@
--- The claims' stored rows, one row per stored row raised by the slot's instant (Rulebook §11, §13). What
--- cannot be seen counts as a blank, and blank text as not stated. No row is set aside: one without an id
--- is named after its content. An upheld claim stays its seller's: a row that bears its id and names another
--- seller is a claim of its own, named after its seller too, such as `C-7 of S-2`. A decision is read without regard to case and the blanks around it. What of a
--- row cannot be read says `faults`: such a decision is not applied, and a claim with such an instant, which
--- may be no time at all, is not taken in.
+-- Claims as stored, one row per stored row raised by the slot's instant (Rulebook §11, §13). Invisible
+-- characters count as blanks, and blank text as not stated. No row is set aside: a row without an id gets one
+-- made of its content. An upheld claim stays its seller's: a row with the id of one, but of another seller, is a
+-- claim of its own, named after its seller too, such as `C-7 of S-2`. A decision is read without regard to case
+-- and the blanks around it. `faults` says what of a row cannot be read: an unreadable decision is not applied,
+-- and a claim with an unreadable instant is not taken in.
 -- grain: every stored row
 WITH cleaned AS (
     SELECT
@@ -58,7 +58,7 @@ stored AS (
         c.written_decision,
         c.is_raised_oddly,
         c.is_decided_oddly,
-        -- Null: none yet, for it is blank or of a later instant.
+        -- Null: there is none yet; it is blank, or of a later instant.
         CASE
             WHEN c.decision <> '' AND (c.decided_at IS NULL OR c.decided_at <= $now OR c.is_decided_oddly)
                 THEN c.decision
@@ -121,9 +121,9 @@ SELECT
     i.stated.comment,                 -- as stated: hostile text
     i.stated.attachments,             -- names of what was attached
     CASE WHEN NOT i.is_raised_oddly THEN i.stated.raised_at END AS raised_at,   -- when it was raised
-    i.content_hash,                   -- tells a claim stated anew from the same one
-    NOT (i.is_raised_oddly OR i.is_decided_oddly) AS is_taken_in,   -- whether its instants can be ones
-    CASE WHEN i.faults = '' THEN i.decision END AS decision,    -- by the slot's instant; null: none that can be read
+    i.content_hash,                   -- hash of what is stated: another one when it is stated anew
+    NOT (i.is_raised_oddly OR i.is_decided_oddly) AS is_taken_in,   -- whether its instants can be read
+    CASE WHEN i.faults = '' THEN i.decision END AS decision,    -- null: none by then that can be read
     CASE WHEN i.faults = '' AND i.decision IS NOT NULL THEN i.decided_at END AS decided_at,  -- when it was decided
     i.faults,                         -- what of the row is undecipherable, separated by semicolons; empty: nothing
     i.written                         -- instants and decision as written: hostile text

@@ -1,6 +1,6 @@
--- Claims that wait for the pipeline, one row per claim (Rulebook §11): not taken in yet, stated anew while
--- incomplete or by another seller, or with a decision that is not applied yet. A decision against a claim
--- that was upheld comes too late: what was cancelled stays so.
+-- Claims that this slot must act on, one row per claim (Rulebook §11): not taken in yet; stated anew, by another
+-- seller or while incomplete; or with a decision that is not applied yet. A claim that was upheld stays upheld: a
+-- later rejection is not applied.
 -- grain: claim_id
 WITH compared AS (
     SELECT
@@ -41,7 +41,7 @@ SELECT
     comment,                -- as stated: hostile text
     attachments,            -- names of what was attached
     raised_at,              -- when it was raised
-    content_hash,           -- tells a claim stated anew from the same one
+    content_hash,           -- hash of what is stated: another one when it is stated anew
     needs_intake,           -- whether it is to be taken in
     upheld_at,              -- when it was upheld, if that is not applied yet
     rejected_at             -- when it was rejected, if that is not recorded yet

@@ -1,6 +1,7 @@
 -- Accounts delisted by a person's decision, one row per seller (Rulebook §8).
--- The latest decision counts. It becomes an action in the first cycle whose alert comes at or after
--- it and that, or an earlier one, lists the seller for review; each decision only once.
+-- The latest decision on an account counts. It becomes an action in the first cycle of which two things are true:
+-- its alert comes at or after the decision, and this cycle or an earlier one lists the seller for review. Each
+-- decision becomes an action only once.
 -- grain: seller_id
 WITH listed AS (
     SELECT seller_id, quality_returns, dropoff_failures, counterfeits

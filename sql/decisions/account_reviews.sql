@@ -1,8 +1,7 @@
 -- Sellers whose account a person may decide to delist, one row per seller with a quality return, a
--- drop-off failure or a counterfeit finding, of the observed week or taken in late with it (Rulebook §8).
--- A right, not an automatism: this lists, people decide.
--- Taken in late is what this cycle charges of an earlier week: it was charged in its own if it was there.
--- Which events list a seller is policy.
+-- drop-off failure or a counterfeit finding (Rulebook §8). The list delists nobody: people decide.
+-- The event is of the observed week, or of an earlier week and charged by this cycle: then it arrived after the
+-- cycle of its own week was decided. Which events list a seller is policy.
 -- grain: seller_id
 WITH happened AS (
     SELECT 'return' AS event, seller_id, order_item_id

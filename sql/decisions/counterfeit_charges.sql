@@ -2,7 +2,7 @@
 -- qualifies, in the order of their proof, then of their id.
 -- A case qualifies once the seller's evidence window has closed; a case whose seller was never notified is
 -- never charged; nor is a case while it is on hold (`claims.held_counterfeit_cases`).
--- However old the event: as far back as this ledger's first cycle.
+-- The event may be of any age, back to this ledger's first cycle.
 -- grain: order_item_id
 WITH held AS (
     SELECT DISTINCT case_id

@@ -6,7 +6,7 @@ SELECT
     e.order_number,         -- its order
     e.seller_id,            -- its seller
     e.sku,                  -- its product
-    e.event_at,             -- when it happened
+    e.event_at,             -- when the check failed
     p.amount,               -- naira
     e.reason,               -- wrong, defective or used
     e.qc_id                 -- the check

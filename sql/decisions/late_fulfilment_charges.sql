@@ -1,5 +1,5 @@
 -- Charges for items not ready to ship by their deadline, one row per item (Rulebook §6).
--- An item with an out-of-stock charge, of this cycle or an earlier one, standing or not, gets none.
+-- An item with an out-of-stock charge, of this cycle or an earlier one, standing or not, gets no late one.
 -- grain: order_item_id
 WITH due AS (
     SELECT

@@ -1,6 +1,6 @@
 -- Daily order limits for sellers with a high cancellation rate, one row per seller (Rulebook §5).
--- The rate is compared by its counts, cross-multiplied: a rate of exactly 2.5% is 2.5%, whatever a
--- float makes of it. The limit is rounded down and never below the minimum.
+-- Rates are compared exactly, by their counts, cross-multiplied: 5 of 200 is exactly 2.5%, which a float may
+-- miss. The limit is rounded down and never below the minimum.
 -- grain: seller_id
 WITH terms AS (
     SELECT *
@@ -58,10 +58,10 @@ SELECT
     ) AS pending_to_shipped_limit,                                      -- orders between pending and shipped
     $week_end AS event_at,                                              -- the observed week's end
     b.cancelled_items,                                                  -- numerator of the rate
-    b.shipped_items,                                                    -- with it, the denominator
-    b.shipped_orders,                                                   -- what the limit is a share of
-    b.fulfilment_days,                                                  -- days they were shipped on
-    b.cancellation_rate_pct,                                            -- to read
+    b.shipped_items,                                                    -- with the cancelled ones, the denominator
+    b.shipped_orders,                                                   -- the limit is a share of these
+    b.fulfilment_days,                                                  -- fulfilment days in the window
+    b.cancellation_rate_pct,                                            -- rounded, for people to read
     CAST(b.in_force_days AS INTEGER) AS in_force_days                   -- from its implementation
 FROM banded AS b
 LEFT JOIN ledger.account_delistings AS a ON b.seller_id = a.seller_id AND a.is_standing

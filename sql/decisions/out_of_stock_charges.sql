@@ -1,6 +1,6 @@
 -- Charges for items cancelled as out of stock, one row per item (Rulebook §6).
--- Out of stock and late are one family: of a late charge of an earlier cycle that stands only the
--- difference is charged; where there is none, nothing.
+-- Out of stock and late are one family: together they never exceed the out-of-stock amount. If a late charge of
+-- an earlier cycle stands, this charge is the difference; where there is no difference, there is no charge.
 -- grain: order_item_id
 WITH due AS (
     SELECT
@@ -40,6 +40,6 @@ SELECT
     commission,                                                             -- naira
     commission_multiple,                                                    -- times the commission
     cap,                                                                    -- naira, at most
-    late_charge_deducted                                                    -- naira, charged before for lateness
+    late_charge_deducted                                                    -- naira, charged for lateness before
 FROM due
 WHERE CAST(full_amount - late_charge_deducted AS DECIMAL(14, 2)) > 0

@@ -4,8 +4,8 @@ SELECT
     r.seller_id,                                        -- the product's seller
     r.sku,                                              -- the product
     r.event_at,                                         -- the observed week's end
-    r.occurrence AS occurrences,                        -- standing ones, with this cycle's
-    p.occurrence AS delisted_from_occurrence            -- the rule's number of occurrences
+    r.occurrence AS occurrences,                        -- standing ones, this cycle's included
+    p.occurrence AS delisted_from_occurrence            -- the occurrence that brings a delisting
 FROM decisions.sales_regulations AS r
 INNER JOIN policy.product_delisting AS p
     ON

@@ -5,7 +5,7 @@ SELECT
     e.order_number,         -- its order
     e.seller_id,            -- its seller
     e.sku,                  -- its product
-    e.event_at,             -- when it happened
+    e.event_at,             -- when it was marked as returned
     p.amount,               -- naira
     e.reason                -- wrong, defective or used
 FROM events.quality_returns AS e

@@ -1,7 +1,7 @@
--- Items proven counterfeit that this week's review counts, one row per item (Rulebook §8): those with a
--- case proven in the observed week and, as far back as this ledger's first cycle, those that no review has
--- counted yet because their case came late. A case counts in the week of its proof, its evidence window
--- open or not; so that it does not count again when it is charged, the ledger keeps what was counted.
+-- Items proven counterfeit that this week's review counts, one row per item (Rulebook §8): those with a case
+-- proven in the observed week and, back to this ledger's first cycle, those with an earlier case that arrived
+-- too late for any review to count it. A case counts in the week of its proof, whether its evidence window is
+-- open or closed. The ledger keeps which items were counted, so that none counts again when it is charged.
 -- grain: order_item_id
 SELECT
     e.seller_id,        -- the item's seller

@@ -1,7 +1,7 @@
 -- Sales regulations of bad products, one row per product (Rulebook §7).
--- Thresholds are strict and compared by counts, cross-multiplied. A regulation is an occurrence only
--- when it rests on something new: a return ground, or a rejection inside the observed week itself.
--- Not counted for nothing: the 30-day window alone keeps a product regulated without a new strike.
+-- Rates must exceed the thresholds; they are compared exactly, by their counts, cross-multiplied.
+-- A regulation is an occurrence only when it rests on something new: a return ground, or a rejection inside the
+-- observed week itself. Else one bad week, which stays in the window of 30 days, would be counted four times.
 -- grain: sku
 WITH terms AS (
     SELECT *
@@ -82,7 +82,7 @@ SELECT
     g.rejection_base_items,                                 -- its denominator
     g.rejecting_customers,                                  -- distinct customers who rejected
     g.rejection_over_pct,                                   -- the threshold
-    g.rejected_in_observed_week,                            -- what is new
+    g.rejected_in_observed_week,                            -- rejected in the observed week itself
     g.returned_items,                                       -- numerator of the return rate
     g.return_base_items,                                    -- its denominator
     g.returning_customers,                                  -- distinct customers who returned

@@ -1,9 +1,9 @@
 -- What has become of the evidence of each open charge, one row per charge (Rulebook §2, evidence).
--- Shown: the event is still there with the seller and the reason that were charged; a reason that was
--- corrected, even to another chargeable one, is not what the seller was told. A check or a case is
--- the one that the charge names, whatever others its item has; a charge that names no check, frozen
--- before charges did, is shown by any. Missing: a row that the event rests on is not stored or is set
--- aside, which says nothing about the seller. All else is contradicted.
+-- Shown: the event is still there, with the seller and the reason that were charged. A charge for a check or a
+-- case is shown only by the one that it names; a charge frozen before charges named their check is shown by any
+-- failed check of its item. Missing: a row that the event rests on is not stored or is set aside, which says
+-- nothing about the seller. Contradicted: all else, also a reason that was corrected to another chargeable one,
+-- for the seller was not told of that one.
 -- grain: action_id
 WITH events_now AS (
     SELECT

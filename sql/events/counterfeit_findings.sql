@@ -1,7 +1,7 @@
 -- Cases in which an item was proven counterfeit, unless a claim excuses the item's, one row per case, with
--- the end of the seller's evidence window (Rulebook §6, §11). An item may have several, each judged on its
--- own. A case has no window, and so is never charged but shown, when its seller was never notified, or was
--- on a day outside the years whose holidays the policy lists.
+-- the end of the seller's evidence window (Rulebook §6, §11). An item may have several cases, each judged on its
+-- own. A case without a window is never charged, but shown to operators: its seller was never notified, or was
+-- notified on a day outside the years whose holidays the policy lists.
 -- grain: case_id
 SELECT
     i.order_item_id,                                                -- the item

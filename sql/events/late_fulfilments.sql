@@ -8,9 +8,9 @@ SELECT
     i.order_number,                                                     -- its order
     i.seller_id,                                                        -- its seller
     i.sku,                                                              -- its product
-    d.deadline_at AS event_at,                                  -- the deadline
-    CAST(DATE_TRUNC('week', d.deadline_at) AS DATE) AS event_week,  -- the Monday of that week
-    CAST(d.deadline_at AS DATE) AS event_date,                  -- the local date
+    d.deadline_at AS event_at,                                          -- the deadline
+    CAST(DATE_TRUNC('week', d.deadline_at) AS DATE) AS event_week,      -- the Monday of that week
+    CAST(d.deadline_at AS DATE) AS event_date,                          -- the local date
     'late' AS reason,                                                   -- the one reason there is
     i.commission,                                                       -- naira
     i.pending_at,                                                       -- when the clock started

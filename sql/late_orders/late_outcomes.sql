@@ -1,9 +1,9 @@
--- What has become of each open late action by the day's late cancellation, one row per action
--- (Rulebook §9). Overdue is what is cancelled now. Not due is an item whose deadline has moved, by a
--- holiday declared or a time put right: it waits. So does a missing one, whose row is not stored or is
--- set aside: a fault of the load says nothing about the seller (Rulebook §2, evidence). All else is
--- withdrawn for that reason; an item that turns out another seller's is gone, for that seller was not
--- told.
+-- What has become of each open late action by the day's late cancellation, one row per action (Rulebook §9).
+-- `overdue`: the item is cancelled now. `not_due`: its deadline has moved, because a holiday was declared or a
+-- time was corrected; the action waits. `missing`: its row is not stored or is set aside, which says nothing
+-- about the seller (Rulebook §2, evidence); the action waits too. `updated`, `cancelled` and `evidence_gone`: the
+-- action is withdrawn for that reason; the evidence is also gone when the item turns out to be another seller's,
+-- who was not told.
 -- grain: action_id
 WITH stored AS (
     SELECT DISTINCT i.order_item_id

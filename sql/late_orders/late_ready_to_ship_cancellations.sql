@@ -1,7 +1,7 @@
 -- Cancellations of items not updated from Ready to Ship to Shipped in time, one row per item
--- (Rulebook §9). An item bears the rule once, ever; one whose earlier alert was not accepted, or not
--- followed, keeps its action and is alerted again. An item that we cancelled, for whichever reason,
--- is not cancelled again, whatever the warehouse shows.
+-- (Rulebook §9). An item bears the rule once, ever. An item whose earlier alert was not accepted, or led to no
+-- cancellation, keeps its action and is alerted again. An item that either rule has cancelled is not cancelled
+-- again, whatever the warehouse shows.
 -- grain: order_item_id
 SELECT
     o.seller_id,                                    -- the item's seller

@@ -1,7 +1,7 @@
 -- Items that will be overdue at the day's late cancellation unless they are updated, one row per item
 -- (Rulebook §9): neither cancelled nor shipped, and in their present state past its deadline by
--- $cancels_at. Overdue from the deadline on, so a deadline exactly then counts. Excused lateness does
--- not (Rulebook §11).
+-- $cancels_at. An item is overdue from its deadline on, so a deadline exactly then counts. Excused lateness
+-- does not count (Rulebook §11).
 -- grain: order_item_id
 SELECT
     i.order_item_id,                                        -- the item
@@ -14,7 +14,7 @@ SELECT
     CAST(d.deadline_at AS DATE)
     >= CAST($day AS DATE) - CAST(p.late_lookback_days AS INTEGER)
     AND CAST(d.deadline_at AS DATE) >= $first_late_day
-        AS is_looked_back_to                                -- else only counted, for operators
+        AS is_looked_back_to                                -- else it is only counted, for operators
 FROM warehouse.order_items AS i
 INNER JOIN warehouse.fulfilment_deadlines AS d
     ON

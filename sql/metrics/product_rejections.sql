@@ -16,7 +16,7 @@ SELECT
     COUNT(DISTINCT CASE WHEN i.rejected_at IS NOT NULL THEN i.customer_hash END)
         AS rejecting_customers,                                                         -- distinct, in the window
     COUNT(CASE WHEN i.rejected_at >= $week_start THEN 1 END)
-        AS rejected_in_observed_week                                                    -- what is new
+        AS rejected_in_observed_week                                                    -- in the observed week itself
 FROM warehouse.order_items AS i
 CROSS JOIN terms AS t
 LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'rejection'

@@ -71,7 +71,7 @@ SELECT
                 CAST(100 * c.cancelled_items AS DECIMAL(14, 4)) / (c.cancelled_items + c.shipped_items)
                 AS DECIMAL(9, 4)
             )
-    END AS cancellation_rate_pct,                                               -- to read; rules compare the counts
+    END AS cancellation_rate_pct,                                               -- for people; rules compare the counts
     d.fulfilment_days,                                                          -- fulfilment days in the window
     s.is_jumia_express AND t.exempts_jumia_express AS is_exempt                 -- from order regulation
 FROM counted AS c

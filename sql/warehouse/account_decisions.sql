@@ -4,7 +4,7 @@ SELECT
     d.decision_id,      -- id of the decision
     d.seller_id,        -- the seller decided on
     CASE WHEN LOWER(d.decision) LIKE '%keep%' THEN 'keep' ELSE 'delist' END
-        AS decision,    -- the one of the two words that it is, however it is written
+        AS decision,    -- delist or keep, whatever its case and blanks
     d.decided_at        -- when a person decided
 FROM raw.account_decisions AS d
 INNER JOIN warehouse.sellers AS s ON d.seller_id = s.seller_id

@@ -1,7 +1,7 @@
 -- Order items set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
 -- Judged as stored, before the as-of view. Every copy of a repeated id is bad, so whether an item
 -- is good depends on its id alone. Items of other countries' sellers are not considered.
--- An id that begins with a visible ASCII character is not empty: only the others are searched for one.
+-- An id that begins with a visible ASCII character is not empty; only other ids are searched for a visible one.
 -- grain: every stored row
 WITH repeated AS (
     SELECT order_item_id

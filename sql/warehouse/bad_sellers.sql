@@ -1,6 +1,6 @@
 -- Sellers set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
--- Judged as stored, before the as-of view. A seller without a country's code can be placed in no
--- policy's; of those of other countries only the id is judged.
+-- Judged as stored, before the as-of view. A seller without a country code belongs to no policy's country, so
+-- the row is bad. Of sellers of other countries only the id is judged.
 -- grain: every stored row
 WITH repeated AS (
     SELECT seller_id

@@ -3,7 +3,7 @@
 SELECT
     q.qc_id,            -- id of the check
     q.order_item_id,    -- the item checked
-    q.checked_at,       -- when
+    q.checked_at,       -- when it was checked
     q.result,           -- passed or failed
     q.failure_reason    -- why it failed: one of the policy's failure reasons
 FROM raw.dropoff_qc AS q

@@ -1,7 +1,7 @@
 -- When the seller's time for evidence ends, one row per local day on which sellers were notified of a
--- counterfeit (Rulebook §6): with the end of the second working day after it. How many working days they
--- are is the policy of that day, for a case may not be proven yet. A day outside the years whose holidays
--- the policy lists has no row: nobody knows its working days.
+-- counterfeit (Rulebook §6): with the end of the second working day after that day. The number of working days
+-- is that of the policy on that day, because a case may not be proven yet. A day outside the years whose holidays
+-- the policy lists has no row, because its working days are not known.
 -- grain: notified_date
 SELECT
     notified.day AS notified_date,              -- the local day of the notification

@@ -1,9 +1,9 @@
--- When each item's hours of running clock are full, one row per item and state it entered
--- (Rulebook §3): pending, and ready to ship for items not shipped. The clock stands still outside
--- fulfilment days; a deadline is the instant at which the calendar's running clock reaches the clock
--- of the start plus the policy's hours. An instant that is full exactly at a day's end belongs to
--- that day, not to the next running one. Days are matched with days before any item is looked at,
--- for items joined to the calendar by a range are compared with every day of it.
+-- When each item's hours of running clock are full, one row per item and state it entered (Rulebook §3):
+-- pending and, for items not shipped, ready to ship. The clock stands still outside fulfilment days. A deadline
+-- is the instant at which the calendar's running clock reaches the clock of the start plus the policy's hours.
+-- Hours that are full exactly at the end of a day have that day's end as their deadline, not the start of the
+-- next running day: Saturday 00:00 gives Sunday 00:00. Days are matched with days first, and items with their
+-- day then: items joined to the calendar by a range would be compared with every day of it.
 -- grain: order_item_id, entered_state
 WITH entered AS (
     SELECT
@@ -20,9 +20,9 @@ WITH entered AS (
     WHERE ready_to_ship_at IS NOT NULL AND shipped_from IS NULL
 ),
 
--- Per day of entering, the day or two on which the hours can be full: for clocks started after
--- started_after, through started_until. All that start on one day and are full on one day wait
--- equally long.
+-- Per day of entering, the day or two on which the hours can be full, for clocks that start after
+-- started_after and by started_until. All clocks that start on the same day and are full on the same
+-- day run equally long.
 waits AS (
     SELECT
         c.day,

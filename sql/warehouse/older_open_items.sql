@@ -1,5 +1,5 @@
--- Items that have been open for longer than the late orders look back, one row per seller
--- (Rulebook §9): a fault of the records more likely than of the seller; counted for operators.
+-- Items that have been open for longer than the late orders look back, counted for operators, one row per
+-- seller (Rulebook §9). Such an item is more likely a fault of the records than of the seller.
 -- grain: seller_id
 SELECT
     i.seller_id,                            -- the seller

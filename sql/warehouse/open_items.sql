@@ -1,6 +1,6 @@
 -- The items that a day's late orders may be about, one row per item (Rulebook §9): open at the slot's
--- instant in a state that they entered since $since, or with a late action that is open. Read are only
--- times since $since, so the cost does not grow with the warehouse's history.
+-- instant in a state that they entered since $since, or with a late action that is open. Only times since
+-- $since are read, so the cost does not grow with the warehouse's history.
 -- grain: order_item_id?
 WITH recent AS (
     SELECT order_item_id, cancelled_at, shipped_at, delivered_at, rejected_at

@@ -1,8 +1,9 @@
 -- The working set: good order items as they stood at the slot's instant, one row per item
 -- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
--- reason. Kept are the items that can still enter a rule: any time since $horizon, a drop-off check,
--- a counterfeit case, or a charge not yet implemented. Of the customers only those are kept whom a rule
--- counts, who refused or returned an item, and as a keyed hash: it tells them apart and nobody who they are.
+-- reason. Kept are the items that can still enter a rule: those with a time since $horizon, a drop-off check,
+-- a counterfeit case, or a charge not yet implemented. A customer is kept only where a rule counts customers: who
+-- refused or returned an item. They are kept as a keyed hash, which tells customers apart and does not say who
+-- they are.
 -- grain: order_item_id
 WITH as_of AS (
     SELECT
@@ -43,9 +44,9 @@ SELECT
     a.item_price,           -- naira
     a.commission,           -- naira
     a.pending_at,           -- when it entered Pending
-    a.ready_to_ship_at,     -- as set by the seller
-    a.shipped_at,           -- as recorded
-    a.delivered_at,         -- when the customer took it
+    a.ready_to_ship_at,     -- when the seller set it ready to ship
+    a.shipped_at,           -- when it was shipped, as recorded
+    a.delivered_at,         -- when it was delivered
     a.cancelled_at,         -- when it was cancelled, by anyone
     a.cancel_reason,        -- one of the policy's cancel reasons
     a.rejected_at,          -- when the customer refused it

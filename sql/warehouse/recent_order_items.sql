@@ -1,9 +1,9 @@
 -- The stored rows of the items that a day's late orders may be about, one row per stored copy (Rulebook
--- §9, §13): every copy since $since, and those never pending or pending only later, which are no items
--- but make the others bad, as a repeated id does. (A copy from before $since is the weekly alert's to
--- find: looking for it here would read the whole history.) Each part is a read of its own, by one range
--- of time and by id: an OR of them would read the whole history too. Late orders count no customers, so
--- none is kept.
+-- §9, §13): every copy since $since, and every copy that is pending only later or was never pending. These two
+-- are no items, but they make the other copies bad, as every repeated id is. A copy from before $since is left to
+-- the weekly alert: to look for it here would read the whole history. Each part is a read of its own, by one
+-- range of time and by id, because an OR of them would read the whole history too. Late orders count no
+-- customers, so none is kept.
 -- grain: every stored row
 WITH copies AS (
     SELECT *

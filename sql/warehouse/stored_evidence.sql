@@ -1,7 +1,7 @@
 -- Open charges whose evidence is stored and not set aside, one row per charge (Rulebook §2, evidence;
 -- §13): the row of its item and, for a failed check or a counterfeit, the row of the check or the case
--- that the charge names. A charge that names no check, frozen before charges did, rests on any check of
--- its item. Judged as stored, not as of the slot: whether the event is still true is not asked here.
+-- that the charge names. A charge frozen before charges named their check rests on any check of its item. Rows
+-- are judged as stored, not as of the slot: whether the event is still true, `enforcement.evidence` says.
 -- grain: action_id
 WITH found AS (
     SELECT
