@@ -58,11 +58,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The order warehouse, and beside it, as Parquet, the policy's tables and an empty history."""
+    """The order warehouse, and beside it, as Parquet, the policy's tables and an empty history.
+
+    `key` is the file of the key that customers are hashed with, the same in every run.
+    """
 
     warehouse: Path
     policy: Path
     ledger: Path
+    key: Path
     time_zone: str
     queries: tuple[Query, ...]
 
@@ -86,6 +90,7 @@ def make_warehouse(file: Path, items: int) -> None:
 def prepare(warehouse: Path, home: Path) -> Inputs:
     """Write the policy's tables and what a ledger without a past gives as history."""
     from vibes_pipeline.engine.weekly import weekly_models
+    from vibes_pipeline.keys import home_key
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.slots import weekly
 
@@ -102,6 +107,7 @@ def prepare(warehouse: Path, home: Path) -> Inputs:
         warehouse=warehouse,
         policy=policy,
         ledger=run.engine.partition(weekly.FACTS).parent,
+        key=home_key(home).file,
         time_zone=run.policy.time_zone.key,
         queries=tuple(
             Query(m.relation, m.sql, {name: parameters[name] for name in m.parameters})
@@ -161,6 +167,7 @@ def run_engine(inputs: Inputs, *, read_back: bool) -> Outcome:
     from vibes_pipeline.slots import weekly
 
     with tempfile.TemporaryDirectory(prefix="vibes-") as home:
+        shutil.copy(inputs.key, home)
         watch = Stopwatch()
         run = begin(inputs.warehouse, Path(home))
         shutil.copytree(inputs.ledger, run.engine.partition(weekly.FACTS).parent)

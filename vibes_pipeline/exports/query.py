@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError, did_you_mean, near
-from vibes_pipeline.exports.tables import Source, frame_type, partitions
+from vibes_pipeline.exports.tables import Source, decided_partitions, frame_type, partitions
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
@@ -210,10 +210,8 @@ class Library:
 
     def _of_each_cycle(self, relation: str) -> str:
         """A model's rows of every decided cycle, with the cycle first."""
-        parts = [_part(cycle, file) for cycle, file in partitions(self._source, relation)]
-        if not parts:
-            raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
-        return " UNION ALL BY NAME ".join(parts)
+        decided = decided_partitions(self._source, relation)
+        return " UNION ALL BY NAME ".join(_part(cycle, file) for cycle, file in decided)
 
     def _read(self, snapshot: sa.Connection, relation: str) -> pl.DataFrame:
         """A table or view of the ledger; ids and JSON as text."""

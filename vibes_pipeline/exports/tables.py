@@ -229,11 +229,8 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
     def read(source: Source) -> pl.DataFrame:
         frames = [
             parquet.read(file).select(pl.lit(cycle).alias("cycle"), pl.all())
-            for cycle, file in partitions(source, relation)
+            for cycle, file in decided_partitions(source, relation)
         ]
-        if not frames:
-            _require_kept(source)
-            raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
         # What a model says more since some cycle is null in those before.
         return pl.concat(frames, how="diagonal").sort(pl.all())
 
@@ -274,6 +271,15 @@ def partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
             sa.select(c.cycle).where(c.country == source.ledger.country).order_by(c.cycle)
         ).scalars()
         return _files(source, list(decided), relation)
+
+
+def decided_partitions(source: Source, relation: str) -> list[tuple[date, Path]]:
+    """`partitions` of which there is one at least; `UsageError` where nothing is decided yet."""
+    found = partitions(source, relation)
+    if not found:
+        _require_kept(source)
+        raise UsageError(f"nothing is decided yet of {relation}; run `vibes run weekly-alert`")
+    return found
 
 
 def _files(source: Source, cycles: Iterable[date], relation: str) -> list[tuple[date, Path]]:
