@@ -70,6 +70,15 @@ class MailError(VibesError):
     """The mail server cannot be reached or the transport is misconfigured."""
 
 
+def first_line(error: object) -> str:
+    """An error's own words as the cause in a line of ours: its first line, or the error's kind.
+
+    Errors of others may go on for lines, with what they stumbled over.
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
 def unknown(what: str, name: str, known: Collection[str]) -> UsageError:
     """For a name that is none of those known: says which was meant, if one is near, and all."""
     return UsageError(

@@ -24,7 +24,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.run_outcome import blocked_by
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
-from vibes_pipeline.errors import VibesError
+from vibes_pipeline.errors import VibesError, first_line
 from vibes_pipeline.paths import workspace_file
 from vibes_pipeline.slots.faults import fault_of
 
@@ -86,5 +86,4 @@ def _repository() -> RemoteRepositoryOrigin:
 
 def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> VibesError:
     """The error of ours that stopped the run, the check that did, or Dagster's own first line."""
-    first_line = str(error).strip().splitlines()[0]
-    return fault_of(error) or VibesError(blocked_by(instance, run_id) or first_line)
+    return fault_of(error) or VibesError(blocked_by(instance, run_id) or first_line(error))

@@ -27,6 +27,7 @@ from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError, did_you_mean, near
 from vibes_pipeline.exports.tables import Source, decided_partitions, frame_type, partitions
 from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger.history import frame_of
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
 from vibes_pipeline.policy import Policy
@@ -220,9 +221,8 @@ class Library:
             sa.cast(c, sa.Text).label(c.name) if isinstance(c.type, sa.Uuid | sa.JSON) else c
             for c in table.columns
         ]
-        rows = [tuple(row) for row in snapshot.execute(sa.select(*selected))]
         types = {c.name: frame_type(c, self._source.instant) for c in table.columns}
-        return pl.DataFrame(rows, schema=types, orient="row")
+        return frame_of(snapshot, types, sa.select(*selected))
 
     @cached_property
     def _policy(self) -> Mapping[str, pl.DataFrame]:

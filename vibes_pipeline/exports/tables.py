@@ -21,6 +21,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError, unknown
 from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger.history import frame_of
 from vibes_pipeline.ledger.ledger import Ledger
 
 MONEY = pl.Decimal(14, 2)
@@ -317,11 +318,9 @@ def _from_ledger(
         select = select.where(cycle == source.cycle)
     if source.statement_period is not None and statement_period is not None:
         select = select.where(statement_period == source.statement_period)
+    types = {name: type_ for name, (_, type_) in columns.items()}
     with source.reading() as connection:
-        rows = [tuple(row) for row in connection.execute(select)]
-    return pl.DataFrame(
-        rows, schema={name: type_ for name, (_, type_) in columns.items()}, orient="row"
-    )
+        return frame_of(connection, types, select)
 
 
 charges = _feed(feeds.charges, ("posted_at", "rule", "seller_id", "posting_id"))

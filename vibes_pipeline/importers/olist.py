@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.errors import WarehouseError, first_line
 from vibes_pipeline.parquet import sql_rows
 from vibes_pipeline.warehouse.file import count_rows, new_warehouse
 
@@ -80,9 +80,8 @@ def import_olist(
         try:
             _map_tables(con, country, rate)
         except (duckdb.BinderException, duckdb.ConversionException) as error:
-            reason = str(error).splitlines()[0]
             raise WarehouseError(
-                f"{source}: a column is not of the published Olist type ({reason})"
+                f"{source}: a column is not of the published Olist type ({first_line(error)})"
             ) from error
         _require_every_item(con)
         (early,) = con.execute(_HANDED_OVER_BEFORE_APPROVAL).fetchall()[0]

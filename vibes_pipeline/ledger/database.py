@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import revisions
 from vibes_pipeline.ledger.embedded import embedded_url as embedded_url
 from vibes_pipeline.ledger.embedded import is_made
@@ -136,14 +136,14 @@ def opened(url: sa.URL) -> Iterator[tuple[sa.Engine, sa.Connection]]:
             yield engine, connection
     except OperationalError as error:
         raise LedgerError(
-            f"PostgreSQL at {_place(url)} cannot be reached: {_first_line(error.orig)}; "
+            f"PostgreSQL at {_place(url)} cannot be reached: {first_line(error.orig)}; "
             "is it running, and is VIBES_POSTGRES_URL right?"
         ) from None
     except (psycopg2.Error, sa.exc.DBAPIError) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         raise LedgerError(
             f"the ledger's schema on {_place(url)} could not be made or read: "
-            f"{_first_line(cause)}; its owner makes and migrates it with `vibes migrate`"
+            f"{first_line(cause)}; its owner makes and migrates it with `vibes migrate`"
         ) from None
     sa.event.listen(engine, "handle_error", _in_one_line)
 
@@ -215,7 +215,7 @@ def _in_one_line(context: ExceptionContext) -> LedgerError | None:
         return None
     return LedgerError(
         f"PostgreSQL {'went away' if is_gone else 'could not go on'}: "
-        f"{_first_line(context.original_exception)}; what it did not confirm is done again by the "
+        f"{first_line(context.original_exception)}; what it did not confirm is done again by the "
         "next try"
     )
 
@@ -230,8 +230,3 @@ def _host(url: sa.URL) -> str:
     host = url.host or url.query.get("host") or "localhost"
     port = f":{url.port}" if url.port else ""
     return f"[{host}]{port}" if ":" in host else f"{host}{port}"
-
-
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

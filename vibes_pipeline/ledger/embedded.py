@@ -22,7 +22,7 @@ from time import monotonic, sleep
 import psutil
 import sqlalchemy as sa
 
-from vibes_pipeline.errors import LedgerError, VibesError
+from vibes_pipeline.errors import LedgerError, VibesError, first_line
 from vibes_pipeline.plain_paths import PLAIN, private_folder
 
 with warnings.catch_warnings():
@@ -54,10 +54,8 @@ def embedded_url(data_folder: Path) -> sa.URL:
     except VibesError:
         raise
     except Exception as error:
-        # An error's own words may go on for lines.
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise LedgerError(
-            f"the embedded PostgreSQL in {folder} did not start: {cause}; "
+            f"the embedded PostgreSQL in {folder} did not start: {first_line(error)}; "
             f"see {folder / 'log'}, or set VIBES_POSTGRES_URL"
         ) from error
     info = server.get_postmaster_info()

@@ -71,8 +71,7 @@ def take(ledger: Ledger) -> History:
         rule, evidence = action_states.c.rule, action_states.c.evidence
 
         def read(schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
-            rows = connection.execute(select).fetchall()
-            return pl.DataFrame([tuple(r) for r in rows], schema=schema, orient="row")
+            return frame_of(connection, schema, select)
 
         frames = {
             "charges": read(
@@ -209,9 +208,14 @@ def holds_counterfeit_charge() -> sa.ColumnElement[bool]:
 
 
 def read_frame(ledger: Ledger, schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
-    """The rows of one query as a frame."""
+    """The rows of one query as a frame, read in a transaction of its own."""
     with ledger.reading() as connection:
-        rows = [tuple(row) for row in connection.execute(select)]
+        return frame_of(connection, schema, select)
+
+
+def frame_of(connection: sa.Connection, schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
+    """The rows of one query as a frame of these columns."""
+    rows = [tuple(row) for row in connection.execute(select)]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

@@ -18,7 +18,7 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.history import OPEN
@@ -287,8 +287,7 @@ def record_attempt(
         if isinstance(error.orig, UniqueViolation):
             return False
         raise LedgerError(
-            f"the ledger refused a delivery of notice {notice.notice_id}: "
-            f"{str(error.orig).splitlines()[0]}"
+            f"the ledger refused a delivery of notice {notice.notice_id}: {first_line(error.orig)}"
         ) from None
     return True
 

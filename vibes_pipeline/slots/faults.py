@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from vibes_pipeline.errors import LedgerError, VibesError
+from vibes_pipeline.errors import LedgerError, VibesError, first_line
 from vibes_pipeline.files import disk_refusal
 
 
@@ -19,8 +19,8 @@ def fault_of(error: BaseException) -> VibesError | None:
             return inner
         if isinstance(inner, sa.exc.DBAPIError):
             return LedgerError(
-                f"PostgreSQL went away: {str(inner.orig).strip().splitlines()[0]}; run the slot "
-                "again, it goes on where it was"
+                f"PostgreSQL went away: {first_line(inner.orig)}; run the slot again, "
+                "it goes on where it was"
             )
         if words := disk_refusal(inner):
             return VibesError(f"a disk took no more: {words}; make room and run the slot again")

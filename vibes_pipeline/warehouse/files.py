@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.errors import WarehouseError, first_line
 
 # Device, inode, size, time of the last write in nanoseconds.
 Version = tuple[int, int, int, int]
@@ -40,7 +40,7 @@ def changed(file: Path) -> WarehouseError:
 
 def unreadable(what: str, error: Exception | str) -> WarehouseError:
     """The error for something that cannot be read, with its cause and the way out, in one line."""
-    cause = str(error).strip().splitlines()[0].rstrip(".")
+    cause = first_line(error)
     ways_out = [way_out for fragment, way_out in WAYS_OUT.items() if fragment in cause]
     return WarehouseError(f"{what}: {cause}; {(ways_out or [WRITE_ANEW])[0]}")
 

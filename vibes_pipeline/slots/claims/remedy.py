@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.claims import Excuse
-from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, select_excuses
+from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, frame_of, select_excuses
 from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
 from vibes_pipeline.rules import ITEM_RULES
@@ -205,8 +205,7 @@ def _undo(case: Case, actions: Iterable[UUID]) -> None:
 
 def _recompute(case: Case, excuse: Excuse) -> None:
     """Calculate the seller's regulations again; cancel those that come out milder or not at all."""
-    rows = [tuple(row) for row in case.connection.execute(select_excuses(case.country))]
-    excuses = pl.DataFrame(rows, schema=EXCUSES, orient="row")
+    excuses = frame_of(case.connection, EXCUSES, select_excuses(case.country))
     for rule in REGULATIONS:
         if not set(case.rule_events[rule]) & set(excuse.events):
             continue
