@@ -14,7 +14,7 @@ from vibes_pipeline.definitions import definitions
 PROJECT = Path(__file__).resolve().parents[2]
 DG = Path(sys.executable).with_name("dg")
 pytestmark = pytest.mark.skipif(
-    not DG.exists(), reason="dagster-dg-cli is not installed"
+    not DG.exists(), reason="dagster-dg-cli is not installed: `make setup` installs it"
 )
 
 
