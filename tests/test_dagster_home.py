@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import pytest
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.shown_from import SHOWN_FROM_VARIABLE, show_since, shown_from
+from vibes_pipeline.defs.shown_from import SHOWN_FROM_VARIABLE, shown_from, shown_since
 
 ALERTED = {Slot.WEEKLY_ALERT: date(2026, 11, 16)}
 CANCELLED = {Slot.LATE_CANCELLATION: date(2026, 11, 18)}
@@ -46,5 +47,6 @@ def test_the_ui_shows_no_week_and_no_day_before_the_first_that_was_to_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(SHOWN_FROM_VARIABLE, "set by the servers started before")
-    show_since(opened_on, first_periods)
-    assert shown_from() == shown
+    for name, value in shown_since(opened_on, first_periods).items():
+        monkeypatch.setenv(name, value)
+    assert shown_from(os.environ) == shown

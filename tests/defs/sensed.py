@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from defs import origins
+from defs import loaded, origins
 from rules.marketplace import NIGERIA, Marketplace
 
 from vibes_pipeline.calendar import Slot
@@ -58,7 +58,10 @@ class Daemon:
         self.ledger.record_finished(slot, period, due_at)
 
     def evaluate(self, sensor: dg.SensorDefinition, cursor: str | None = None) -> Any:
-        return sensor(dg.build_sensor_context(instance=self.instance, cursor=cursor))
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=cursor, resources=loaded.country(definitions)
+        )
+        return sensor(context)
 
     def requested(self) -> list[tuple[str | None, str | None]]:
         """Job and partition of what `catch_up` asks for now."""
@@ -127,6 +130,7 @@ class Daemon:
             dagster_event=failure,
             dagster_instance=self.instance,
             dagster_run=run,
+            resources=loaded.country(definitions),
         ).for_run_failure()
         return sensors.failed_runs(context)
 

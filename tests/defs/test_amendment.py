@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from cli import troubles
 from defs.factory import Factory
-from defs.loaded import definitions_at, turn_clock_to
+from defs.loaded import definitions_at, tick, turn_clock_to
 from policy.amendments import amended_text
 
 from vibes_pipeline.policy import load_policy
@@ -54,10 +54,7 @@ def test_across_an_amendment_each_slot_runs_once_at_its_time_without_a_reload(
     outcomes = []
     for schedule, at, _ in TICKS:
         turn_clock_to(at, amended)
-        context = dg.build_schedule_context(
-            scheduled_execution_time=datetime.fromisoformat(f"{at}+01:00")
-        )
-        outcome = definitions.resolve_schedule_def(schedule)(context)
+        outcome = tick(definitions, schedule, datetime.fromisoformat(f"{at}+01:00"))
         if isinstance(outcome, dg.SkipReason):
             words = outcome.skip_message or ""
             assert words.startswith("The policy has moved this slot: the ")

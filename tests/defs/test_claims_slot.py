@@ -18,6 +18,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from cli import troubles
+from defs import loaded
 from defs.factory import Factory
 from ledger import made
 from notices.mail_server import serving
@@ -64,7 +65,8 @@ def open_as(factory: Factory, *, is_simulated: bool) -> None:
 def ask(factory: Factory) -> dg.RunRequest | dg.SkipReason:
     """One tick of the sensor over the warehouse as it now stands."""
     factory.market.write(factory.folder / "raw")
-    with dg.build_sensor_context(instance=factory.instance) as context:
+    resources = loaded.country(definitions)
+    with dg.build_sensor_context(instance=factory.instance, resources=resources) as context:
         answer = sensors.new_claims(context)
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer

@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from defs import loaded
 from defs.factory import Factory
 from ledger import made
+from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import sensors
 from vibes_pipeline.defs.jobs import JOBS
-from vibes_pipeline.defs.partitions import POLICY
 
 
 @pytest.fixture
@@ -37,12 +38,14 @@ def test_no_sensor_requests_a_run(
     factory: Factory, ahead: datetime, sensor: dg.SensorDefinition
 ) -> None:
     factory.market.write(factory.folder / "raw")
-    assert is_told(sensor(dg.build_sensor_context(instance=factory.instance)), ahead)
+    context = dg.build_sensor_context(
+        instance=factory.instance, resources=loaded.country(definitions)
+    )
+    assert is_told(sensor(context), ahead)
 
 
 @pytest.mark.parametrize("slot", TIMED_SLOTS)
 def test_no_schedule_does(factory: Factory, ahead: datetime, slot: Slot) -> None:
     now = datetime.now(UTC)
-    (due, *_) = POLICY.slot_calendar.due_between(now, now + timedelta(days=8), (slot,))
-    context = dg.build_schedule_context(scheduled_execution_time=due.due_at)
-    assert is_told(definitions.resolve_schedule_def(JOBS[slot].name)(context), ahead)
+    (due, *_) = NIGERIA.slot_calendar.due_between(now, now + timedelta(days=8), (slot,))
+    assert is_told(loaded.tick(definitions, JOBS[slot].name, due.due_at), ahead)

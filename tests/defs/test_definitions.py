@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from defs import snapshot
+from defs import loaded, snapshot
 from ledger import made
 
 from vibes_pipeline.calendar import TIMED_SLOTS
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.engine.weekly import weekly_models
+from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import load_policy
 from vibes_pipeline.rules import Rule
@@ -86,6 +89,19 @@ def test_every_asset_that_can_be_made_is_made_by_a_job() -> None:
     assert graph.materializable_asset_keys <= made_by_jobs
 
 
+def test_only_the_entry_reads_the_environment_when_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is built of the environment's policy gets it handed in."""
+    monkeypatch.setenv("VIBES_POLICY", str(tmp_path / "absent.yaml"))
+    loaded.forget(monkeypatch)
+    package = import_module("vibes_pipeline.defs")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
+    with pytest.raises(UsageError, match="there is no policy file"):
+        import_module(loaded.DEFINITIONS)
+
+
 def test_every_asset_of_a_slot_is_partitioned_by_its_period() -> None:
     partitioned = [s for s in SPECS if s.partitions_def is not None]
     assert partitioned
@@ -106,10 +122,7 @@ TICKS = [
 
 
 def tick(schedule: str, at: str) -> dg.RunRequest | dg.SkipReason:
-    context = dg.build_schedule_context(scheduled_execution_time=made.local(at))
-    outcome = definitions.resolve_schedule_def(schedule)(context)
-    assert isinstance(outcome, dg.RunRequest | dg.SkipReason)
-    return outcome
+    return loaded.tick(definitions, schedule, made.local(at))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from cli import troubles
+from defs import loaded
 from defs.factory import Factory
 from ledger import made
 from notices.relay import Relay, relaying
@@ -63,6 +64,7 @@ def tell(factory: Factory) -> Any:
         dagster_event=failure,
         dagster_instance=factory.instance,
         dagster_run=run,
+        resources=loaded.country(definitions),
     )
     return sensors.failed_runs(context.for_run_failure())
 
@@ -119,7 +121,9 @@ def test_a_relay_in_trouble_is_tried_with_growing_pauses_and_told_of_once(
     put_back(factory.ledger, timedelta(hours=2))
 
     def wanted() -> bool:
-        context = dg.build_sensor_context(instance=factory.instance)
+        context = dg.build_sensor_context(
+            instance=factory.instance, resources=loaded.country(definitions)
+        )
         asked = sensors.undelivered_notices(context)
         return bool(getattr(asked, "run_requests", None))
 

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 import pytest
+from defs import loaded
 from defs.sensed import (
     CALENDAR,
     DAY,
@@ -125,10 +126,7 @@ def test_over_a_ledger_that_is_not_live_nothing_is_requested(
 
 
 def tick(slot: Slot, at: datetime) -> dg.RunRequest | dg.SkipReason:
-    context = dg.build_schedule_context(scheduled_execution_time=at)
-    outcome = definitions.resolve_schedule_def(JOBS[slot].name)(context)
-    assert isinstance(outcome, dg.RunRequest | dg.SkipReason)
-    return outcome
+    return loaded.tick(definitions, JOBS[slot].name, at)
 
 
 def next_due(slot: Slot) -> tuple[date, datetime]:

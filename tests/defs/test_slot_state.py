@@ -8,8 +8,8 @@ from defs.factory import Factory
 from warehouse.parts import ids
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.claims.assets import settled_claims
-from vibes_pipeline.defs.partitions import DAILY
+from vibes_pipeline.definitions import location
+from vibes_pipeline.defs.claims import assets as claims
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.warehouse.file import new_warehouse
@@ -35,13 +35,13 @@ def test_a_file_renamed_into_place_after_the_claims_step_is_read_by_the_next_run
     def load() -> None:
         put_seller(file, next(loaded))
 
-    @dg.asset(deps=[load], partitions_def=DAILY)
+    @dg.asset(deps=[load], partitions_def=location.daily)
     def last_step(context: dg.AssetExecutionContext, vibes: Vibes) -> None:
         read.append(ids(vibes.slot_run(Slot.LATE_ALERT, context).engine.warehouse))
 
     for _ in range(2):
         assert dg.materialize(
-            [settled_claims, load, last_step],
+            [*claims.assets(location)[:1], load, last_step],
             instance=factory.instance,
             partition_key=DAY,
             resources={"vibes": Vibes(at=f"{DAY}T07:00")},

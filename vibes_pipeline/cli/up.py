@@ -48,14 +48,15 @@ def command(
         _require_free(host, port)
 
     from vibes_pipeline.dagster_host import home as dagster_home
-    from vibes_pipeline.defs.shown_from import show_since
+    from vibes_pipeline.defs.shown_from import shown_since
     from vibes_pipeline.ledger.ledger import Ledger
 
     console.print("starting PostgreSQL" if settings.postgres_url is None else "connecting")
     dagster_home.prepare(settings)
     ledger = Ledger.open(settings, policy.country)
+    environment = {}
     if opened_at := ledger.opened_at():
-        show_since(policy.local_date(opened_at), ledger.first_periods())
+        environment = shown_since(policy.local_date(opened_at), ledger.first_periods())
     mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
     ledger.close()
     console.print(
@@ -73,6 +74,7 @@ def command(
             on_stop=lambda: console.print("stopping"),
             # Each of them may take its time, and the code server after them.
             stopped_within_seconds=4 * STOPPED_WITHIN_SECONDS,
+            environment=environment,
         )
     )
 

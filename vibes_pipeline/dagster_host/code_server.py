@@ -27,6 +27,7 @@ from dagster._grpc.client import DagsterGrpcClient
 from vibes_pipeline.defs.day_at_hand import DayAtHand
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.paths import workspace_file
+from vibes_pipeline.settings import Settings
 
 # So long may a day be old before its definitions are loaded.
 LOOKED_AT_SECONDS = 5.0
@@ -45,7 +46,7 @@ def code_server(log_level: str, instance: dg.DagsterInstance, log: Path | None) 
     The server starts the runs, and Dagster writes each event of theirs on standard error: into the
     file `log`, if one is given.
     """
-    loaded = DayAtHand.today().told()
+    loaded = DayAtHand.today(Settings.from_environment()).told()
     with ExitStack() as stack:
         with errors_into(log):
             started = stack.enter_context(
@@ -92,7 +93,7 @@ def _keep(loaded: Told, server: DagsterGrpcClient, ending: threading.Event) -> N
     """Let the server load the definitions anew whenever the day at hand has others."""
     while not ending.wait(LOOKED_AT_SECONDS):
         try:
-            told = DayAtHand.today().told()
+            told = DayAtHand.today(Settings.from_environment()).told()
         except VibesError:
             # A policy that cannot be read: the slots say so, the definitions stay as they are.
             continue

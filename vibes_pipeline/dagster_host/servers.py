@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
@@ -52,7 +52,8 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool, debug: b
     from vibes_pipeline.defs.day_at_hand import DayAtHand
     from vibes_pipeline.reports.page import weeks_address
 
-    settings, policy = Settings.from_environment(), DayAtHand.today().policy
+    settings = Settings.from_environment()
+    policy = DayAtHand.today(settings).policy
     ui = f"http://{host}:{port}"
     addresses = {"UI": f"{ui}/", "reports": ui + weeks_address(policy), "GraphQL": f"{ui}/graphql"}
     ending = threading.Event()
@@ -75,8 +76,12 @@ def supervise(
     *,
     on_stop: Callable[[], None] = lambda: None,
     stopped_within_seconds: float = STOPPED_WITHIN_SECONDS,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Run Python with each of the arguments until one ends or we are told to stop; exit status."""
+    """Run Python with each of the arguments until one ends or we are told to stop; exit status.
+
+    `environment` is added to ours.
+    """
     stopping = threading.Event()
     # Before they start: they inherit neither our handlers nor a shell's ignored interrupt.
     for stop in (signal.SIGINT, signal.SIGTERM):
@@ -84,7 +89,7 @@ def supervise(
     running = [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env={**os.environ, "PYTHONWARNINGS": "ignore", **PINNED_ZONES},
+            env={**os.environ, "PYTHONWARNINGS": "ignore", **PINNED_ZONES, **(environment or {})},
             start_new_session=True,
         )
         for arguments in servers

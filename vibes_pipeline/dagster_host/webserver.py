@@ -42,7 +42,7 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
     """Serve until interrupted."""
     keep_to_owner()
     settings = Settings.from_environment()
-    policy = DayAtHand.today().policy
+    policy = DayAtHand.today(settings).policy
     weeks = weeks_address(policy)
     write_weeks(shared_ledger(settings, policy.country), settings, policy)
     with (

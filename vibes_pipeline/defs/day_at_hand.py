@@ -37,9 +37,8 @@ class DayAtHand:
     day: date
 
     @classmethod
-    def today(cls) -> DayAtHand:
-        """The present day by the environment's policy; `VibesError` if that is none."""
-        settings = Settings.from_environment()
+    def today(cls, settings: Settings) -> DayAtHand:
+        """The present day by the policy that the settings name; `VibesError` if that is none."""
         policy = load_policy(settings.country, settings.policy)
         return cls(policy, policy.local_date(WallClock().now()))
 

@@ -1,6 +1,10 @@
-"""What assets need from outside: settings, policy, ledger, and the slot's one instant."""
+"""What comes from outside: settings, policy, ledger, and of a run its one instant.
+
+`Vibes` is for the assets and checks of a run, `Country` for sensors and schedules.
+"""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import dagster as dg
@@ -18,6 +22,26 @@ from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse.source import Warehouse
 
 Partitioned = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+
+
+@dataclass(frozen=True)
+class Country:
+    """What sensors and schedules go by: the policy they were loaded with, the present settings.
+
+    A policy that can no longer be read stops no tick: the run that it requests says what is wrong.
+    """
+
+    policy: Policy
+
+    @property
+    def settings(self) -> Settings:
+        """Of the environment at this look."""
+        return Settings.from_environment()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The country's ledger; one pool of connections per process."""
+        return shared_ledger(self.settings, self.policy.country)
 
 
 class Vibes(dg.ConfigurableResource[None]):

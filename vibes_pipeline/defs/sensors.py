@@ -1,7 +1,7 @@
 """What is noticed between the slots' times; over a simulated ledger, nothing is."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import dropwhile, takewhile
 
 import dagster as dg
@@ -9,16 +9,15 @@ import dagster as dg
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
-from vibes_pipeline.defs.partitions import POLICY
+from vibes_pipeline.defs.resources import Country
 from vibes_pipeline.defs.run_outcome import why_failed
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
 from vibes_pipeline.errors import LedgerError, VibesError, WarehouseError
-from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
+from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
-from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.catch_up import PUNCTUAL, missing_slots, to_run_next
 from vibes_pipeline.slots.claims.settle import is_waiting
 from vibes_pipeline.slots.order import period_to_begin
@@ -56,20 +55,19 @@ UNFINISHED = [
     description="Requests another attempt of notices that a slot could not deliver.",
 )
 def undelivered_notices(
-    context: dg.SensorEvaluationContext,
+    context: dg.SensorEvaluationContext, country: dg.ResourceParam[Country]
 ) -> dg.SensorResult | dg.SkipReason:
     """Deferred notices after their pause, refused ones once their address is mended."""
-    settings = Settings.from_environment()
-    ledger = shared_ledger(settings, POLICY.country)
+    policy, settings, ledger = country.policy, country.settings, country.ledger
     if not_live := _why_not_live(ledger):
         return dg.SkipReason(not_live)
     now = WallClock().now()
     try:
-        ledger.require_not_before(now.astimezone(POLICY.time_zone))
+        ledger.require_not_before(now.astimezone(policy.time_zone))
     except LedgerError as refused:
         return dg.SkipReason(f"{refused}")
-    held = _held_back(_runs_since_success(context.instance, notice_delivery.name), now)
-    if held:
+    runs = _runs_since_success(context.instance, notice_delivery.name)
+    if held := _held_back(runs, now, policy.time_zone):
         return dg.SkipReason(f"The delivery of notices {held}.")
     waiting = open_notices(ledger, now)
     # The cursor only paces the look at the warehouse; losing it costs one early look.
@@ -85,7 +83,7 @@ def undelivered_notices(
     if checked_at and now - checked_at < MENDING_CHECKED_EVERY:
         return none_due
     try:
-        can_go = can_go_out(waiting, POLICY, settings, SENSOR_PATIENCE_SECONDS)
+        can_go = can_go_out(waiting, policy, settings, SENSOR_PATIENCE_SECONDS)
     except WarehouseError as busy:
         return dg.SkipReason(f"{busy}")
     if can_go:
@@ -102,10 +100,11 @@ def undelivered_notices(
         "one that cannot be read, and once that is corrected."
     ),
 )
-def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def new_claims(
+    context: dg.SensorEvaluationContext, country: dg.ResourceParam[Country]
+) -> dg.RunRequest | dg.SkipReason:
     """What waits is asked of warehouse and ledger, so a failed run loses nothing."""
-    settings = Settings.from_environment()
-    ledger = shared_ledger(settings, POLICY.country)
+    policy, settings, ledger = country.policy, country.settings, country.ledger
     if not_live := _why_not_live(ledger):
         return dg.SkipReason(not_live)
     runs = context.instance.get_runs(dg.RunsFilter(job_name=claims.name, statuses=UNFINISHED))
@@ -113,8 +112,8 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
         return dg.SkipReason(f"The claims slot {_stage(runs[0])}.")
     now = WallClock().now()
     try:
-        today = period_to_begin(ledger, POLICY, Slot.CLAIMS, None, now=now, is_simulated=False)
-        run = SlotRun.begin(Slot.CLAIMS, today, POLICY, settings, now=now, is_simulated=False)
+        today = period_to_begin(ledger, policy, Slot.CLAIMS, None, now=now, is_simulated=False)
+        run = SlotRun.begin(Slot.CLAIMS, today, policy, settings, now=now, is_simulated=False)
         waits = is_waiting(run, ledger, patience_seconds=SENSOR_PATIENCE_SECONDS)
     except VibesError as refused_or_busy:
         return dg.SkipReason(f"{refused_or_busy}")
@@ -131,13 +130,15 @@ def new_claims(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
         "and slots that failed, after a pause."
     ),
 )
-def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+def catch_up(
+    context: dg.SensorEvaluationContext, country: dg.ResourceParam[Country]
+) -> dg.SensorResult | dg.SkipReason:
     """The ledger's slots are the truth of what was done; no cursor, no run key."""
-    ledger = shared_ledger(Settings.from_environment(), POLICY.country)
+    policy, ledger = country.policy, country.ledger
     if not_live := _why_not_live(ledger):
         return dg.SkipReason(not_live)
     now = WallClock().now()
-    missing = [due for due in missing_slots(ledger, POLICY, now) if now - due.due_at > PUNCTUAL]
+    missing = [due for due in missing_slots(ledger, policy, now) if now - due.due_at > PUNCTUAL]
     if not missing:
         return dg.SkipReason("Nothing is missing: what was due is done, or is for its schedule.")
     requests, reasons = [], []
@@ -146,11 +147,11 @@ def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRe
         job_name = JOBS[due.slot].name
         tags = {PARTITION_TAG: due.period.isoformat()}
         runs = context.instance.get_run_records(dg.RunsFilter(job_name=job_name, tags=tags))
-        if held := _held_back(runs, now):
+        if held := _held_back(runs, now, policy.time_zone):
             reasons.append(f"{what} {held}.")
             continue
         try:
-            period_to_begin(ledger, POLICY, due.slot, due.period, now=now, is_simulated=False)
+            period_to_begin(ledger, policy, due.slot, due.period, now=now, is_simulated=False)
         except VibesError as refused:
             reasons.append(f"{what} is refused: {refused}.")
             continue
@@ -173,7 +174,7 @@ def _why_not_live(ledger: Ledger) -> str | None:
     return None
 
 
-def _held_back(records: Sequence[dg.RunRecord], now: datetime) -> str | None:
+def _held_back(records: Sequence[dg.RunRecord], now: datetime, zone: tzinfo) -> str | None:
     """Why these runs, newest first, none of which did it, let no other one begin."""
     for record in records:
         if record.dagster_run.status in UNFINISHED:
@@ -181,7 +182,7 @@ def _held_back(records: Sequence[dg.RunRecord], now: datetime) -> str | None:
     if not records:
         return None
     pause = min(FIRST_RETRY * (1 << min(len(records) - 1, 16)), LONGEST_RETRY)
-    ended_at = datetime.fromtimestamp(records[0].end_time or 0.0, POLICY.time_zone)
+    ended_at = datetime.fromtimestamp(records[0].end_time or 0.0, zone)
     if now >= ended_at + pause:
         return None
     return f"failed at {ended_at:%H:%M} and is tried again at {ended_at + pause:%H:%M}"
@@ -204,9 +205,11 @@ def _runs_since_success(instance: dg.DagsterInstance, job_name: str) -> list[dg.
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Mails VIBES_OPERATORS of a run that failed: which, why, what to do.",
 )
-def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+def failed_runs(
+    context: dg.RunFailureSensorContext, country: dg.ResourceParam[Country]
+) -> dg.SkipReason | None:
     """The cause in its own words; nothing of any seller is in it but ids."""
-    settings = Settings.from_environment()
+    settings = country.settings
     if not settings.operators:
         return dg.SkipReason("VIBES_OPERATORS is not set: nobody is written to.")
     run = context.dagster_run
@@ -214,10 +217,10 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
         return dg.SkipReason("The delivery failed before: the operators were written to then.")
     period = run.tags.get(PARTITION_TAG)
     what = f"{run.job_name} of {period}" if period else run.job_name
-    is_simulated = shared_ledger(settings, POLICY.country).is_simulated() is True
+    is_simulated = country.ledger.is_simulated() is True
     write_to_operators(
         settings,
-        f"VIBES {POLICY.country}: {what} failed",
+        f"VIBES {country.policy.country}: {what} failed",
         f"The job {what} failed:\n\n{why_failed(context.instance, run.run_id)}\n\n"
         f"Run {run.run_id} in the Dagster UI.\n\n{WAYS_OUT}",
         at=WallClock().now(),

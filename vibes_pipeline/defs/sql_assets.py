@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import RAW_GATE, asset_key
 from vibes_pipeline.engine.models import Model
@@ -33,25 +33,27 @@ PERSONAL = frozenset({"shop_name", "email", "customer_id", "customer_hash", "sto
 
 
 def model_assets(
-    stage: str, gates: Mapping[str, Collection[str]] | None = None
+    location: CodeLocation, stage: str, gates: Mapping[str, Collection[str]] | None = None
 ) -> list[dg.AssetsDefinition]:
     """The assets of a stage's models; `gates` names, by model, further assets to wait for."""
     return [
-        _model_asset(model, (gates or {}).get(model.relation, ()))
+        _model_asset(location, model, (gates or {}).get(model.relation, ()))
         for model in weekly_models()
         if model.stage == stage
     ]
 
 
-def _model_asset(model: Model, gates: Collection[str]) -> dg.AssetsDefinition:
+def _model_asset(
+    location: CodeLocation, model: Model, gates: Collection[str]
+) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(model.relation),
         deps=sorted(_upstream(model) | {asset_key(g) for g in gates}),
         group_name=model.stage,
         kinds={"duckdb", "parquet"},
         owners=ENGINEERS,
-        description=_description(model),
-        partitions_def=WEEKLY,
+        description=_description(location, model),
+        partitions_def=location.weekly,
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
         metadata=kept_in(model.relation),
         check_specs=_grain_checks(model),
@@ -191,18 +193,11 @@ def _upstream(model: Model) -> set[dg.AssetKey]:
     return keys
 
 
-def _description(model: Model) -> str:
+def _description(location: CodeLocation, model: Model) -> str:
     rule = model.name.removesuffix("s")
     if model.stage != "decisions" or rule not in set(Rule):
         return model.description
-    text = POLICY.rules[Rule(rule)]
-    return f"{model.description}\n\n{quoted(text.words)}"
-
-
-def quoted(*words: str) -> str:
-    """The programme's own words, as a description quotes them, and the policy that has them."""
-    quotes = "\n\n".join(f"> {sentence}" for sentence in words)
-    return f"{quotes}\n\n(policy {POLICY.short_version})"
+    return f"{model.description}\n\n{location.quoted(location.policy.rules[Rule(rule)].words)}"
 
 
 def _column_schema(schema: pl.Schema, model: Model) -> dg.TableSchema:

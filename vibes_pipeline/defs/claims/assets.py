@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from vibes_pipeline.defs.partitions import POLICY, TODAY
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets, quoted
+from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets
 from vibes_pipeline.exports import tables
 from vibes_pipeline.ledger.claims import newest_event
 from vibes_pipeline.listing import SHOWN, listed, plain, some_of
@@ -18,75 +18,92 @@ from vibes_pipeline.slots.claims.undecipherable import in_words
 OPERATIONS = ["team:operations"]
 
 # What is held is told with the decisions that it is kept from: they lie right of the claims.
-models = [
-    asset.map_asset_specs(lambda spec: spec.replace_attributes(group_name="decisions"))
-    for asset in model_assets("claims")
-]
 
 
-@dg.asset(
-    key=CLAIMS_STEP,
-    deps=[["raw", table] for table in ("claims", "account_decisions", "order_items", "sellers")],
-    group_name="claims",
-    kinds={"postgres"},
-    owners=OPERATIONS,
-    metadata=kept_in("ledger.claim_decisions"),
-    description=(
-        "What every slot does first: new claims are taken in, decisions on claims and accounts "
-        "made by then are applied, each claim in one transaction; what an upheld one rests on is "
-        "withdrawn, reversed or credited at once (Rulebook §2, §11).\n\n"
-        + quoted(" ".join(r.sentence for r in POLICY.contact.how_to_object))
-    ),
-    check_specs=[
-        dg.AssetCheckSpec(
-            "decisions_are_applied_at_once",
-            asset=CLAIMS_STEP,
-            description=(
-                "For information: no decision had waited longer than "
-                f"{POLICY.claims.decision_waits_at_most_hours.on(TODAY.day)} hour "
-                "when it was applied. If one had, is the daemon running, and is the "
-                "warehouse loaded often enough?"
-            ),
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """The claims, and what of them is held."""
+    # What is held is told with the decisions that it is kept from: they lie right of the claims.
+    held = [
+        asset.map_asset_specs(lambda spec: spec.replace_attributes(group_name="decisions"))
+        for asset in model_assets(location, "claims")
+    ]
+    return [_settled_claims(location), *held, claims]
+
+
+def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
+    policy = location.policy
+    hours = policy.claims.decision_waits_at_most_hours.on(location.today.day)
+
+    @dg.asset(
+        key=CLAIMS_STEP,
+        deps=[
+            ["raw", table] for table in ("claims", "account_decisions", "order_items", "sellers")
+        ],
+        group_name="claims",
+        kinds={"postgres"},
+        owners=OPERATIONS,
+        metadata=kept_in("ledger.claim_decisions"),
+        description=(
+            "What every slot does first: new claims are taken in, decisions on claims and accounts "
+            "made by then are applied, each claim in one transaction; what an upheld one rests on "
+            "is withdrawn, reversed or credited at once (Rulebook §2, §11).\n\n"
+            + location.quoted(" ".join(r.sentence for r in policy.contact.how_to_object))
         ),
-        dg.AssetCheckSpec(
-            "nothing_is_undecipherable",
-            asset=CLAIMS_STEP,
-            description=(
-                "For a person: every decision on a claim or an account, and every instant of a "
-                "claim, can be read. What cannot be is not applied until it is corrected in the "
-                "warehouse."
+        check_specs=[
+            dg.AssetCheckSpec(
+                "decisions_are_applied_at_once",
+                asset=CLAIMS_STEP,
+                description=(
+                    "For information: no decision had waited longer than "
+                    f"{hours} hour "
+                    "when it was applied. If one had, is the daemon running, and is the "
+                    "warehouse loaded often enough?"
+                ),
             ),
-        ),
-    ],
-)
-def settled_claims(
-    context: dg.AssetExecutionContext, vibes: Vibes
-) -> Iterator[dg.MaterializeResult]:
-    """Apply what came up since the last slot; nothing is done twice."""
-    settled = settle(vibes.claims_run(), vibes.ledger)
-    yield dg.MaterializeResult(
-        # Nothing that lies on this step is out of date because it ran and found nothing.
-        data_version=dg.DataVersion(str(newest_event(vibes.ledger))),
-        metadata={
-            "claims": settled.states.total(),
-            **{f"claims_{state}": count for state, count in sorted(settled.states.items())},
-            "actions_undone": settled.actions_undone,
-            "accounts_kept": settled.accounts_kept,
-        },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="decisions_are_applied_at_once",
-                passed=not settled.waited,
-                severity=INFORMS,
-                metadata={"decisions": len(settled.waited), "claims": list(settled.waited[:20])},
-                description=None
-                if not settled.waited
-                else f"{len(settled.waited)} decisions had waited for too long when they were "
-                f"applied (of the claims {listed(settled.waited)}).",
+            dg.AssetCheckSpec(
+                "nothing_is_undecipherable",
+                asset=CLAIMS_STEP,
+                description=(
+                    "For a person: every decision on a claim or an account, and every instant of a "
+                    "claim, can be read. What cannot be is not applied until it is corrected in "
+                    "the warehouse."
+                ),
             ),
-            _undecipherable(settled),
         ],
     )
+    def settled_claims(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> Iterator[dg.MaterializeResult]:
+        """Apply what came up since the last slot; nothing is done twice."""
+        settled = settle(vibes.claims_run(), vibes.ledger)
+        yield dg.MaterializeResult(
+            # Nothing that lies on this step is out of date because it ran and found nothing.
+            data_version=dg.DataVersion(str(newest_event(vibes.ledger))),
+            metadata={
+                "claims": settled.states.total(),
+                **{f"claims_{state}": count for state, count in sorted(settled.states.items())},
+                "actions_undone": settled.actions_undone,
+                "accounts_kept": settled.accounts_kept,
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="decisions_are_applied_at_once",
+                    passed=not settled.waited,
+                    severity=INFORMS,
+                    metadata={
+                        "decisions": len(settled.waited),
+                        "claims": list(settled.waited[:20]),
+                    },
+                    description=None
+                    if not settled.waited
+                    else f"{len(settled.waited)} decisions had waited for too long when they were "
+                    f"applied (of the claims {listed(settled.waited)}).",
+                ),
+                _undecipherable(settled),
+            ],
+        )
+
+    return settled_claims
 
 
 def _undecipherable(settled: Settled) -> dg.AssetCheckResult:

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON
 from vibes_pipeline.defs.slot_assets import asset_key
@@ -12,7 +13,10 @@ from vibes_pipeline.listing import listed, some_of
 
 FINDINGS = "events.counterfeit_findings"
 
-models = model_assets("events")
+
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """One asset per kind of event."""
+    return model_assets(location, "events")
 
 
 @dg.asset_check(

@@ -6,8 +6,8 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
-from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import (
@@ -15,7 +15,6 @@ from vibes_pipeline.defs.sql_assets import (
     frame_metadata,
     kept_in,
     policy_in_force,
-    quoted,
     written,
 )
 from vibes_pipeline.engine.models import load_models
@@ -27,12 +26,23 @@ LOADS = dg.AssetKey(["late_orders", "loads"])
 OUTCOMES = dg.AssetKey(["late_orders", "outcomes"])
 FRESH = "order_items_are_fresh"
 
-RULES = quoted(
-    *(
-        POLICY.rules[rule].words
-        for rule in (Rule.LATE_PENDING_CANCELLATION, Rule.LATE_READY_TO_SHIP_CANCELLATION)
-    )
-)
+
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """The assets of the morning, then those of the night."""
+    return [
+        _loads(location),
+        _overdue_items(location),
+        _late_cancellations(location),
+        _proposed_cancellations(location),
+        _outcomes(location),
+        _cancellations(location),
+    ]
+
+
+def _rules(location: CodeLocation) -> str:
+    """The programme's own words on late orders."""
+    rules = (Rule.LATE_PENDING_CANCELLATION, Rule.LATE_READY_TO_SHIP_CANCELLATION)
+    return location.quoted(*(location.policy.rules[rule].words for rule in rules))
 
 
 def _fresh_check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
@@ -49,71 +59,82 @@ def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
     yield from require_fresh(FRESH, lambda: late_orders.require_fresh(run))
 
 
-@dg.asset(
-    key=LOADS,
-    deps=[CLAIMS_STEP, ["raw", "loads"]],
-    group_name="late_orders",
-    kinds={"duckdb"},
-    owners=ENGINEERS,
-    partitions_def=DAILY,
-    description=(
-        "The morning's gate: order items must be complete to within "
-        f"{POLICY.warehouse.max_staleness_minutes.on(TODAY.day)} minutes of now; "
-        "otherwise the slot stops before anything is done, and is tried again (Rulebook §13)."
-    ),
-    check_specs=[_fresh_check(LOADS)],
-)
-def loads(
-    context: dg.AssetExecutionContext, vibes: Vibes
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """Nothing is read of a stale warehouse."""
-    yield from _require_fresh(vibes.slot_run(Slot.LATE_ALERT, context))
-    yield dg.MaterializeResult()
+def _loads(location: CodeLocation) -> dg.AssetsDefinition:
+    minutes = location.policy.warehouse.max_staleness_minutes.on(location.today.day)
 
-
-@dg.asset(
-    key=["late_orders", "overdue_items"],
-    deps=[LOADS, ["raw", "order_items"], ["raw", "sellers"], ["raw", "products"]],
-    group_name="late_orders",
-    kinds={"duckdb", "parquet"},
-    owners=ENGINEERS,
-    partitions_def=DAILY,
-    description=load_models()[late_orders.OVERDUE].description,
-)
-def overdue_items(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """Only items that can be overdue are read of the warehouse."""
-    run, model = vibes.slot_run(Slot.LATE_ALERT, context), load_models()[late_orders.OVERDUE]
-    overdue = late_orders.find_overdue(run, vibes.ledger)
-    return dg.MaterializeResult(
-        metadata={
-            **frame_metadata(run.policy, overdue, model),
-            **policy_in_force(run, model),
-            **written(run, late_orders.OVERDUE),
-            "too_old_to_cancel": overdue.filter(~pl.col("is_looked_back_to")).height,
-        }
+    @dg.asset(
+        key=LOADS,
+        deps=[CLAIMS_STEP, ["raw", "loads"]],
+        group_name="late_orders",
+        kinds={"duckdb"},
+        owners=ENGINEERS,
+        partitions_def=location.daily,
+        description=(
+            "The morning's gate: order items must be complete to within "
+            f"{minutes} minutes of now; "
+            "otherwise the slot stops before anything is done, and is tried again (Rulebook §13)."
+        ),
+        check_specs=[_fresh_check(LOADS)],
     )
+    def loads(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        """Nothing is read of a stale warehouse."""
+        yield from _require_fresh(vibes.slot_run(Slot.LATE_ALERT, context))
+        yield dg.MaterializeResult()
+
+    return loads
 
 
-@dg.asset(
-    key=["late_orders", "late_cancellations"],
-    deps=[["late_orders", "overdue_items"], ["ledger", "history"]],
-    group_name="late_orders",
-    kinds={"duckdb", "parquet"},
-    owners=ENGINEERS,
-    partitions_def=DAILY,
-    description=(
-        "Which overdue items are to be cancelled tonight, by rule: no item twice, and those whose "
-        f"earlier alert was not accepted again (Rulebook §9).\n\n{RULES}"
-    ),
-)
-def late_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """The two rules over the overdue items and the ledger's earlier cancellations."""
-    run = vibes.slot_run(Slot.LATE_ALERT, context)
-    decided = late_orders.decide(run, vibes.ledger)
-    by_rule = dict(decided.group_by("rule").len().sort("rule").iter_rows())
-    return dg.MaterializeResult(
-        metadata={**frame_metadata(run.policy, decided), "by_rule": by_rule}
+def _overdue_items(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["late_orders", "overdue_items"],
+        deps=[LOADS, ["raw", "order_items"], ["raw", "sellers"], ["raw", "products"]],
+        group_name="late_orders",
+        kinds={"duckdb", "parquet"},
+        owners=ENGINEERS,
+        partitions_def=location.daily,
+        description=load_models()[late_orders.OVERDUE].description,
     )
+    def overdue_items(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """Only items that can be overdue are read of the warehouse."""
+        run, model = vibes.slot_run(Slot.LATE_ALERT, context), load_models()[late_orders.OVERDUE]
+        overdue = late_orders.find_overdue(run, vibes.ledger)
+        return dg.MaterializeResult(
+            metadata={
+                **frame_metadata(run.policy, overdue, model),
+                **policy_in_force(run, model),
+                **written(run, late_orders.OVERDUE),
+                "too_old_to_cancel": overdue.filter(~pl.col("is_looked_back_to")).height,
+            }
+        )
+
+    return overdue_items
+
+
+def _late_cancellations(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["late_orders", "late_cancellations"],
+        deps=[["late_orders", "overdue_items"], ["ledger", "history"]],
+        group_name="late_orders",
+        kinds={"duckdb", "parquet"},
+        owners=ENGINEERS,
+        partitions_def=location.daily,
+        description=(
+            "Which overdue items are to be cancelled tonight, by rule: no item twice, and those "
+            f"whose earlier alert was not accepted again (Rulebook §9).\n\n{_rules(location)}"
+        ),
+    )
+    def late_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """The two rules over the overdue items and the ledger's earlier cancellations."""
+        run = vibes.slot_run(Slot.LATE_ALERT, context)
+        decided = late_orders.decide(run, vibes.ledger)
+        by_rule = dict(decided.group_by("rule").len().sort("rule").iter_rows())
+        return dg.MaterializeResult(
+            metadata={**frame_metadata(run.policy, decided), "by_rule": by_rule}
+        )
+
+    return late_cancellations
 
 
 @dg.asset_check(
@@ -133,52 +154,60 @@ def every_item_is_cancelled_once(
     )
 
 
-@dg.asset(
-    key=["late_orders", "proposed_cancellations"],
-    deps=[["late_orders", "late_cancellations"]],
-    group_name="late_orders",
-    kinds={"postgres"},
-    owners=ENGINEERS,
-    partitions_def=DAILY,
-    metadata=kept_in("ledger.actions"),
-    description="The day's late actions in the ledger, and the alerts planned about them.",
-)
-def proposed_cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """One transaction; run again, it changes nothing."""
-    day = late_orders.propose(vibes.slot_run(Slot.LATE_ALERT, context), vibes.ledger)
-    return dg.MaterializeResult(metadata={"actions": sum(day.counts.values()), **day.counts})
-
-
-@dg.asset(
-    key=OUTCOMES,
-    deps=[
-        CLAIMS_STEP,
-        ["late_orders", "proposed_cancellations"],
-        ["raw", "order_items"],
-        ["raw", "loads"],
-    ],
-    group_name="late_orders",
-    kinds={"duckdb", "parquet"},
-    owners=ENGINEERS,
-    partitions_def=DAILY,
-    description=load_models()[late_orders.OUTCOMES].description,
-    check_specs=[_fresh_check(OUTCOMES)],
-)
-def outcomes(
-    context: dg.AssetExecutionContext, vibes: Vibes
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """The items looked up again, as of tonight."""
-    run = vibes.slot_run(Slot.LATE_CANCELLATION, context)
-    yield from _require_fresh(run)
-    settled = late_orders.settle(run, vibes.ledger)
-    by_outcome = dict(settled.group_by("outcome").len().sort("outcome").iter_rows())
-    yield dg.MaterializeResult(
-        metadata={
-            **frame_metadata(run.policy, settled),
-            **by_outcome,
-            **written(run, late_orders.OUTCOMES),
-        }
+def _proposed_cancellations(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["late_orders", "proposed_cancellations"],
+        deps=[["late_orders", "late_cancellations"]],
+        group_name="late_orders",
+        kinds={"postgres"},
+        owners=ENGINEERS,
+        partitions_def=location.daily,
+        metadata=kept_in("ledger.actions"),
+        description="The day's late actions in the ledger, and the alerts planned about them.",
     )
+    def proposed_cancellations(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> dg.MaterializeResult:
+        """One transaction; run again, it changes nothing."""
+        day = late_orders.propose(vibes.slot_run(Slot.LATE_ALERT, context), vibes.ledger)
+        return dg.MaterializeResult(metadata={"actions": sum(day.counts.values()), **day.counts})
+
+    return proposed_cancellations
+
+
+def _outcomes(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=OUTCOMES,
+        deps=[
+            CLAIMS_STEP,
+            ["late_orders", "proposed_cancellations"],
+            ["raw", "order_items"],
+            ["raw", "loads"],
+        ],
+        group_name="late_orders",
+        kinds={"duckdb", "parquet"},
+        owners=ENGINEERS,
+        partitions_def=location.daily,
+        description=load_models()[late_orders.OUTCOMES].description,
+        check_specs=[_fresh_check(OUTCOMES)],
+    )
+    def outcomes(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        """The items looked up again, as of tonight."""
+        run = vibes.slot_run(Slot.LATE_CANCELLATION, context)
+        yield from _require_fresh(run)
+        settled = late_orders.settle(run, vibes.ledger)
+        by_outcome = dict(settled.group_by("outcome").len().sort("outcome").iter_rows())
+        yield dg.MaterializeResult(
+            metadata={
+                **frame_metadata(run.policy, settled),
+                **by_outcome,
+                **written(run, late_orders.OUTCOMES),
+            }
+        )
+
+    return outcomes
 
 
 outcome_checks = evidence_checks(
@@ -186,23 +215,26 @@ outcome_checks = evidence_checks(
 )
 
 
-@dg.asset(
-    key=["late_orders", "cancellations"],
-    deps=[OUTCOMES],
-    group_name="late_orders",
-    kinds={"postgres"},
-    owners=ENGINEERS,
-    partitions_def=DAILY,
-    metadata=kept_in("ledger.cancellations"),
-    description=(
-        "What was alerted in time and is overdue still is cancelled: the order system's feed, "
-        "`ledger.cancellations` in PostgreSQL and `vibes export cancellations`. What was updated "
-        "or cancelled meanwhile is withdrawn with that reason; one whose item is missing waits "
-        f"(Rulebook §9).\n\n{RULES}"
-    ),
-)
-def cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """One transaction; run again, it changes nothing."""
-    day = late_orders.cancel(vibes.slot_run(Slot.LATE_CANCELLATION, context), vibes.ledger)
-    cancelled = sum(n for what, n in day.counts.items() if what in LATE_RULES)
-    return dg.MaterializeResult(metadata={"cancelled": cancelled, **day.counts})
+def _cancellations(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["late_orders", "cancellations"],
+        deps=[OUTCOMES],
+        group_name="late_orders",
+        kinds={"postgres"},
+        owners=ENGINEERS,
+        partitions_def=location.daily,
+        metadata=kept_in("ledger.cancellations"),
+        description=(
+            "What was alerted in time and is overdue still is cancelled: the order system's feed, "
+            "`ledger.cancellations` in PostgreSQL and `vibes export cancellations`. What was "
+            "updated or cancelled meanwhile is withdrawn with that reason; one whose item is "
+            f"missing waits (Rulebook §9).\n\n{_rules(location)}"
+        ),
+    )
+    def cancellations(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """One transaction; run again, it changes nothing."""
+        day = late_orders.cancel(vibes.slot_run(Slot.LATE_CANCELLATION, context), vibes.ledger)
+        cancelled = sum(n for what, n in day.counts.items() if what in LATE_RULES)
+        return dg.MaterializeResult(metadata={"cancelled": cancelled, **day.counts})
+
+    return cancellations

@@ -3,66 +3,79 @@
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.partitions import POLICY, WEEKLY
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, quoted
+from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in
 from vibes_pipeline.slots import weekly
 
 
-@dg.asset(
-    key=["ledger", "history"],
-    deps=[CLAIMS_STEP],
-    # A group of its own, left of all: the ledger's other assets lie right of the decisions.
-    group_name="history",
-    kinds={"postgres", "parquet"},
-    owners=ENGINEERS,
-    partitions_def=WEEKLY,
-    description=(
-        "What the rules need to know of the past: earlier charges, standing regulations and "
-        "delistings, account reviews; a snapshot kept beside the cycle it was decided on."
-    ),
-)
-def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """One snapshot of the ledger."""
-    taken = weekly.take_history(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
-    return dg.MaterializeResult(
-        metadata={
-            "last_event": taken.last_event,
-            "first_cycle": str(taken.first_cycle),
-            "rows": {name: frame.height for name, frame in taken.frames.items()},
-        }
-    )
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """The history, and the frozen cycle."""
+    return [_history(location), _frozen_cycle(location)]
 
 
-@dg.asset(
-    key=["ledger", "frozen_cycle"],
-    deps=[
-        ["decisions", "proposal"],
-        ["decisions", "account_reviews"],
-        ["claims", "held_counterfeit_cases"],
-        ["warehouse", "quarantine"],
-        ["warehouse", "older_open_items"],
-    ],
-    group_name="ledger",
-    kinds={"postgres"},
-    owners=ENGINEERS,
-    partitions_def=WEEKLY,
-    metadata=kept_in("ledger.cycles"),
-    description=(
-        "The cycle's proposal, frozen and hashed: Saturday implements exactly that, minus what was "
-        "withdrawn, never more, never at a higher amount (Rulebook §2). Run again, it changes "
-        "nothing.\n\n" + quoted(*(r.sentence for r in POLICY.contact.advance_notice))
-    ),
-)
-def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """Append the proposal to the ledger; once, ever."""
-    frozen = weekly.freeze_proposal(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
-    return dg.MaterializeResult(
-        metadata={
-            "actions": frozen.actions,
-            "proposal_hash": frozen.proposal_hash,
-            "frozen_at": f"{frozen.frozen_at.astimezone(vibes.policy.time_zone):%Y-%m-%d %H:%M}",
-            "policy_version": frozen.policy_version[:12],
-        }
+def _history(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["ledger", "history"],
+        deps=[CLAIMS_STEP],
+        # A group of its own, left of all: the ledger's other assets lie right of the decisions.
+        group_name="history",
+        kinds={"postgres", "parquet"},
+        owners=ENGINEERS,
+        partitions_def=location.weekly,
+        description=(
+            "What the rules need to know of the past: earlier charges, standing regulations and "
+            "delistings, account reviews; a snapshot kept beside the cycle it was decided on."
+        ),
     )
+    def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """One snapshot of the ledger."""
+        taken = weekly.take_history(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+        return dg.MaterializeResult(
+            metadata={
+                "last_event": taken.last_event,
+                "first_cycle": str(taken.first_cycle),
+                "rows": {name: frame.height for name, frame in taken.frames.items()},
+            }
+        )
+
+    return history
+
+
+def _frozen_cycle(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["ledger", "frozen_cycle"],
+        deps=[
+            ["decisions", "proposal"],
+            ["decisions", "account_reviews"],
+            ["claims", "held_counterfeit_cases"],
+            ["warehouse", "quarantine"],
+            ["warehouse", "older_open_items"],
+        ],
+        group_name="ledger",
+        kinds={"postgres"},
+        owners=ENGINEERS,
+        partitions_def=location.weekly,
+        metadata=kept_in("ledger.cycles"),
+        description=(
+            "The cycle's proposal, frozen and hashed: Saturday implements exactly that, minus what "
+            "was withdrawn, never more, never at a higher amount (Rulebook §2). Run again, it "
+            "changes nothing.\n\n"
+            + location.quoted(*(r.sentence for r in location.policy.contact.advance_notice))
+        ),
+    )
+    def frozen_cycle(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """Append the proposal to the ledger; once, ever."""
+        frozen = weekly.freeze_proposal(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+        frozen_at = frozen.frozen_at.astimezone(vibes.policy.time_zone)
+        return dg.MaterializeResult(
+            metadata={
+                "actions": frozen.actions,
+                "proposal_hash": frozen.proposal_hash,
+                "frozen_at": f"{frozen_at:%Y-%m-%d %H:%M}",
+                "policy_version": frozen.policy_version[:12],
+            }
+        )
+
+    return frozen_cycle

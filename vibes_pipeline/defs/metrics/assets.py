@@ -1,5 +1,11 @@
 """The models of sql/metrics, one asset each."""
 
+import dagster as dg
+
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.sql_assets import model_assets
 
-models = model_assets("metrics")
+
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """One asset per metric."""
+    return model_assets(location, "metrics")

@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.day_at_hand import GRACE
-from vibes_pipeline.defs.partitions import DAILY, POLICY, TODAY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import kept_in, quoted
+from vibes_pipeline.defs.sql_assets import kept_in
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.notices import count_notices, not_accepted
 from vibes_pipeline.listing import listed, some_of
@@ -29,25 +30,71 @@ WHEN_RED = (
 )
 
 
-def _mails(name: str, slot: Slot, after: list[str], description: str) -> dg.AssetsDefinition:
+@dataclass(frozen=True)
+class Mails:
+    """A slot's mails: the asset that sends them, and the one that has planned them."""
+
+    name: str
+    slot: Slot
+    after: dg.AssetKey
+    what: str
+
+
+MAILS = (
+    Mails(
+        "weekly_alerts",
+        Slot.WEEKLY_ALERT,
+        dg.AssetKey(["ledger", "frozen_cycle"]),
+        "One alert to each seller about all their actions of the cycle, and the actions alerted "
+        "once the mail server has accepted it (Rulebook §2, §10).",
+    ),
+    Mails(
+        "post_implementation_mails",
+        Slot.WEEKLY_IMPLEMENTATION,
+        dg.AssetKey(["enforcement", "implementation"]),
+        "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10).",
+    ),
+    Mails(
+        "late_alerts",
+        Slot.LATE_ALERT,
+        dg.AssetKey(["late_orders", "proposed_cancellations"]),
+        "One alert to each seller and day about the items that will be cancelled tonight unless "
+        "they are updated (Rulebook §9, §10).",
+    ),
+    Mails(
+        "late_cancellation_mails",
+        Slot.LATE_CANCELLATION,
+        dg.AssetKey(["late_orders", "cancellations"]),
+        "One mail to each seller about what was cancelled tonight (Rulebook §9, §10).",
+    ),
+)
+
+
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """The mails of each slot, and what sends those that it could not."""
+    return [*(_mails(location, mails) for mails in MAILS), outbox, claim_mails]
+
+
+def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
     """An asset that sends a slot's notices, and the check that shows whom they did not reach."""
-    key = dg.AssetKey(["notices", name])
-    kind, (deadline, punctual) = mail.KINDS[slot], TODAY.deadline(slot)
+    slot = of_slot.slot
+    key = dg.AssetKey(["notices", of_slot.name])
+    kind, (deadline, punctual) = mail.KINDS[slot], location.today.deadline(slot)
 
     @dg.asset(
         key=key,
-        deps=[after],
+        deps=[of_slot.after],
         group_name="notices",
         kinds={"email"},
         owners=OPERATIONS,
-        partitions_def=WEEKLY if slot.is_weekly else DAILY,
+        partitions_def=location.weekly if slot.is_weekly else location.daily,
         metadata=kept_in("ledger.notice_states"),
         freshness_policy=dg.FreshnessPolicy.cron(
             deadline_cron=deadline,
             lower_bound_delta=punctual,
-            timezone=POLICY.time_zone.key,
+            timezone=location.policy.time_zone.key,
         ),
-        description=f"{description}\n\n{WHEN_RED}",
+        description=f"{of_slot.what}\n\n{_words(location, slot)}\n\n{WHEN_RED}",
         check_specs=[
             dg.AssetCheckSpec(
                 "every_notice_is_accepted",
@@ -112,6 +159,13 @@ def claim_mails(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.Materiali
     return dg.MaterializeResult(metadata=_counts(_deliver(vibes)))
 
 
+def _words(location: CodeLocation, slot: Slot) -> str:
+    """The programme's own words on when a slot's mails are sent."""
+    due = location.today.next_due(slot)
+    references = location.policy.slots.of(slot).dated_on(due.period).references
+    return location.quoted(" ".join(r.sentence for r in references))
+
+
 def _deliver(vibes: Vibes) -> Counter[str]:
     """Attempt every open notice that is due, as of the run's instant."""
     return deliver_notices(
@@ -142,51 +196,3 @@ def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
         "or undeliverable, or send them anew with `vibes mail resend`; what is deferred or queued "
         "is tried again by itself.",
     )
-
-
-def _words(slot: Slot) -> str:
-    """The programme's own words on when a slot's mails are sent."""
-    references = POLICY.slots.of(slot).dated_on(TODAY.next_due(slot).period).references
-    return quoted(" ".join(r.sentence for r in references))
-
-
-weekly_alerts = _mails(
-    "weekly_alerts",
-    Slot.WEEKLY_ALERT,
-    after=["ledger", "frozen_cycle"],
-    description=(
-        "One alert to each seller about all their actions of the cycle, and the actions alerted "
-        "once the mail server has accepted it (Rulebook §2, §10)."
-        f"\n\n{_words(Slot.WEEKLY_ALERT)}"
-    ),
-)
-
-post_implementation_mails = _mails(
-    "post_implementation_mails",
-    Slot.WEEKLY_IMPLEMENTATION,
-    after=["enforcement", "implementation"],
-    description=(
-        "One mail to each seller about what was implemented, at once after it (Rulebook §2, §10)."
-        f"\n\n{_words(Slot.WEEKLY_IMPLEMENTATION)}"
-    ),
-)
-
-late_alerts = _mails(
-    "late_alerts",
-    Slot.LATE_ALERT,
-    after=["late_orders", "proposed_cancellations"],
-    description=(
-        "One alert to each seller and day about the items that will be cancelled tonight unless "
-        f"they are updated (Rulebook §9, §10).\n\n{_words(Slot.LATE_ALERT)}"
-    ),
-)
-
-late_cancellation_mails = _mails(
-    "late_cancellation_mails",
-    Slot.LATE_CANCELLATION,
-    after=["late_orders", "cancellations"],
-    description=(
-        "One mail to each seller about what was cancelled tonight (Rulebook §9, §10)."
-        f"\n\n{_words(Slot.LATE_CANCELLATION)}"
-    ),
-)

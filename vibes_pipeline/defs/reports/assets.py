@@ -3,41 +3,49 @@
 import dagster as dg
 
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.notices.assets import OPERATIONS
-from vibes_pipeline.defs.partitions import POLICY, WEEKLY
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.reports.page import report_address, weeks_address, write_report
 
 
-@dg.asset(
-    key=["reports", "week"],
-    deps=[["finance", "charges"], ["notices", "post_implementation_mails"]],
-    group_name="reports",
-    kinds={"html"},
-    owners=OPERATIONS,
-    partitions_def=WEEKLY,
-    description=(
-        "One page on the week, to open in a browser: what was decided and implemented, the charges "
-        "of the last weeks, sellers by band, upheld claims, notices not delivered, and what awaits "
-        "a person. `vibes report` writes it anew at any time.\n\n"
-        f"[All weeks]({weeks_address(POLICY)})"
-    ),
-)
-def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """Write the cycle's page and the list of all weeks."""
-    run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
-    shown, file = write_report(vibes.ledger, vibes.settings, vibes.policy, run.period, run.now)
-    return dg.MaterializeResult(
-        metadata={
-            "page": dg.MetadataValue.url(report_address(vibes.policy, run.period)),
-            "file": dg.MetadataValue.path(file),
-            "actions_decided": shown.decided,
-            "actions_implemented": shown.implemented,
-            "charged": run.policy.money(shown.debited),
-            "charged_ngn": float(shown.debited),
-            "reversed": run.policy.money(-shown.credited),
-            "notices_not_delivered": len(shown.undelivered),
-            "awaiting_evidence": len(shown.awaiting_evidence),
-            "account_reviews": len(shown.reviews),
-        }
+def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
+    """The week's page."""
+    return [_week(location)]
+
+
+def _week(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["reports", "week"],
+        deps=[["finance", "charges"], ["notices", "post_implementation_mails"]],
+        group_name="reports",
+        kinds={"html"},
+        owners=OPERATIONS,
+        partitions_def=location.weekly,
+        description=(
+            "One page on the week, to open in a browser: what was decided and implemented, the "
+            "charges of the last weeks, sellers by band, upheld claims, notices not delivered, and "
+            "what awaits a person. `vibes report` writes it anew at any time.\n\n[All "
+            f"weeks]({weeks_address(location.policy)})"
+        ),
     )
+    def week(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """Write the cycle's page and the list of all weeks."""
+        run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
+        shown, file = write_report(vibes.ledger, vibes.settings, vibes.policy, run.period, run.now)
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.url(report_address(vibes.policy, run.period)),
+                "file": dg.MetadataValue.path(file),
+                "actions_decided": shown.decided,
+                "actions_implemented": shown.implemented,
+                "charged": run.policy.money(shown.debited),
+                "charged_ngn": float(shown.debited),
+                "reversed": run.policy.money(-shown.credited),
+                "notices_not_delivered": len(shown.undelivered),
+                "awaiting_evidence": len(shown.awaiting_evidence),
+                "account_reviews": len(shown.reviews),
+            }
+        )
+
+    return week

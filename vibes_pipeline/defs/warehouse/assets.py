@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.defs.partitions import WEEKLY
+from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, RAW_GATE, asset_key
@@ -40,85 +40,90 @@ raw_tables = [
 ]
 
 
-@dg.asset(
-    key=RAW_GATE,
-    deps=[CLAIMS_STEP, ["raw", "loads"]],
-    group_name="warehouse",
-    kinds={"duckdb"},
-    owners=ENGINEERS,
-    partitions_def=WEEKLY,
-    description=(
-        "Up to when each raw table is complete. The weekly alert needs every table complete "
-        "through the observed week's end; otherwise it stops here, before anything is done, and is "
-        "tried again (Rulebook §13, freshness). Reading it checks the raw contract too: a missing "
-        "table or column or a wrong type is an error that names it."
-    ),
-    check_specs=[
-        dg.AssetCheckSpec(
-            "is_complete_through_the_observed_week",
-            asset=RAW_GATE,
-            blocking=True,
-            description=(
-                "Every raw table is complete through the observed week's end. Blocks: until then "
-                "nothing is decided."
-            ),
+def assets(location: CodeLocation) -> list[dg.AssetSpec | dg.AssetsDefinition]:
+    """The raw tables, the gate before them, and what the models make of them."""
+    # Bad rows are kept first, then judged, and only then is anything made of the good ones.
+    gates = {
+        "warehouse.bad_row_share": ["warehouse.quarantine"],
+        "warehouse.order_items": ["warehouse.bad_row_share"],
+    }
+    return [*raw_tables, _loads(location), *model_assets(location, "warehouse", gates)]
+
+
+def _loads(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=RAW_GATE,
+        deps=[CLAIMS_STEP, ["raw", "loads"]],
+        group_name="warehouse",
+        kinds={"duckdb"},
+        owners=ENGINEERS,
+        partitions_def=location.weekly,
+        description=(
+            "Up to when each raw table is complete. The weekly alert needs every table complete "
+            "through the observed week's end; otherwise it stops here, before anything is done, "
+            "and is tried again (Rulebook §13, freshness). Reading it checks the raw contract too: "
+            "a missing table or column or a wrong type is an error that names it."
         ),
-        dg.AssetCheckSpec(
-            "freshness_is_known",
-            asset=RAW_GATE,
-            description=(
-                "For information: the warehouse has raw.loads; without it nobody knows how fresh "
-                "it is."
+        check_specs=[
+            dg.AssetCheckSpec(
+                "is_complete_through_the_observed_week",
+                asset=RAW_GATE,
+                blocking=True,
+                description=(
+                    "Every raw table is complete through the observed week's end. Blocks: until "
+                    "then nothing is decided."
+                ),
             ),
-        ),
-    ],
-)
-def loads(
-    context: dg.AssetExecutionContext, vibes: Vibes
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """The gate of everything that reads the warehouse."""
-    run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
-    loaded = freshness.loaded_through(run.engine.warehouse)
-    is_known = loaded is not None
-    try:
-        weekly.require_fresh(run)
-    except StaleWarehouse as stale:
-        yield dg.AssetCheckResult(
-            check_name="is_complete_through_the_observed_week",
-            passed=False,
-            description=str(stale),
-        )
-        yield dg.AssetCheckResult(check_name="freshness_is_known", passed=True)
-        raise
-    yield dg.MaterializeResult(
-        metadata={
-            name: "no entry"
-            if at is None
-            else f"{at.astimezone(run.policy.time_zone):%Y-%m-%d %H:%M}"
-            for name, at in (loaded or {}).items()
-        },
-        check_results=[
-            dg.AssetCheckResult(check_name="is_complete_through_the_observed_week", passed=True),
-            dg.AssetCheckResult(
-                check_name="freshness_is_known",
-                passed=is_known,
-                severity=INFORMS,
-                description=None
-                if is_known
-                else "The warehouse has no table raw.loads: let the loader write it.",
+            dg.AssetCheckSpec(
+                "freshness_is_known",
+                asset=RAW_GATE,
+                description=(
+                    "For information: the warehouse has raw.loads; without it nobody knows how "
+                    "fresh it is."
+                ),
             ),
         ],
     )
+    def loads(
+        context: dg.AssetExecutionContext, vibes: Vibes
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        """The gate of everything that reads the warehouse."""
+        run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
+        loaded = freshness.loaded_through(run.engine.warehouse)
+        is_known = loaded is not None
+        try:
+            weekly.require_fresh(run)
+        except StaleWarehouse as stale:
+            yield dg.AssetCheckResult(
+                check_name="is_complete_through_the_observed_week",
+                passed=False,
+                description=str(stale),
+            )
+            yield dg.AssetCheckResult(check_name="freshness_is_known", passed=True)
+            raise
+        yield dg.MaterializeResult(
+            metadata={
+                name: "no entry"
+                if at is None
+                else f"{at.astimezone(run.policy.time_zone):%Y-%m-%d %H:%M}"
+                for name, at in (loaded or {}).items()
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="is_complete_through_the_observed_week", passed=True
+                ),
+                dg.AssetCheckResult(
+                    check_name="freshness_is_known",
+                    passed=is_known,
+                    severity=INFORMS,
+                    description=None
+                    if is_known
+                    else "The warehouse has no table raw.loads: let the loader write it.",
+                ),
+            ],
+        )
 
-
-# Bad rows are kept first, then judged, and only then is anything made of the good ones.
-models = model_assets(
-    "warehouse",
-    gates={
-        "warehouse.bad_row_share": ["warehouse.quarantine"],
-        "warehouse.order_items": ["warehouse.bad_row_share"],
-    },
-)
+    return loads
 
 
 @dg.asset_check(
