@@ -52,10 +52,14 @@ class DirectSlots:
 
     def run(self, slot: Slot, period: date, now: datetime) -> dict[str, object]:
         """One whole slot at its instant; gives what its steps did, raises what stopped it."""
+        work = self.work(slot, period, now)
+        return {step.asset: step.do(work) for step in steps_of(slot) if step.asset != REPORT}
+
+    def work(self, slot: Slot, period: date, now: datetime) -> Work:
+        """What the slot's steps share; refused as the slot itself would be."""
         period_to_begin(self.ledger, self.policy, slot, period, now=now, is_simulated=True)
         claims_run = self.begin(Slot.CLAIMS, self.policy.local_date(now), now)
-        work = Work(self.begin(slot, period, now), claims_run, self.ledger, SimulatedClock(now))
-        return {step.asset: step.do(work) for step in steps_of(slot) if step.asset != REPORT}
+        return Work(self.begin(slot, period, now), claims_run, self.ledger, SimulatedClock(now))
 
     def begin(self, slot: Slot, period: date, now: datetime) -> SlotRun:
         """The slot's run, nothing done yet."""

@@ -25,6 +25,7 @@ RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_ra
 SLOT_TAG, PERIOD_TAG, AS_OF_TAG = "vibes/slot", "vibes/period", "vibes/as_of"
 
 RAW_GATE = dg.AssetKey(["warehouse", "loads"])
+HISTORY = dg.AssetKey(["ledger", "history"])
 # What every slot begins with (Rulebook §2).
 CLAIMS_STEP = dg.AssetKey(SETTLE.asset.split("/"))
 

@@ -1,7 +1,7 @@
 """One asset per SQL model: its file's words as description, its rows as metadata."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,8 +12,8 @@ import polars as pl
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.slot_assets import RAW_GATE, asset_key
-from vibes_pipeline.engine.models import Model
+from vibes_pipeline.defs.slot_assets import HISTORY, RAW_GATE, asset_key
+from vibes_pipeline.engine.models import Model, sources
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.interrupts import interrupts_held
@@ -43,12 +43,33 @@ def model_assets(
     ]
 
 
+def read_by(relations: Iterable[str], made: Collection[str] = ()) -> set[dg.AssetKey]:
+    """The assets that SQL reads to make relations: raw tables, and what other steps have `made`."""
+    return {
+        asset_key(relation)
+        for relation in sources(relations, made)
+        if not relation.startswith(("policy.", "ledger."))
+    }
+
+
+def read_in_weekly_alert(relations: Iterable[str]) -> set[dg.AssetKey]:
+    """The same in the weekly alert, which makes each model once and takes the history once."""
+    made = {weekly.PROPOSAL, *(model.relation for model in weekly_models())}
+    found = sources(relations, made)
+    keys = read_by(relations, made)
+    if any(relation.startswith("raw.") for relation in found):
+        keys.add(RAW_GATE)
+    if any(relation.startswith("ledger.") for relation in found):
+        keys.add(HISTORY)
+    return keys
+
+
 def _model_asset(
     location: CodeLocation, model: Model, gates: Collection[str]
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(model.relation),
-        deps=sorted(_upstream(model) | {asset_key(g) for g in gates}),
+        deps=sorted(read_in_weekly_alert(model.depends_on) | {asset_key(g) for g in gates}),
         group_name=model.stage,
         kinds={"duckdb", "parquet"},
         owners=ENGINEERS,
@@ -182,15 +203,6 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return plain(value)
-
-
-def _upstream(model: Model) -> set[dg.AssetKey]:
-    keys = {asset_key(r) for r in model.depends_on if not r.startswith(("policy.", "ledger."))}
-    if model.reads_raw:
-        keys.add(RAW_GATE)
-    if any(r.startswith("ledger.") for r in model.depends_on):
-        keys.add(dg.AssetKey(["ledger", "history"]))
-    return keys
 
 
 def _description(location: CodeLocation, model: Model) -> str:

@@ -7,7 +7,7 @@ Which relations a model reads and which parameters it takes is read from the SQL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -71,6 +71,28 @@ def closure(targets: Iterable[str]) -> tuple[Model, ...]:
             wanted.add(relation)
             pending.extend(models[relation].upstream)
     return tuple(model for relation, model in models.items() if relation in wanted)
+
+
+def sources(relations: Iterable[str], made: Collection[str] = ()) -> frozenset[str]:
+    """Where the rows of relations come from: `raw.*`, `policy.*`, `ledger.*`, and relations `made`.
+
+    `made` are those that another step has made, and which are read as they lie; what no step has
+    made is gone through to what its own SQL reads.
+    """
+    models = load_models()
+    found: set[str] = set()
+    seen: set[str] = set()
+    pending = list(relations)
+    while pending:
+        relation = pending.pop()
+        if relation in seen:
+            continue
+        seen.add(relation)
+        if relation in made or relation.split(".")[0] in GIVEN_SCHEMAS:
+            found.add(relation)
+        else:
+            pending.extend(models[relation].depends_on)
+    return frozenset(found)
 
 
 def _read(file: Path) -> Model:

@@ -33,6 +33,10 @@ from vibes_pipeline.settings import DEFAULT_SENDER, Settings
 from vibes_pipeline.warehouse.contract import BOUNDS
 from vibes_pipeline.warehouse.source import PATIENCE_SECONDS, Warehouse
 
+DIRECTORY, PRODUCTS = "warehouse.directory", "warehouse.products"
+# What is read of the warehouse to word a mail and to address it.
+READ = (DIRECTORY, PRODUCTS)
+
 
 @dataclass(frozen=True)
 class Directory:
@@ -53,9 +57,9 @@ def read_directory(
     warehouse = Warehouse(settings.warehouse, patience_seconds)
     engine = ScratchEngine(warehouse, settings.lake, policy.time_zone, policy_tables(policy))
     view = {"country": policy.country, **BOUNDS}
-    for model in closure(["warehouse.directory", "warehouse.products"]):
+    for model in closure(READ):
         engine.materialize(model, view)
-    sellers, products = engine.read("warehouse.directory"), engine.read("warehouse.products")
+    sellers, products = engine.read(DIRECTORY), engine.read(PRODUCTS)
     return Directory(
         shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
         addresses=dict(sellers.select("seller_id", "email").iter_rows()),

@@ -28,6 +28,7 @@ from vibes_pipeline.warehouse import freshness
 
 RECENT = "warehouse.recent_order_items"
 OVERDUE = "late_orders.overdue_items"
+DECISIONS = {rule: f"late_orders.{rule}s" for rule in LATE_RULES}
 OUTCOMES = "late_orders.late_outcomes"
 OPEN_ACTIONS = "ledger.open_late_cancellations"
 ACTIONS = "ledger.late_cancellations"
@@ -62,15 +63,15 @@ def decide(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     engine.write(ACTIONS, known)
     decisions = []
     for rule in LATE_RULES:
-        engine.materialize(load_models()[_relation(rule)], {})
-        decided = engine.read(_relation(rule))
+        engine.materialize(load_models()[DECISIONS[rule]], {})
+        decided = engine.read(DECISIONS[rule])
         decisions.append(decided.select(pl.lit(rule).alias("rule"), pl.all()))
     return pl.concat(decisions)
 
 
 def decided_twice(run: SlotRun) -> list[str]:
     """Items that would be cancelled under both rules, or twice under one: there must be none."""
-    decided = pl.concat([run.engine.read(_relation(r)).select("order_item_id") for r in LATE_RULES])
+    decided = pl.concat([run.engine.read(r).select("order_item_id") for r in DECISIONS.values()])
     twice = decided.filter(decided.is_duplicated())["order_item_id"]
     return twice.unique().sort().to_list()
 
@@ -95,7 +96,7 @@ def propose(run: SlotRun, ledger: Ledger) -> LateDay:
     known = engine.read(ACTIONS)
     new, kept = [], []
     for rule in LATE_RULES:
-        decided = engine.read(_relation(rule))
+        decided = engine.read(DECISIONS[rule])
         new += actions_of(rule, decided.filter(~pl.col("is_kept")).drop("is_kept"), _terms(run))
         kept += [
             (seller_id, UUID(action_id))
@@ -194,10 +195,6 @@ def _terms(run: SlotRun) -> Terms:
         policy_version=run.policy.version,
         notice_hours=run.policy.notice.late_notice_hours.on(run.period),
     )
-
-
-def _relation(rule: str) -> str:
-    return f"late_orders.{rule}s"
 
 
 def _instant(text: str) -> datetime:

@@ -36,6 +36,9 @@ EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
 DIRECTORY = "warehouse.directory"
+REVIEWS, REVIEWED = "decisions.account_reviews", "decisions.reviewed_counterfeits"
+# What is read when a cycle is frozen.
+FROZEN_FROM = (PROPOSAL, FACTS, BAD_ROW_SHARE, REVIEWS, REVIEWED, DIRECTORY)
 
 
 def require_fresh(run: SlotRun) -> None:
@@ -140,8 +143,8 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
     return freeze(
         ledger,
         proposal_rows(read_proposal(run)),
-        run.engine.read("decisions.account_reviews"),
-        run.engine.read("decisions.reviewed_counterfeits"),
+        run.engine.read(REVIEWS),
+        run.engine.read(REVIEWED),
         run.engine.evaluate(load_models()[DIRECTORY], run.view).select("seller_id", "shop_name"),
         _terms(run),
         policy_content=run.policy.text,

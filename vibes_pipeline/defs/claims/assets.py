@@ -8,11 +8,11 @@ from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets
+from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets, read_by
 from vibes_pipeline.exports import tables
 from vibes_pipeline.ledger.claims import newest_event
 from vibes_pipeline.listing import SHOWN, listed, plain, some_of
-from vibes_pipeline.slots.claims.settle import Settled, settle
+from vibes_pipeline.slots.claims import settle
 from vibes_pipeline.slots.claims.undecipherable import in_words
 
 OPERATIONS = ["team:operations"]
@@ -36,9 +36,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=CLAIMS_STEP,
-        deps=[
-            ["raw", table] for table in ("claims", "account_decisions", "order_items", "sellers")
-        ],
+        deps=sorted(read_by(settle.READ)),
         group_name="claims",
         kinds={"postgres"},
         owners=OPERATIONS,
@@ -75,7 +73,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, vibes: Vibes
     ) -> Iterator[dg.MaterializeResult]:
         """Apply what came up since the last slot; nothing is done twice."""
-        settled = settle(vibes.claims_run(), vibes.ledger)
+        settled = settle.settle(vibes.claims_run(), vibes.ledger)
         yield dg.MaterializeResult(
             # Nothing that lies on this step is out of date because it ran and found nothing.
             data_version=dg.DataVersion(str(newest_event(vibes.ledger))),
@@ -106,7 +104,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
     return settled_claims
 
 
-def _undecipherable(settled: Settled) -> dg.AssetCheckResult:
+def _undecipherable(settled: settle.Settled) -> dg.AssetCheckResult:
     """Warns of each value, as it is written, until it is corrected."""
     values = [plain(in_words(value)) for value in settled.undecipherable]
     said = []

@@ -9,7 +9,7 @@ from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, kept_in, written
+from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, kept_in, read_by, written
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, changed_in_words, frozen_cycle
@@ -32,10 +32,8 @@ def _evidence(location: CodeLocation) -> dg.AssetsDefinition:
         deps=[
             CLAIMS_STEP,
             ["ledger", "frozen_cycle"],
-            ["raw", "order_items"],
-            ["raw", "dropoff_qc"],
-            ["raw", "counterfeit_cases"],
             ["raw", "loads"],
+            *sorted(read_by([weekly.EVIDENCE])),
         ],
         group_name="enforcement",
         kinds={"duckdb", "parquet"},

@@ -15,6 +15,7 @@ from vibes_pipeline.defs.sql_assets import (
     frame_metadata,
     kept_in,
     policy_in_force,
+    read_by,
     written,
 )
 from vibes_pipeline.engine.models import load_models
@@ -89,7 +90,7 @@ def _loads(location: CodeLocation) -> dg.AssetsDefinition:
 def _overdue_items(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "overdue_items"],
-        deps=[LOADS, ["raw", "order_items"], ["raw", "sellers"], ["raw", "products"]],
+        deps=[LOADS, *sorted(read_by([late_orders.RECENT, late_orders.OVERDUE]))],
         group_name="late_orders",
         kinds={"duckdb", "parquet"},
         owners=ENGINEERS,
@@ -115,7 +116,7 @@ def _overdue_items(location: CodeLocation) -> dg.AssetsDefinition:
 def _late_cancellations(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "late_cancellations"],
-        deps=[["late_orders", "overdue_items"], ["ledger", "history"]],
+        deps=sorted(read_by(late_orders.DECISIONS.values(), made=[late_orders.OVERDUE])),
         group_name="late_orders",
         kinds={"duckdb", "parquet"},
         owners=ENGINEERS,
@@ -181,8 +182,8 @@ def _outcomes(location: CodeLocation) -> dg.AssetsDefinition:
         deps=[
             CLAIMS_STEP,
             ["late_orders", "proposed_cancellations"],
-            ["raw", "order_items"],
             ["raw", "loads"],
+            *sorted(read_by([late_orders.RECENT, late_orders.OUTCOMES])),
         ],
         group_name="late_orders",
         kinds={"duckdb", "parquet"},

@@ -5,8 +5,9 @@ import dagster as dg
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, HISTORY, asset_key
+from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, read_in_weekly_alert
+from vibes_pipeline.engine.weekly import SHOWN_BESIDE
 from vibes_pipeline.slots import weekly
 
 
@@ -17,7 +18,7 @@ def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
 
 def _history(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
-        key=["ledger", "history"],
+        key=HISTORY,
         deps=[CLAIMS_STEP],
         # A group of its own, left of all: the ledger's other assets lie right of the decisions.
         group_name="history",
@@ -46,13 +47,10 @@ def _history(location: CodeLocation) -> dg.AssetsDefinition:
 def _frozen_cycle(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["ledger", "frozen_cycle"],
-        deps=[
-            ["decisions", "proposal"],
-            ["decisions", "account_reviews"],
-            ["claims", "held_counterfeit_cases"],
-            ["warehouse", "quarantine"],
-            ["warehouse", "older_open_items"],
-        ],
+        # Once it is frozen nothing more is made of the cycle: all that is shown is made before.
+        deps=sorted(
+            read_in_weekly_alert(weekly.FROZEN_FROM) | {asset_key(r) for r in SHOWN_BESIDE}
+        ),
         group_name="ledger",
         kinds={"postgres"},
         owners=ENGINEERS,

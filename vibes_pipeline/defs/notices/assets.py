@@ -12,15 +12,17 @@ from vibes_pipeline.defs.day_at_hand import GRACE
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import kept_in
+from vibes_pipeline.defs.sql_assets import kept_in, read_by
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.notices import count_notices, not_accepted
 from vibes_pipeline.listing import listed, some_of
-from vibes_pipeline.notices.delivery import deliver_notices
+from vibes_pipeline.notices import delivery
 from vibes_pipeline.slots import mail
 from vibes_pipeline.slots.run import SlotRun
 
 OPERATIONS = ["team:operations"]
+# Where the names and addresses of a mail are read.
+ADDRESSES = sorted(read_by(delivery.READ))
 # What becomes of a notice that is not accepted yet without anybody's doing.
 TRIED_AGAIN = ("queued", "sending", "deferred")
 WHEN_RED = (
@@ -83,7 +85,7 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[of_slot.after],
+        deps=[of_slot.after, *ADDRESSES],
         group_name="notices",
         kinds={"email"},
         owners=OPERATIONS,
@@ -127,6 +129,7 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
 
 @dg.asset(
     key=["notices", "outbox"],
+    deps=ADDRESSES,
     group_name="notices",
     kinds={"email"},
     owners=OPERATIONS,
@@ -144,7 +147,7 @@ def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
 
 @dg.asset(
     key=["notices", "claim_mails"],
-    deps=[CLAIMS_STEP],
+    deps=[CLAIMS_STEP, *ADDRESSES],
     group_name="notices",
     kinds={"email"},
     owners=OPERATIONS,
@@ -168,7 +171,7 @@ def _words(location: CodeLocation, slot: Slot) -> str:
 
 def _deliver(vibes: Vibes) -> Counter[str]:
     """Attempt every open notice that is due, as of the run's instant."""
-    return deliver_notices(
+    return delivery.deliver_notices(
         vibes.ledger, vibes.policy, vibes.settings, vibes.clock, slot_now=vibes.now
     )
 

@@ -30,6 +30,8 @@ UNSETTLED = "claims.unsettled_claims"
 ORDERS = "claims.claimed_orders"
 KEPT = "claims.keep_decisions"
 UNDECIPHERABLE = "claims.undecipherable"
+# What is read of the warehouse. An upheld claim also reads the partitions of decided cycles.
+READ = (UNSETTLED, ORDERS, KEPT, UNDECIPHERABLE)
 
 
 @dataclass(frozen=True)
