@@ -14,7 +14,7 @@ from ledger import made
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.proposals import FrozenCycle
 
 IS_SIMULATED = (
@@ -35,7 +35,7 @@ def writing(ledger: Ledger, *, is_simulated: bool = True) -> AbstractContextMana
 
 
 def test_a_ledger_is_neither_live_nor_simulated_before_its_first_slot(ledger: Ledger) -> None:
-    assert ledger.is_simulated() is None
+    assert ledger.mode() is LedgerMode.EMPTY
     ledger.require_mode(is_simulated=True)
     ledger.require_mode(is_simulated=False)
 
@@ -46,7 +46,7 @@ def test_a_ledger_stays_what_its_first_slot_made_it(
 ) -> None:
     with writing(ledger, is_simulated=first):
         pass
-    assert ledger.is_simulated() is first
+    assert ledger.mode() is (LedgerMode.SIMULATED if first else LedgerMode.LIVE)
     ledger.require_mode(is_simulated=first)
     with pytest.raises(LedgerError) as refusal:
         ledger.require_mode(is_simulated=not first)
@@ -82,7 +82,7 @@ def test_a_live_slot_changes_nothing_on_a_simulated_ledger(ledger: Ledger) -> No
 def test_a_first_slot_that_fails_decides_nothing(ledger: Ledger) -> None:
     with pytest.raises(RuntimeError), writing(ledger, is_simulated=True):
         raise RuntimeError
-    assert ledger.is_simulated() is None
+    assert ledger.mode() is LedgerMode.EMPTY
 
 
 def test_countries_have_ledgers_of_their_own(ledger: Ledger) -> None:
@@ -90,7 +90,7 @@ def test_countries_have_ledgers_of_their_own(ledger: Ledger) -> None:
     made.freeze_cycle(ledger, made.a_handful())
     with writing(kenya, is_simulated=False):
         pass
-    assert (ledger.is_simulated(), kenya.is_simulated()) == (True, False)
+    assert (ledger.mode(), kenya.mode()) == (LedgerMode.SIMULATED, LedgerMode.LIVE)
     assert made.effected_at(kenya, Slot.WEEKLY_ALERT, made.CYCLE) is None
 
 

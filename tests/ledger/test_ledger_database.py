@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, revisions
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.settings import Settings
 
 PASSWORD = "hunter2hunter2"
@@ -54,7 +54,7 @@ def test_a_configured_server_is_used_with_the_driver_that_dagsters_storage_bring
         url = database.database_url(settings(text, tmp_path))
         assert url == empty_database
     ledger = Ledger.open(settings(text, tmp_path), "NG")
-    assert ledger.is_simulated() is None
+    assert ledger.mode() is LedgerMode.EMPTY
     ledger.close()
 
 
@@ -79,7 +79,7 @@ def test_two_that_open_a_new_ledger_at_once_make_it_once(empty_database: sa.URL)
     with ThreadPoolExecutor(4) as pool:
         engines = list(pool.map(database.connect, [empty_database] * 4))
     for engine in engines:
-        assert Ledger(engine, "NG").is_simulated() is None
+        assert Ledger(engine, "NG").mode() is LedgerMode.EMPTY
         engine.dispose()
 
 

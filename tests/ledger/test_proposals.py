@@ -19,7 +19,7 @@ from ledger import made
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import history, schema
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.proposals import (
     Action,
     frozen_cycle,
@@ -164,7 +164,7 @@ def test_a_freeze_that_fails_leaves_nothing_behind(ledger: Ledger) -> None:
     with pytest.raises((LedgerError, sa.exc.IntegrityError)):
         made.freeze_cycle(ledger, [twice, twice])
     assert not any(made.counts(ledger).values())
-    assert ledger.is_simulated() is None
+    assert ledger.mode() is LedgerMode.EMPTY
 
 
 # --- what does not outlive its cycle ------------------------------------------------------------

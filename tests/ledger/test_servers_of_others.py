@@ -24,7 +24,7 @@ from ledger import made
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, locks, schema
-from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger
+from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import only_sender, record_attempt, sending
 from vibes_pipeline.ledger.run_locks import is_running, running
 from vibes_pipeline.settings import Settings
@@ -174,7 +174,7 @@ def test_a_socket_named_as_a_host_is_found(ledger_url: sa.URL, tmp_path: Path) -
     text = f"postgresql://postgres@{as_host}:{port}/{ledger_url.database}"
     environment = {"VIBES_POSTGRES_URL": text, "VIBES_HOME": str(tmp_path)}
     ledger = Ledger.open(Settings.from_environment(environment), "NG")
-    assert ledger.is_simulated() is None
+    assert ledger.mode() is LedgerMode.EMPTY
     ledger.close()
 
 

@@ -67,13 +67,14 @@ def _marketplace(
 ) -> date:
     """Make the warehouse, or take the one that an earlier demo of the same shape made."""
     from vibes_pipeline.generate import generate_marketplace
+    from vibes_pipeline.ledger.ledger import LedgerMode
 
     marker = settings.home / MARKER
     shape = {"sellers": sellers, "weeks": weeks, "seed": seed, "warehouse": str(settings.warehouse)}
     made = json.loads(marker.read_text()) if marker.exists() else None
     if made and made["shape"] == shape and settings.warehouse.exists():
         return date.fromisoformat(made["first_week"])
-    if ledger.is_simulated() is not None or settings.warehouse.exists():
+    if ledger.mode() is not LedgerMode.EMPTY or settings.warehouse.exists():
         raise UsageError(
             f"{settings.home} is in use already; give the demo a place of its own, such as "
             "VIBES_HOME=./demo"

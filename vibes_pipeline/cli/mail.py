@@ -52,11 +52,11 @@ def accept_key(yes: bool) -> None:
     """
     from vibes_pipeline.keys import home_key
     from vibes_pipeline.ledger import address_keys
-    from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 
     settings, policy = settings_and_policy()
     ledger, key = Ledger.open_existing(settings, policy.country), home_key(settings.home)
-    if ledger.is_simulated() is None:
+    if ledger.mode() is LedgerMode.EMPTY:
         raise UsageError(f"the ledger of {policy.country} is not used yet: it knows no key")
     if not yes:
         click.confirm(f"Use {key.file} from now on?", abort=True)

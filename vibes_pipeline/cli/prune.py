@@ -56,12 +56,12 @@ def command(days: int | None, lake: bool, yes: bool) -> None:
 
 
 def _delete_partitions(settings: Settings, policy: Policy, yes: bool) -> None:
-    from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
     from vibes_pipeline.slots.old_partitions import old_partitions, remove
 
     ledger = Ledger.open_existing(settings, policy.country)
     # A simulated ledger lives in a time of its own.
-    simulated = ledger.newest_event_at() if ledger.is_simulated() else None
+    simulated = ledger.newest_event_at() if ledger.mode() is LedgerMode.SIMULATED else None
     now = simulated or WallClock().now()
     old = old_partitions(settings.lake, ledger, policy, now)
     _show(old)

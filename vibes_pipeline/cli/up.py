@@ -57,7 +57,7 @@ def command(
     environment = {}
     if opened_at := ledger.opened_at():
         environment = shown_since(policy.local_date(opened_at), ledger.first_periods())
-    mode = {True: "simulated", False: "live", None: "not used yet"}[ledger.is_simulated()]
+    mode = ledger.mode()
     ledger.close()
     console.print(
         f"the ledger of {policy.country} is {mode}; state lives in {settings.home}", markup=False

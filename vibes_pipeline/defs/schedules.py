@@ -8,6 +8,7 @@ from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.defs.resources import Country
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.ledger.ledger import LedgerMode
 from vibes_pipeline.slots.catch_up import PUNCTUAL
 from vibes_pipeline.slots.order import period_to_begin
 
@@ -47,7 +48,7 @@ def _schedule(location: CodeLocation, slot: Slot) -> dg.ScheduleDefinition:
                 f"{done_at.astimezone(policy.time_zone):%Y-%m-%d %H:%M}."
             )
         # Dagster ticks once for what it missed: by then the sensor may have asked for it as well.
-        if ledger.is_simulated() is False and now - due_at > PUNCTUAL:
+        if ledger.mode() is LedgerMode.LIVE and now - due_at > PUNCTUAL:
             return dg.SkipReason(
                 f"The {slot} of {period} is not done, and it is too late for this schedule: the "
                 "sensor catch_up runs it, unless its day is over."

@@ -13,7 +13,7 @@ from vibes_pipeline.defs.resources import Country
 from vibes_pipeline.defs.run_outcome import why_failed
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
 from vibes_pipeline.errors import LedgerError, VibesError, WarehouseError
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.operators import write_to_operators
@@ -166,12 +166,16 @@ def catch_up(
 
 def _why_not_live(ledger: Ledger) -> str | None:
     """Why nothing is to be done over the ledger by itself."""
-    mode = ledger.is_simulated()
-    if mode is None:
-        return f"The ledger of {ledger.country} is not used yet: its first slot opens it."
-    if mode:
-        return f"The ledger of {ledger.country} is simulated: its slots run when they are replayed."
-    return None
+    match ledger.mode():
+        case LedgerMode.EMPTY:
+            return f"The ledger of {ledger.country} is not used yet: its first slot opens it."
+        case LedgerMode.SIMULATED:
+            return (
+                f"The ledger of {ledger.country} is simulated: its slots run when they are "
+                "replayed."
+            )
+        case LedgerMode.LIVE:
+            return None
 
 
 def _held_back(records: Sequence[dg.RunRecord], now: datetime, zone: tzinfo) -> str | None:
@@ -217,7 +221,7 @@ def failed_runs(
         return dg.SkipReason("The delivery failed before: the operators were written to then.")
     period = run.tags.get(PARTITION_TAG)
     what = f"{run.job_name} of {period}" if period else run.job_name
-    is_simulated = country.ledger.is_simulated() is True
+    is_simulated = country.ledger.mode() is LedgerMode.SIMULATED
     write_to_operators(
         settings,
         f"VIBES {country.policy.country}: {what} failed",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from functools import cache
 
 import sqlalchemy as sa
@@ -24,6 +25,14 @@ from vibes_pipeline.settings import Settings
 STATE_LOCK = "vibes state of "
 OUTBOX_LOCK = "vibes outbox of "
 OPERATORS_LOCK = "vibes mail to operators of "
+
+
+class LedgerMode(StrEnum):
+    """Live or simulated, which a ledger's first slot decides for good (Rulebook §2)."""
+
+    EMPTY = "not used yet"
+    LIVE = "live"
+    SIMULATED = "simulated"
 
 
 @dataclass(frozen=True)
@@ -96,10 +105,19 @@ class Ledger:
         """
         return locks.held(self.engine, lock + self.country, gives_up_after=gives_up_after)
 
-    def is_simulated(self) -> bool | None:
-        """Live (False), simulated (True), or not used yet (None)."""
+    def mode(self) -> LedgerMode:
+        """Live, simulated, or not used yet."""
         with self.reading() as connection:
-            return self._mode(connection)
+            return self.mode_seen_by(connection)
+
+    def mode_seen_by(self, connection: sa.Connection) -> LedgerMode:
+        """The mode, as a transaction sees it."""
+        is_simulated = connection.execute(
+            sa.select(schema.ledgers.c.is_simulated).where(schema.ledgers.c.country == self.country)
+        ).scalar()
+        if is_simulated is None:
+            return LedgerMode.EMPTY
+        return LedgerMode.SIMULATED if is_simulated else LedgerMode.LIVE
 
     def require_mode(self, *, is_simulated: bool) -> None:
         """Refuse a simulated slot on a live ledger, and a live one on a simulated ledger."""
@@ -211,24 +229,18 @@ class Ledger:
         slots = schema.slots.c
         return (slots.country == self.country, slots.slot == slot, slots.period == period)
 
-    def _mode(self, connection: sa.Connection) -> bool | None:
-        return connection.execute(
-            sa.select(schema.ledgers.c.is_simulated).where(schema.ledgers.c.country == self.country)
-        ).scalar()
-
     def _require_mode(self, connection: sa.Connection, is_simulated: bool) -> None:
-        mode = self._mode(connection)
-        if mode is None or mode == is_simulated:
-            return
-        if mode:
+        mode = self.mode_seen_by(connection)
+        if mode is LedgerMode.SIMULATED and not is_simulated:
             raise LedgerError(
                 f"the ledger of {self.country} is simulated: it takes only slots with a time of "
                 "their own (--at); use another VIBES_HOME or database for a live one"
             )
-        raise LedgerError(
-            f"the ledger of {self.country} is live: a simulated slot would back-date its notices; "
-            "use another VIBES_HOME or database to try things out"
-        )
+        if mode is LedgerMode.LIVE and is_simulated:
+            raise LedgerError(
+                f"the ledger of {self.country} is live: a simulated slot would back-date its "
+                "notices; use another VIBES_HOME or database to try things out"
+            )
 
 
 @cache

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from vibes_pipeline.exports.files import check_place
 from vibes_pipeline.files import put_into_place
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.compose import clean
 from vibes_pipeline.notices.wording import span_of_days
@@ -65,7 +65,7 @@ def write_weeks(ledger: Ledger, settings: Settings, policy: Policy) -> None:
     folder = settings.reports / policy.country
     written = {page.stem for page in folder.glob("????-??-??.html")}
     cycles = [c for c in decided_cycles(ledger) if c.cycle.isoformat() in written]
-    is_simulated = ledger.is_simulated() is True
+    is_simulated = ledger.mode() is LedgerMode.SIMULATED
     _replace(folder / "index.html", _render_index(cycles, policy, is_simulated))
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from vibes_pipeline.calendar import DAY, WEEK, Slot
 from vibes_pipeline.exports.tables import Source
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports import lake
@@ -130,9 +130,7 @@ class _Reader:
         return Span(since, until, (self.policy.local_date(since), self.policy.local_date(until)))
 
     def is_simulated(self) -> bool:
-        ledgers = schema.ledgers.c
-        mine = sa.select(ledgers.is_simulated).where(ledgers.country == self.ledger.country)
-        return bool(self.connection.execute(mine).scalar())
+        return self.ledger.mode_seen_by(self.connection) is LedgerMode.SIMULATED
 
     def frozen(self) -> tuple[datetime, str] | None:
         c = schema.cycles.c
