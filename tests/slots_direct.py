@@ -15,7 +15,7 @@ from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.slots.steps import REPORT, Work, steps_of
 
@@ -57,10 +57,6 @@ class DirectSlots:
 
     def work(self, slot: Slot, period: date, now: datetime) -> Work:
         """What the slot's steps share; refused as the slot itself would be."""
-        period_to_begin(self.ledger, self.policy, slot, period, now=now, is_simulated=True)
-        claims_run = self.begin(Slot.CLAIMS, self.policy.local_date(now), now)
-        return Work(self.begin(slot, period, now), claims_run, self.ledger, SimulatedClock(now))
-
-    def begin(self, slot: Slot, period: date, now: datetime) -> SlotRun:
-        """The slot's run, nothing done yet."""
-        return SlotRun.begin(slot, period, self.policy, self.settings, now=now, is_simulated=True)
+        clock = SimulatedClock(now)
+        instant = Instant.take(self.settings, self.policy, self.ledger, clock)
+        return Work.begin(instant, slot, period)

@@ -17,9 +17,8 @@ from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
-from vibes_pipeline.warehouse.source import Warehouse
 
 Partitioned = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
@@ -45,36 +44,33 @@ class Country:
 
 
 class Vibes(dg.ConfigurableResource[None]):
-    """One run's settings, policy, ledger and state of the warehouse.
+    """One run's settings, policy, ledger and state of the warehouse, at its one instant.
 
     `at` makes the run, and its ledger, simulated.
     """
 
     at: str | None = None
-    _settings: Settings = PrivateAttr()
-    _policy: Policy = PrivateAttr()
-    _clock: Clock = PrivateAttr()
-    _now: datetime = PrivateAttr()
-    _warehouse: Warehouse = PrivateAttr()
+    _instant: Instant = PrivateAttr()
     _run: SlotRun | None = PrivateAttr(default=None)
     _while_running: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Fix the run's settings, policy and one instant before anything else (Rulebook §2)."""
-        self._settings = Settings.from_environment()
-        self._policy = load_policy(self._settings.country, self._settings.policy)
-        if self.at is None:
-            self._clock = WallClock()
-        else:
-            self._clock = SimulatedClock(parse_local(self.at, self._policy.time_zone))
-        self._now = self._clock.now()
-        self._warehouse = Warehouse(self._settings.warehouse)
+        settings = Settings.from_environment()
+        policy = load_policy(settings.country, settings.policy)
+        clock = (
+            WallClock()
+            if self.at is None
+            else SimulatedClock(parse_local(self.at, policy.time_zone))
+        )
+        ledger = shared_ledger(settings, policy.country)
+        self._instant = Instant.take(settings, policy, ledger, clock)
         if context.run is not None:
             wanted = wanted_of(context.run)
             self._require_may_begin(wanted)
             if context.instance is not None:
                 context.instance.add_run_tags(context.run.run_id, self._tags(wanted))
-            self._while_running.enter_context(running(self.ledger, context.run.run_id))
+            self._while_running.enter_context(running(ledger, context.run.run_id))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Let go of what was held for as long as the run went on."""
@@ -83,66 +79,50 @@ class Vibes(dg.ConfigurableResource[None]):
     @property
     def settings(self) -> Settings:
         """Of the environment as the run began."""
-        return self._settings
+        return self._instant.settings
 
     @property
     def policy(self) -> Policy:
         """Of the settings' country or file, as the run began."""
-        return self._policy
+        return self._instant.policy
 
     @property
     def now(self) -> datetime:
         """The run's one instant."""
-        return self._now
+        return self._instant.now
 
     @property
     def ledger(self) -> Ledger:
         """The country's ledger; one pool of connections per process."""
-        return shared_ledger(self._settings, self._policy.country)
+        return self._instant.ledger
 
     @property
     def clock(self) -> Clock:
         """Moves on during a live run: deliveries bear the moment of the server's reply."""
-        return self._clock
+        return self._instant.clock
 
     def claims_run(self) -> SlotRun:
         """The claims slot, which every other one begins with, at the run's instant."""
-        return self._begin(Slot.CLAIMS, self._policy.local_date(self._now))
+        return self._instant.claims_run()
 
     def slot_run(self, slot: Slot, context: Partitioned) -> SlotRun:
         """The run's slot for the cycle, or the day, that its partition names."""
         if self._run is None:
-            self._run = self._begin(slot, date.fromisoformat(context.partition_key))
+            self._run = self._instant.run(slot, date.fromisoformat(context.partition_key))
         return self._run
 
     def _require_may_begin(self, wanted: Wanted | None) -> None:
         """Refuse the run before its first step: it may have been started in the UI (§2)."""
-        is_simulated = self._clock.is_simulated
         if wanted is None:
-            self.ledger.require_mode(is_simulated=is_simulated)
-            self.ledger.require_not_before(self._now.astimezone(self._policy.time_zone))
-            return
-        slot, period = wanted
-        period_to_begin(
-            self.ledger, self._policy, slot, period, now=self._now, is_simulated=is_simulated
-        )
+            self._instant.require_may_deliver()
+        else:
+            self._instant.period_to_begin(wanted.slot, wanted.period)
 
     def _tags(self, wanted: Wanted | None) -> dict[str, str]:
         """What the UI shows and finds the run by, however it was started."""
-        now = self._now.astimezone(self._policy.time_zone)
+        now = self.now.astimezone(self.policy.time_zone)
         tags = {AS_OF_TAG: f"{now:%Y-%m-%d %H:%M:%S}"}
         if wanted is not None:
             tags[SLOT_TAG] = wanted.slot.value
             tags[PERIOD_TAG] = str(wanted.period or now.date())
         return tags
-
-    def _begin(self, slot: Slot, period: date) -> SlotRun:
-        return SlotRun.begin(
-            slot,
-            period,
-            self._policy,
-            self._settings,
-            now=self._now,
-            is_simulated=self._clock.is_simulated,
-            warehouse=self._warehouse,
-        )

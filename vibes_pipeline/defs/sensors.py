@@ -20,8 +20,8 @@ from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.slots.catch_up import PUNCTUAL, missing_slots, to_run_next
 from vibes_pipeline.slots.claims.settle import is_waiting
+from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.order import period_to_begin
-from vibes_pipeline.slots.run import SlotRun
 
 # How often the warehouse is asked whether an address was mended.
 MENDING_CHECKED_EVERY = timedelta(minutes=5)
@@ -110,10 +110,10 @@ def new_claims(
     runs = context.instance.get_runs(dg.RunsFilter(job_name=claims.name, statuses=UNFINISHED))
     if runs:
         return dg.SkipReason(f"The claims slot {_stage(runs[0])}.")
-    now = WallClock().now()
+    instant = Instant.take(settings, policy, ledger, WallClock())
     try:
-        today = period_to_begin(ledger, policy, Slot.CLAIMS, None, now=now, is_simulated=False)
-        run = SlotRun.begin(Slot.CLAIMS, today, policy, settings, now=now, is_simulated=False)
+        instant.period_to_begin(Slot.CLAIMS)
+        run = instant.claims_run()
         waits = is_waiting(run, ledger, patience_seconds=SENSOR_PATIENCE_SECONDS)
     except VibesError as refused_or_busy:
         return dg.SkipReason(f"{refused_or_busy}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from typing import Self
 from uuid import uuid4
 
 from vibes_pipeline.calendar import Slot
@@ -26,9 +27,8 @@ from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots import audits, late_orders, mail, weekly
 from vibes_pipeline.slots.claims.settle import settle
 from vibes_pipeline.slots.faults import told_in_one_line
-from vibes_pipeline.slots.order import period_to_begin
+from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
-from vibes_pipeline.warehouse.source import Warehouse
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,12 @@ class Work:
     claims_run: SlotRun
     ledger: Ledger
     clock: Clock
+
+    @classmethod
+    def begin(cls, instant: Instant, slot: Slot, period: date) -> Self:
+        """The slot of a period; raises what refuses it before anything is done."""
+        instant.period_to_begin(slot, period)
+        return cls(instant.run(slot, period), instant.claims_run(), instant.ledger, instant.clock)
 
 
 @dataclass(frozen=True)
@@ -78,23 +84,8 @@ def run_slot(
     `without` are assets that need not be made: the report, of each of many weeks.
     Raises what refuses the slot before anything is done, and what stopped a step.
     """
-    now = clock.now()
-    is_simulated = clock.is_simulated
-    period_to_begin(ledger, policy, slot, period, now=now, is_simulated=is_simulated)
-    warehouse = Warehouse(settings.warehouse)
-
-    def begun(slot: Slot, period: date) -> SlotRun:
-        return SlotRun.begin(
-            slot,
-            period,
-            policy,
-            settings,
-            now=now,
-            is_simulated=is_simulated,
-            warehouse=warehouse,
-        )
-
-    work = Work(begun(slot, period), begun(Slot.CLAIMS, policy.local_date(now)), ledger, clock)
+    instant = Instant.take(settings, policy, ledger, clock)
+    work = Work.begin(instant, slot, period)
     with told_in_one_line(), running(ledger, str(uuid4())):
         return {
             step.asset: _done(step, work) for step in steps_of(slot) if step.asset not in without
