@@ -1,9 +1,9 @@
-"""The process that holds the definitions for `vibes up`, and that they stay those of the day.
+"""The process that holds the definitions for `vibes up`, and keeps them those of the day.
 
 What Dagster is told of the policy is fixed when the code is loaded. So the code is loaded anew as
-soon as the day at hand, or the policy file, makes something else of it: Dagster's code server
-starts a new process, asks that one from then on, and lets the old one end after its runs. (The
-`Reload` of the UI does the same; it needs a webserver, which the daemon alone has none of.)
+soon as another day, or another policy file, would tell it something else: Dagster's code server
+starts a new process, asks that one from then on, and lets the old one end after its runs. (`Reload`
+in the UI does the same, but needs a webserver, and the daemon may run without one.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vibes_pipeline.errors import VibesError
 from vibes_pipeline.paths import workspace_file
 from vibes_pipeline.settings import Settings
 
-# So long may a day be old before its definitions are loaded.
+# How often the definitions loaded are compared with those of the day.
 LOOKED_AT_SECONDS = 5.0
 RELOADED_WITHIN_SECONDS = 180
 STANDARD_ERROR = 2
@@ -70,7 +70,7 @@ def code_server(log_level: str, instance: dg.DagsterInstance, log: Path | None) 
 def errors_into(log: Path | None) -> Iterator[None]:
     """Let processes started in the block write standard error at the end of a file.
 
-    One that has grown long becomes the older one of two.
+    A file over `LOG_BYTES` is renamed to `.old.log` first; one old file is kept.
     """
     if log is None:
         yield

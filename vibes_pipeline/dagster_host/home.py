@@ -30,19 +30,19 @@ STORAGE_VARIABLE = "VIBES_DAGSTER_STORAGE_URL"
 
 # What Dagster's sessions need of the server, whatever the database or the role have as defaults.
 SESSION = {
-    # Its record is no promise to anybody: its many small commits need not wait for the disk.
+    # A crash may cost the last moments of Dagster's record, which binds nobody; it commits often.
     "synchronous_commit": "off",
     "search_path": "public",
     "default_transaction_isolation": r"read\ committed",
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
-# PgBouncer's words.
+# What PgBouncer answers to options that it does not take.
 REFUSED_OPTIONS = "unsupported startup parameter"
 STATEMENT_TIMEOUT_MS = 60_000
 POOL_RECYCLE_SECONDS = 3600
 RUNS_AT_A_TIME = 100
-# A run that hangs holds up the others for so long at most. An alert of 06:00 has its notice until
+# A run that hangs holds up the others for this long at most. An alert of 06:00 has its notice until
 # 11:00; a slot cut off in the middle goes on where it was when it is tried again.
 LONGEST_RUN = timedelta(hours=2)
 
@@ -93,7 +93,7 @@ def prepare(settings: Settings) -> Path:
 
 
 def _storage_url(url: sa.URL) -> sa.URL:
-    """The ledger's database with what Dagster's sessions need of it.
+    """The address of the ledger's database, with the settings of Dagster's sessions.
 
     A pooler that refuses options gets none: there the role must have them (deploy/roles.sql).
     """
@@ -108,7 +108,7 @@ def _storage_url(url: sa.URL) -> sa.URL:
 
 
 def _is_let_in(url: sa.URL) -> bool:
-    """Whether a session begins; any other reason why not is told by who needs it."""
+    """False when the server refuses the options; other faults are told by who connects later."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     try:
         with engine.connect():
@@ -119,7 +119,7 @@ def _is_let_in(url: sa.URL) -> bool:
 
 def persistent_instance(settings: Settings) -> AbstractContextManager[dg.DagsterInstance]:
     """The instance that the UI shows, in the ledger's PostgreSQL."""
-    # A second to import, which what only prepares an instance for others does not need.
+    # Its import takes a second; who only prepares an instance for others does without it.
     import dagster as dg
 
     prepare(settings)

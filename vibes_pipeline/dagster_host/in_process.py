@@ -1,6 +1,6 @@
 """Running a slot as a Dagster job in this process.
 
-Imported only by the commands that start a job, for it brings Dagster along.
+Only the commands that start a job import this module, because it imports Dagster.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def run_slot(
 
     logging.getLogger("dagster").setLevel(log_level)
     job = definitions.resolve_job_def(JOBS[slot].name)
-    # Dagster knows the periods up to its own now, which must be the slot's.
+    # Dagster knows the partitions up to its present, which must be the slot's instant.
     with warnings.catch_warnings(), dg.partition_loading_context(at):
         warnings.simplefilter("ignore")
         run_id = make_new_run_id()
@@ -85,5 +85,5 @@ def _repository() -> RemoteRepositoryOrigin:
 
 
 def _cause(error: BaseException, instance: dg.DagsterInstance, run_id: str) -> VibesError:
-    """The error of ours that stopped the run, the check that did, or Dagster's own first line."""
+    """Our error that stopped the run, else the check that did, else Dagster's first line."""
     return fault_of(error) or VibesError(blocked_by(instance, run_id) or first_line(error))

@@ -2,9 +2,9 @@
 
 Without it a run whose process is gone would count as going on for ever: no other would start, and
 its slot would not be tried again. Dagster's run monitoring asks it, marks the run as failed, and
-the sensors do the rest. A run that takes too long, or that somebody ends in the UI, is interrupted;
-one that hangs hears nothing, and would keep its locks from the slots after it. Named in
-`dagster.yaml`.
+the sensors do the rest. A run that takes too long, or that somebody ends in the UI, is interrupted.
+One that hangs does not react, and would keep the locks that later slots need: its sessions in the
+database are ended. `dagster.yaml` names this launcher.
 """
 
 import time
@@ -18,7 +18,7 @@ from vibes_pipeline.ledger.ledger import Ledger, shared_ledger
 from vibes_pipeline.ledger.run_locks import cut_off, is_running
 from vibes_pipeline.settings import Settings
 
-# A run takes its lock shortly after it starts, and lets go of it shortly before its end is known.
+# A run takes its lock shortly after it starts, and gives it back shortly before it is done.
 STARTS_WITHIN = timedelta(minutes=1)
 ENDS_WITHIN_SECONDS = 5.0
 # A run that was interrupted ends within that time, unless it hangs.
@@ -27,11 +27,11 @@ POLL_SECONDS = 0.2
 
 
 class WatchfulRunLauncher(dg.DefaultRunLauncher):
-    """Launches runs as Dagster does by default; tells those that died."""
+    """Launches runs as Dagster does by default; also knows which of them died."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """What makes run monitoring ask."""
+        """True, so that run monitoring asks."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:

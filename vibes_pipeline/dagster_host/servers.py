@@ -1,10 +1,10 @@
 """What `vibes up` starts: Dagster's webserver, its daemon, and the code server they share.
 
 One code server serves both, as under `dagster dev`. Left to itself the daemon would start a new one
-every minute, for changed code, and tell of the old one's end each time. (See `code_server`.)
+every minute, to look for changed code, and log each end of the old one. (See `code_server`.)
 
-A process of its own (`python -m vibes_pipeline.dagster_host.servers`), in a session of its own:
-a terminal's Ctrl-C is to reach the servers in order, not the code server first.
+This is a process (`python -m vibes_pipeline.dagster_host.servers`) in a session of its own, so that
+Ctrl-C in a terminal reaches the servers in order, and not the code server first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool, debug: b
         WEBSERVER: ["-m", "vibes_pipeline.dagster_host.webserver", *place, *looking],
         DAEMON: ["-m", "dagster._daemon", "run", "--log-level", LOG_LEVEL],
     }
-    # Seconds to import, which `vibes up` itself, that uses what follows, does not need.
+    # Their import takes seconds; `vibes up`, which uses `supervise` below, does without them.
     from vibes_pipeline.dagster_host.code_server import code_server
     from vibes_pipeline.dagster_host.home import persistent_instance
     from vibes_pipeline.dagster_host.terminal import Terminal

@@ -1,6 +1,6 @@
 """What `vibes up` says on its terminal: where it is once it is ready, and each run's start and end.
 
-It asks Dagster's storage, so a run is told of whoever started it, and also one whose process died.
+It asks Dagster's storage, so it knows of every run, whoever started it, even if its process died.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from vibes_pipeline.defs.slot_assets import PARTITION_TAG
 
 LOOKED_AT_SECONDS = 1.0
 ANSWERS_WITHIN_SECONDS = 10.0
-# Two changes may be stored in another order than their times have.
+# Changes may be stored in another order than that of their times.
 OVERLAP = timedelta(seconds=10)
 
 
 @dataclass
 class Terminal:
-    """`addresses` are the web server's by name, the first of them asked; none without one."""
+    """`addresses` are those of the web server, by name; the first is asked whether it is up.
+
+    They are empty when no web server is started.
+    """
 
     instance: dg.DagsterInstance
     zone: tzinfo
@@ -49,7 +52,7 @@ class Terminal:
                 if self.has_daemon:
                     since = self._tell_runs(since)
             except (dg.DagsterError, sa.exc.SQLAlchemyError, DagsterPostgresException):
-                # Its storage went away: what happened meanwhile is told at the next look.
+                # Dagster's storage does not answer: the next look tells what happened meanwhile.
                 continue
 
     def _is_ready(self) -> bool:

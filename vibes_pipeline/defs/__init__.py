@@ -1,4 +1,5 @@
-"""All that imports Dagster: names, schedules, partitions, checks, and nothing of the rules.
+"""What Dagster is told: assets, partitions, checks, jobs, schedules, sensors; no rule is here.
 
-One folder per stage of the flow; each asset's body is a call or two into the package.
+Each stage of the flow has a folder, whose `assets(location)` builds its assets. An asset's body is
+a call or two into the rest of the package.
 """

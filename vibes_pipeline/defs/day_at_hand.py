@@ -1,8 +1,8 @@
 """The day at hand: what Dagster is told of the policy, as it holds on one local day.
 
 Schedules, freshness and texts are fixed when Dagster loads the code location. Here belongs what
-they take from the policy, all of it as of one day, and how the servers know that it is no longer
-what was loaded. Which day it is, `clock` says; what a slot itself goes by is its own period's.
+they take from the policy, as of one day, and how the servers find out that what was loaded no
+longer holds. `clock` says which day it is. A slot itself goes by the values of its own period.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vibes_pipeline.clock import WallClock
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 
-# So long after its time a slot should have run.
+# A slot should have run by this long after its time.
 GRACE = timedelta(minutes=30)
 
 
@@ -48,7 +48,7 @@ class DayAtHand:
         return self.policy.slot_calendar.next_due(slot, start)
 
     def crons(self, slot: Slot) -> list[str]:
-        """The times of the next one and all amended ones after it: none of them is missed."""
+        """The time of the next one, and all amended times after it, so that none is missed."""
         return self.policy.slots.crons(slot, self.next_due(slot).period)
 
     def deadline(self, slot: Slot) -> tuple[str, timedelta]:
@@ -69,7 +69,7 @@ class DayAtHand:
         return self._cron(slot, due.period), min(GRACE + moved_back, step)
 
     def told(self) -> tuple[object, ...]:
-        """As long as it is equal, Dagster has been told what holds."""
+        """What Dagster is told of the policy; once it differs, the code must be loaded anew."""
         days = (self.day, *(self.next_due(slot).period for slot in TIMED_SLOTS))
         amended = self.policy.amended_on
         return (

@@ -1,6 +1,6 @@
-"""What stops a slot before anything irreversible: a stale warehouse, evidence that is not there.
+"""Checks that stop a slot before it does anything irreversible: stale warehouse, missing evidence.
 
-The weekly implementation and the late slots ask the same; each names its own asset.
+The weekly implementation and the late slots share them, each for an asset of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ REFERENCES_SHOWN = 20
 
 
 def fresh_check(asset: dg.AssetKey, name: str, description: str) -> dg.AssetCheckSpec:
-    """The check that `require_fresh` answers."""
+    """The check whose result `require_fresh` gives."""
     return dg.AssetCheckSpec(name, asset=asset, blocking=True, description=description)
 
 
 def require_fresh(name: str, require: Callable[[], bool]) -> Iterator[dg.AssetCheckResult]:
-    """Yield the gate's result, a warning where freshness is unknown; raise if it is closed."""
+    """Yield the check's result, a warning where freshness is unknown; raise if it is stale."""
     try:
         is_known = require()
     except StaleWarehouse as stale:

@@ -1,7 +1,7 @@
-"""What came of a run, in one line: what it did, or why it did not.
+"""The outcome of a run in one line: what it did, or why it failed.
 
-Here belongs what terminals and operators are told of a run, all of it from the run's own events.
-Of sellers nothing is told but ids; addresses are left out.
+Here belongs what terminals and operators are told of a run. All of it is taken from the run's own
+events. Of sellers only ids are told; addresses are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dagster_shared.error import SerializableErrorInfo
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.replies import without_addresses
 
-# Asset → its figures that tell what the slot did: the name in its metadata, one, several.
+# For each asset the figures that say what the slot did: name in the metadata, singular, plural.
 _MAILS = (
     ("sent", "mail sent", "mails sent"),
     ("deferred", "mail deferred", "mails deferred"),
@@ -47,7 +47,7 @@ ENDED = {
     dg.DagsterRunStatus.FAILURE: "failed after",
     dg.DagsterRunStatus.CANCELED: "was ended after",
 }
-# How a recorded error begins that has words of ours.
+# A recorded error begins with this if it is one of ours.
 OURS = "vibes_pipeline."
 
 
@@ -76,7 +76,7 @@ def did(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Our own error that stopped the run, the check that did, or the first line of another's."""
+    """Our error that stopped the run, else the check that did, else another's first line."""
     errors, message = [], ""
     for error, said in _failures(instance, run_id):
         message = said or message
@@ -89,12 +89,12 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
     if why := blocked_by(instance, run_id):
         return why
     words = _chain(errors[0])[-1].message if errors else message
-    # What is not ours may go on to say what it stumbled over, which may be somebody's.
+    # Further lines of an error that is not ours may quote data, which may be personal.
     return (words or "no cause was recorded").strip().splitlines()[0]
 
 
 def blocked_by(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """The words of the first check that stopped the run, if one did: others stop none."""
+    """The description of the first check that stopped the run; None if no check did."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = entry.get_dagster_event().asset_check_evaluation_data
         stops = check.blocking and check.severity is dg.AssetCheckSeverity.ERROR

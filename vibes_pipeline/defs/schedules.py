@@ -1,4 +1,4 @@
-"""The slots' local times as schedules, running by default; one that may not be begun skips."""
+"""A schedule for each slot that has a local time. It runs by default, and skips a refused slot."""
 
 import dagster as dg
 

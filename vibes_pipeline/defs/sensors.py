@@ -1,4 +1,4 @@
-"""What is noticed between the slots' times; over a simulated ledger, nothing is."""
+"""What is done between the times of the slots; over a simulated ledger, nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -25,7 +25,7 @@ from vibes_pipeline.slots.order import period_to_begin
 
 # How often the warehouse is asked whether an address was mended.
 MENDING_CHECKED_EVERY = timedelta(minutes=5)
-# A slot's own sending is not to be overtaken: what is younger than this is being sent.
+# A notice that was planned less than this ago is still being sent by its own slot.
 SETTLED_AFTER = timedelta(minutes=10)
 # A tick must not hang while a loader holds the warehouse: the next one asks again.
 SENSOR_PATIENCE_SECONDS = 5.0
@@ -33,10 +33,10 @@ SENSOR_PATIENCE_SECONDS = 5.0
 FIRST_RETRY = timedelta(minutes=5)
 LONGEST_RETRY = timedelta(hours=1)
 WAYS_OUT = (
-    "A slot that fails has done nothing or all of a step. It is tried again by itself with growing "
+    "Each step of a slot is done as a whole or not at all. The slot is tried again with growing "
     "pauses; weekly slots run in order, so later ones wait for it.\n"
-    "Once the cause is mended, its next try ends it; `vibes run SLOT` runs the oldest missing "
-    "slot of its kind at once. Whatever is run again changes nothing twice."
+    "Once the cause is mended, the next attempt finishes it; `vibes run SLOT` runs the oldest "
+    "missing slot of its kind at once. Nothing is done twice, however often a slot is run."
 )
 # Enough to know the longest pause.
 RUNS_LOOKED_AT = 10
@@ -103,7 +103,7 @@ def undelivered_notices(
 def new_claims(
     context: dg.SensorEvaluationContext, country: dg.ResourceParam[Country]
 ) -> dg.RunRequest | dg.SkipReason:
-    """What waits is asked of warehouse and ledger, so a failed run loses nothing."""
+    """Warehouse and ledger are asked what waits, so a failed run loses nothing."""
     policy, settings, ledger = country.policy, country.settings, country.ledger
     if not_live := _why_not_live(ledger):
         return dg.SkipReason(not_live)
@@ -122,7 +122,7 @@ def new_claims(
 
 @dg.sensor(
     jobs=[JOBS[slot] for slot in TIMED_SLOTS],
-    # Of several missed slots each waits for the next look after the one before it.
+    # Missed slots run one after the other: each is requested at the first tick after the last one.
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
@@ -133,7 +133,7 @@ def new_claims(
 def catch_up(
     context: dg.SensorEvaluationContext, country: dg.ResourceParam[Country]
 ) -> dg.SensorResult | dg.SkipReason:
-    """The ledger's slots are the truth of what was done; no cursor, no run key."""
+    """The ledger says what was done; neither a cursor nor a run key is used."""
     policy, ledger = country.policy, country.ledger
     if not_live := _why_not_live(ledger):
         return dg.SkipReason(not_live)
@@ -165,7 +165,7 @@ def catch_up(
 
 
 def _why_not_live(ledger: Ledger) -> str | None:
-    """Why nothing is to be done over the ledger by itself."""
+    """Why nothing may be started over this ledger; None if it is live."""
     match ledger.mode():
         case LedgerMode.EMPTY:
             return f"The ledger of {ledger.country} is not used yet: its first slot opens it."
@@ -179,7 +179,7 @@ def _why_not_live(ledger: Ledger) -> str | None:
 
 
 def _held_back(records: Sequence[dg.RunRecord], now: datetime, zone: tzinfo) -> str | None:
-    """Why these runs, newest first, none of which did it, let no other one begin."""
+    """Why no other run may begin after these, newest first, none of which succeeded; or None."""
     for record in records:
         if record.dagster_run.status in UNFINISHED:
             return _stage(record.dagster_run)
@@ -193,7 +193,7 @@ def _held_back(records: Sequence[dg.RunRecord], now: datetime, zone: tzinfo) -> 
 
 
 def _stage(run: dg.DagsterRun) -> str:
-    """How far a run is that is not over."""
+    """Whether a run that has not ended is running or still waits."""
     return "is running" if run.status is dg.DagsterRunStatus.STARTED else "waits for its run"
 
 
@@ -212,7 +212,7 @@ def _runs_since_success(instance: dg.DagsterInstance, job_name: str) -> list[dg.
 def failed_runs(
     context: dg.RunFailureSensorContext, country: dg.ResourceParam[Country]
 ) -> dg.SkipReason | None:
-    """The cause in its own words; nothing of any seller is in it but ids."""
+    """The mail gives the cause in its own words; of sellers it has only ids."""
     settings = country.settings
     if not settings.operators:
         return dg.SkipReason("VIBES_OPERATORS is not set: nobody is written to.")
@@ -234,7 +234,7 @@ def failed_runs(
 
 
 def _has_failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the run before it of the same job failed too: a relay in trouble is told of once."""
+    """Whether the job's previous run failed too: operators are told once of a relay in trouble."""
     runs = instance.get_runs(dg.RunsFilter(job_name=run.job_name), limit=RUNS_LOOKED_AT)
     before = list(dropwhile(lambda r: r.run_id != run.run_id, runs))[1:2]
     return [r.status for r in before] == [dg.DagsterRunStatus.FAILURE]

@@ -1,7 +1,7 @@
-"""What a check that blocks nothing wants: a person, or only to inform.
+"""The two severities of checks that block nothing.
 
-One that asks for a person is red in the UI until somebody has done something, one that informs is
-yellow. The check's description begins with which of both it is.
+A check that asks for a person is red in the UI until somebody has acted; its description begins
+with "For a person". A check that informs is yellow; its description begins with "For information".
 """
 
 import dagster as dg

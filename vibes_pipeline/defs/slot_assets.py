@@ -1,4 +1,4 @@
-"""Which assets make up each slot, and what a run is to do of them (Rulebook §2).
+"""Which assets make up each slot, and which slot a run is of (Rulebook §2).
 
 Here belong the names on which jobs, assets and the run's resource must agree. A slot is one
 instant: its assets are made in one run, all of them. What only shows what was done may be made
@@ -17,10 +17,10 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.slots.steps import SETTLE, steps_of
 
-# By these Dagster marks the partition of a run, or the first and the last of several.
+# Dagster's tags for the partition of a run, or for the first and the last of several.
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-# By these we mark each run, however it was started: its slot, its period, its one
+# Our tags, which every run gets however it was started: its slot, its period, and its one
 # instant in the policy's local time.
 SLOT_TAG, PERIOD_TAG, AS_OF_TAG = "vibes/slot", "vibes/period", "vibes/as_of"
 
@@ -35,7 +35,7 @@ def asset_key(relation: str) -> dg.AssetKey:
     return dg.AssetKey(relation.split("."))
 
 
-# Made in a slot's run, and again by themselves: they show what was done, and do nothing.
+# They only show what was done: a slot's run makes them, and they may be made again by themselves.
 ONLY_SHOWN: Mapping[Slot, frozenset[dg.AssetKey]] = {
     Slot.WEEKLY_IMPLEMENTATION: frozenset({dg.AssetKey(["finance", "charges"])}),
     Slot.CLAIMS: frozenset({dg.AssetKey(["claims", "claims"])}),
@@ -47,7 +47,7 @@ OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
     for slot in Slot
 }
 
-# Made again by themselves they write or show what was done.
+# Of the implementation these may be made again by themselves: they write or show what was done.
 SHOWING = ONLY_SHOWN[Slot.WEEKLY_IMPLEMENTATION] | {dg.AssetKey(["reports", "week"])}
 
 

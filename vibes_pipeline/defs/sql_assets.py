@@ -26,7 +26,7 @@ from vibes_pipeline.slots.run import SlotRun
 ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5
 GRAIN = "keeps_its_grain"
-# The rates of single products may be thousands.
+# A policy may have rates for thousands of single products.
 POLICY_ROWS = 50
 # Who somebody is, and how to reach them, never enters metadata or logs.
 PERSONAL = frozenset({"shop_name", "email", "customer_id", "customer_hash", "stored_row"})

@@ -1,1 +1,1 @@
-"""Claims: the step that every slot begins with, what waits for people, and the mails."""
+"""Claims: the step that every slot begins with, and what waits for people."""

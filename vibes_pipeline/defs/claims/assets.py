@@ -17,12 +17,10 @@ from vibes_pipeline.slots.claims.undecipherable import in_words
 
 OPERATIONS = ["team:operations"]
 
-# What is held is told with the decisions that it is kept from: they lie right of the claims.
-
 
 def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
     """The claims, and what of them is held."""
-    # What is held is told with the decisions that it is kept from: they lie right of the claims.
+    # Held cases are shown in the group of the decisions, which read them too, right of the claims.
     held = [
         asset.map_asset_specs(lambda spec: spec.replace_attributes(group_name="decisions"))
         for asset in model_assets(location, "claims")
@@ -75,7 +73,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
         """Apply what came up since the last slot; nothing is done twice."""
         settled = settle.settle(vibes.claims_run(), vibes.ledger)
         yield dg.MaterializeResult(
-            # Nothing that lies on this step is out of date because it ran and found nothing.
+            # A step that found nothing does not make the assets after it out of date.
             data_version=dg.DataVersion(str(newest_event(vibes.ledger))),
             metadata={
                 "claims": settled.states.total(),
@@ -105,7 +103,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
 
 
 def _undecipherable(settled: settle.Settled) -> dg.AssetCheckResult:
-    """Warns of each value, as it is written, until it is corrected."""
+    """Fails until each value that cannot be read is corrected; shows it as it is written."""
     values = [plain(in_words(value)) for value in settled.undecipherable]
     said = []
     if values:
@@ -137,7 +135,7 @@ def _undecipherable(settled: settle.Settled) -> dg.AssetCheckResult:
     ),
 )
 def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-    """The ledger's claims, some_of."""
+    """All claims of the ledger, and how many are in which state."""
     policy = vibes.policy
     frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, policy.time_zone))
     by_state = dict(frame.group_by("state").len().sort("state").iter_rows())
@@ -164,7 +162,7 @@ def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
 def upheld_claims_are_matched(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
-    """Warns; the claims' ids are the evidence."""
+    """Asks for a person; gives the ids of the claims."""
     frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, vibes.policy.time_zone))
     upheld = frame.filter(frame["state"] == "upheld").height
     unmatched = frame.filter(~frame["is_matched"].fill_null(True))["claim_id"].to_list()

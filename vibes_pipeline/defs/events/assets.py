@@ -30,7 +30,7 @@ def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
 def every_counterfeit_has_an_evidence_window(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
-    """Warns; the cases' ids are the evidence."""
+    """Asks for a person; gives the ids of the cases."""
     findings = vibes.slot_run(Slot.WEEKLY_ALERT, context).engine.scan(FINDINGS)
     cases = findings.select(pl.len()).collect().item()
     without = (

@@ -80,7 +80,7 @@ def _loads(location: CodeLocation) -> dg.AssetsDefinition:
     def loads(
         context: dg.AssetExecutionContext, vibes: Vibes
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-        """Nothing is read of a stale warehouse."""
+        """Stop the slot before it reads a stale warehouse."""
         yield from _require_fresh(vibes.slot_run(Slot.LATE_ALERT, context))
         yield dg.MaterializeResult()
 
@@ -98,7 +98,7 @@ def _overdue_items(location: CodeLocation) -> dg.AssetsDefinition:
         description=load_models()[late_orders.OVERDUE].description,
     )
     def overdue_items(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
-        """Only items that can be overdue are read of the warehouse."""
+        """Read of the warehouse only the items that can be overdue."""
         run, model = vibes.slot_run(Slot.LATE_ALERT, context), load_models()[late_orders.OVERDUE]
         overdue = late_orders.find_overdue(run, vibes.ledger)
         return dg.MaterializeResult(
@@ -146,7 +146,7 @@ def _late_cancellations(location: CodeLocation) -> dg.AssetsDefinition:
 def every_item_is_cancelled_once(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
-    """Blocks the proposal; the ids are the evidence."""
+    """Blocks the proposal; gives the ids of the items."""
     items = late_orders.decided_twice(vibes.slot_run(Slot.LATE_ALERT, context))
     return dg.AssetCheckResult(
         passed=not items,

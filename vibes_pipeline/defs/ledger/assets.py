@@ -20,7 +20,7 @@ def _history(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=HISTORY,
         deps=[CLAIMS_STEP],
-        # A group of its own, left of all: the ledger's other assets lie right of the decisions.
+        # Its own group: in the UI it is left of the decisions, the ledger's other assets right.
         group_name="history",
         kinds={"postgres", "parquet"},
         owners=ENGINEERS,
@@ -47,7 +47,7 @@ def _history(location: CodeLocation) -> dg.AssetsDefinition:
 def _frozen_cycle(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["ledger", "frozen_cycle"],
-        # Once it is frozen nothing more is made of the cycle: all that is shown is made before.
+        # After freezing nothing more of the cycle is made: all that is shown comes before.
         deps=sorted(
             read_in_weekly_alert(weekly.FROZEN_FROM) | {asset_key(r) for r in SHOWN_BESIDE}
         ),

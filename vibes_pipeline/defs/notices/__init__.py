@@ -1,1 +1,1 @@
-"""What sellers are told, before and after."""
+"""The mails to sellers: alerts before, mails after an implementation, and about claims."""

@@ -1,4 +1,4 @@
-"""The mails of the weekly slots; a failed sending is never green."""
+"""The mails of each slot, and the outbox; sending that failed is never green."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from vibes_pipeline.slots.run import SlotRun
 OPERATIONS = ["team:operations"]
 # Where the names and addresses of a mail are read.
 ADDRESSES = sorted(read_by(delivery.READ))
-# What becomes of a notice that is not accepted yet without anybody's doing.
+# Notices in these states are tried again without anybody doing something.
 TRIED_AGAIN = ("queued", "sending", "deferred")
 WHEN_RED = (
     f"Its freshness turns red when the slot has not run {GRACE.seconds // 60} minutes after its "
@@ -117,7 +117,7 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
         try:
             outcomes = mail.finish(run, vibes.ledger, vibes.clock)
         except MailError:
-            # The slot is not done and is run again: whom it has not reached is shown meanwhile.
+            # The slot is not done and will be run again; meanwhile the check shows who has no mail.
             yield _accepted(vibes, run, kind)
             raise
         yield dg.MaterializeResult(

@@ -1,4 +1,4 @@
-"""The page that operations and the owners of the policy read of each week."""
+"""The page on each week, which operations and the owners of the policy read."""
 
 import dagster as dg
 

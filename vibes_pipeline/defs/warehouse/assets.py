@@ -157,7 +157,7 @@ def bad_rows_are_few(context: dg.AssetCheckExecutionContext, vibes: Vibes) -> dg
 def nothing_is_set_aside(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
-    """Warns; the ids are the evidence."""
+    """Asks for a person; gives the ids of the rows."""
     run = vibes.slot_run(Slot.WEEKLY_ALERT, context)
     bad = run.engine.read("warehouse.quarantine")
     ids = [shown(i) for i in bad["row_id"].head(20)]
