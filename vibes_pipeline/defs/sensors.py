@@ -122,7 +122,7 @@ def new_claims(
 
 @dg.sensor(
     jobs=[JOBS[slot] for slot in TIMED_SLOTS],
-    # Missed slots run one after the other: each is requested at the first tick after the last one.
+    # Missed slots run one after the other: a tick requests the next one once the last has run.
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(

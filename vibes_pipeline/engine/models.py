@@ -46,11 +46,6 @@ class Model:
         """The models among the relations it reads."""
         return tuple(r for r in self.depends_on if r.split(".")[0] not in GIVEN_SCHEMAS)
 
-    @property
-    def reads_raw(self) -> bool:
-        """Whether it reads the order warehouse itself."""
-        return any(r.startswith("raw.") for r in self.depends_on)
-
 
 @cache
 def load_models(folder: Path | None = None) -> Mapping[str, Model]:

@@ -6,7 +6,7 @@ from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.rules import WEEKLY_RULES
 
 BAD_ROW_SHARE = "warehouse.bad_row_share"
-# What no decision reads: people look at it, and the slot asks how many rows are bad.
+# What people look at beside the decisions; of the bad rows the slot asks how many there are.
 SHOWN_BESIDE = (
     "decisions.account_reviews",
     "claims.held_counterfeit_cases",
