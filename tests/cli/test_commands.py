@@ -312,6 +312,7 @@ ROWS = {
         troubles.ACTIONS.get(f"{what}_delisting", 0) for what in ("product", "account")
     ),
     "seller_statements": troubles.SELLERS,
+    "seller_statement_lines": len(troubles.CHARGES),
     "charge_totals": len(troubles.CHARGES),
 }
 

@@ -291,7 +291,13 @@ def test_finance_s_tables_are_the_ledger_s_views(after_a_cycle: Source) -> None:
         *("statement_period", "rule", "currency", "debits", "reversals", "net"),
         *("debit_postings", "reversal_postings"),
     ]
+    lines = read_table("seller_statement_lines", after_a_cycle)
+    assert lines.columns == [
+        *("statement_period", "seller_id", "shop_name", "rule", "currency"),
+        *("debits", "reversals", "net", "debit_postings", "reversal_postings"),
+    ]
     posted = read_table("charges", after_a_cycle)["amount"].sum()
+    assert lines["net"].sum() == posted
     assert statements["net"].sum() == totals["net"].sum() == posted == Decimal("51234.50")
     assert statements.schema["net"] == pl.Decimal(18, 2)
 

@@ -72,6 +72,22 @@ def test_the_sheets_show_the_views_row_by_row(book: Path, source: Source) -> Non
         assert cells(book, sheet)[: len(expected)] == expected
 
 
+def test_the_statements_have_a_column_of_a_rule_added_later(ledger: Ledger, tmp_path: Path) -> None:
+    later = made.charge_of_a_later_rule("S-2", "I3")
+    made.freeze_cycle(ledger, [made.charge("S-1", "I1"), made.charge("S-2", "I2"), later])
+    made.accept(ledger)
+    made.implement_cycle(ledger)
+    made.implement_charge(ledger, later)
+    write_charges(Source(ledger, tmp_path, made.LAGOS), tmp_path / "c.xlsx")
+    *table, _, total = cells(tmp_path / "c.xlsx", "Statements")
+    shown = [
+        (s["returns_charge"], s["rejection_charge"], s["debits"], s["net"]) for s in (*table, total)
+    ]
+    assert shown == [(3000, 0, 3000, 3000), (3000, 40, 3040, 3040), (6000, 40, 6040, 6040)]
+    first = cells(tmp_path / "c.xlsx", "Statements", formulas=True)[0]
+    assert first["debits"] == "=SUM(E2:J2)"
+
+
 @pytest.mark.parametrize(
     ("sheet", "computed"),
     [

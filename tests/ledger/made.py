@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -19,7 +19,12 @@ from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims, history, notices, schema
-from vibes_pipeline.ledger.implementation import Implementation, implement
+from vibes_pipeline.ledger.implementation import (
+    Implementation,
+    implement,
+    record_implemented,
+    record_postings,
+)
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.ledger.proposals import Action, FrozenCycle, Terms, actions_of, freeze
@@ -101,6 +106,13 @@ def charge(
         **changes,
     }
     return decided(rule, row, given or terms())
+
+
+def charge_of_a_later_rule(seller_id: str, order_item_id: str) -> Action:
+    """A charge of a rule that this program does not have yet."""
+    action_id = uuid5(NAMESPACE_URL, order_item_id)
+    of_later = {"rule": "rejection_charge", "reference": "NG-LATER", "action_id": action_id}
+    return {**charge(seller_id, order_item_id, amount="40.00"), **of_later}
 
 
 def order_regulation(seller_id: str, *, given: Terms | None = None, **changes: Any) -> Action:
@@ -274,6 +286,13 @@ def implement_cycle(
         now=now or due_at,
         is_simulated=is_simulated,
     )
+
+
+def implement_charge(ledger: Ledger, action: Action, at: datetime = IMPLEMENT_AT) -> None:
+    """Implement and post one alerted charge, whatever its rule."""
+    with ledger.writing(is_simulated=True, now=at) as connection:
+        record_implemented(connection, [action], at, cause="implemented")
+        record_postings(connection, "debit", [action], at, LAGOS)
 
 
 def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str | None = "C-1") -> None:

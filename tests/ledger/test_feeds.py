@@ -99,12 +99,59 @@ def test_totals_are_by_rule_and_week(after_a_cycle: Ledger) -> None:
     }
 
 
+def test_a_statement_has_a_line_of_each_rule(after_a_cycle: Ledger) -> None:
+    found = rows(after_a_cycle, feeds.seller_statement_lines, seller_id="S-1")
+    posted, later = made.CYCLE + made.WEEK, made.CYCLE + 2 * made.WEEK
+    assert {(r["statement_period"], r["rule"]): r for r in found} == {
+        (period, rule): {
+            "statement_period": period,
+            "seller_id": "S-1",
+            "shop_name": "Loom",
+            "rule": rule,
+            "currency": "NGN",
+            "debits": Decimal(debits),
+            "reversals": Decimal(reversals),
+            "net": Decimal(debits) + Decimal(reversals),
+            "debit_postings": int(debits != "0.00"),
+            "reversal_postings": int(reversals != "0.00"),
+            "country": "NG",
+        }
+        for period, rule, debits, reversals in (
+            (posted, "out_of_stock_charge", "1234.50", "0.00"),
+            (posted, "returns_charge", "3000.00", "0.00"),
+            (later, "returns_charge", "0.00", "-3000.00"),
+        )
+    }
+
+
+def test_a_rule_added_later_has_lines_and_is_in_the_sums_of_the_statement(ledger: Ledger) -> None:
+    later = made.charge_of_a_later_rule("S-1", "I2")
+    made.freeze_cycle(ledger, [made.charge("S-1", "I1"), later])
+    made.accept(ledger)
+    made.implement_cycle(ledger)
+    made.implement_charge(ledger, later)
+    lines = rows(ledger, feeds.seller_statement_lines)
+    assert {line["rule"]: line["debits"] for line in lines} == {
+        "returns_charge": 3000,
+        "rejection_charge": 40,
+    }
+    (statement,) = rows(ledger, feeds.seller_statements)
+    assert (statement["returns_charge"], statement["debits"], statement["net"]) == (
+        3000,
+        3040,
+        3040,
+    )
+    assert statement["postings"] == 2
+
+
 def test_every_sum_ties_to_the_postings(after_a_cycle: Ledger) -> None:
     (posted,) = made.rows(after_a_cycle, sa.func.sum(schema.postings.c.amount))[0]
     statements = rows(after_a_cycle, feeds.seller_statements)
     totals = rows(after_a_cycle, feeds.charge_totals)
-    assert sum(s["net"] for s in statements) == sum(t["net"] for t in totals) == posted
-    for line in (*statements, *totals):
+    lines = rows(after_a_cycle, feeds.seller_statement_lines)
+    for summed in (statements, totals, lines):
+        assert sum(s["net"] for s in summed) == posted
+    for line in (*statements, *totals, *lines):
         assert line["debits"] + line["reversals"] == line["net"]
     for statement in statements:
         assert sum(statement[rule] for rule in CHARGES) == statement["debits"]

@@ -176,6 +176,16 @@ def test_every_table_holds_rows_that_were_migrated(grown: dict[str, Grown]) -> N
             ["cycle", "seller_id", "order_item_id"],
             [(made.CYCLE, "S-1", "I-2")],
         ),
+        (
+            "0010",
+            "finance.seller_statement_lines",
+            ["statement_period", "seller_id", "rule", "net", "debit_postings", "reversal_postings"],
+            [
+                (made.CYCLE + made.WEEK, "S-1", "counterfeit_charge", Decimal("50000.00"), 1, 0),
+                (made.CYCLE + made.WEEK, "S-1", "returns_charge", Decimal("3000.00"), 1, 0),
+                (made.CYCLE + 2 * made.WEEK, "S-1", "returns_charge", Decimal("-3000.00"), 0, 1),
+            ],
+        ),
     ],
 )
 def test_what_is_new_is_told_of_old_rows_too(

@@ -26,7 +26,7 @@ def command(
     """Write TABLE to a file.
 
     Finance's: charges (the postings; as .xlsx a workbook with statements and totals),
-    seller_statements, charge_totals.
+    seller_statement_lines (by seller and rule), seller_statements, charge_totals.
 
     In force now: order_regulations_in_force, sales_regulations_in_force, delistings;
     cancellations (the order system's feed).

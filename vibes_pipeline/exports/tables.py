@@ -324,6 +324,9 @@ def _from_ledger(
 
 
 charges = _feed(feeds.charges, ("posted_at", "rule", "seller_id", "posting_id"))
+seller_statement_lines = _feed(
+    feeds.seller_statement_lines, ("statement_period", "seller_id", "rule", "currency")
+)
 seller_statements = _feed(feeds.seller_statements, ("statement_period", "seller_id", "currency"))
 charge_totals = _feed(feeds.charge_totals, ("statement_period", "rule", "currency"))
 cancellations = _feed(feeds.cancellations, ("cancelled_at", "order_item_id"), cycle="day")
@@ -333,6 +336,7 @@ _account_delistings = _feed(feeds.account_delistings, ("seller_id",))
 EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "actions": actions,
     "charges": charges,
+    "seller_statement_lines": seller_statement_lines,
     "seller_statements": seller_statements,
     "charge_totals": charge_totals,
     "order_regulations_in_force": _feed(feeds.order_regulations_in_force, ("seller_id",)),
@@ -351,6 +355,6 @@ EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "quarantine": _quarantine,
 }
 # What can be asked for by the week of its postings; all but the first cannot be by cycle.
-BY_STATEMENT_PERIOD = ("charges", "seller_statements", "charge_totals")
+BY_STATEMENT_PERIOD = ("charges", "seller_statement_lines", "seller_statements", "charge_totals")
 # A cycle that was stopped has rows here: its bad ones are why.
 OF_UNDECIDED_CYCLES = ("quarantine",)

@@ -26,8 +26,14 @@ from vibes_pipeline.exports.sheets import (
     open_workbook,
     write_sheet,
 )
-from vibes_pipeline.exports.tables import Source, charge_totals, charges, seller_statements
-from vibes_pipeline.rules import CHARGES
+from vibes_pipeline.exports.tables import (
+    Source,
+    charge_totals,
+    charges,
+    seller_statement_lines,
+    seller_statements,
+)
+from vibes_pipeline.ledger.feeds import RULES_WITH_A_COLUMN
 
 # Between a table and its sums, so that its filters leave them alone.
 BLANK_ROWS = 1
@@ -81,7 +87,8 @@ def write_charges(source: Source, file: Path) -> int:
     holds.
     """
     with source.at_one_moment() as now:
-        postings, statements, totals = charges(now), seller_statements(now), charge_totals(now)
+        postings, totals = charges(now), charge_totals(now)
+        statements = with_every_rule(seller_statements(now), seller_statement_lines(now))
     with open_workbook(file) as workbook:
         posted = Sheet.write(workbook, postings, "Charges", has_sums=False)
         _add_statement_formulas(Sheet.write(workbook, statements, "Statements", has_sums=True))
@@ -89,13 +96,32 @@ def write_charges(source: Source, file: Path) -> int:
     return postings.height
 
 
+def with_every_rule(statements: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """The statements with a column also for each rule that the view has none for.
+
+    `lines` are the same statements by rule. The columns of the rules stand before `debits`.
+    """
+    later = lines.filter(~pl.col("rule").is_in(RULES_WITH_A_COLUMN))
+    if later.is_empty():
+        return statements
+    key = ["statement_period", "seller_id", "currency"]
+    debits = later.pivot("rule", index=key, values="debits", sort_columns=True)
+    names = [name for name in debits.columns if name not in key]
+    before = statements.columns[: statements.columns.index("debits")]
+    return statements.join(debits, on=key, how="left", maintain_order="left").select(
+        *before, pl.col(names).fill_null(Decimal(0)), pl.exclude(*before, *names)
+    )
+
+
 def _add_statement_formulas(statements: Sheet) -> None:
     """Each seller's sums of the cells before; below, those of all."""
+    columns = statements.frame.columns
+    rules = columns[columns.index(RULES_WITH_A_COLUMN[0]) : columns.index("debits")]
     for row, values in enumerate(statements.frame.iter_rows(named=True)):
-        by_rule = f"{statements.cell(row, CHARGES[0])}:{statements.cell(row, CHARGES[-1])}"
+        by_rule = f"{statements.cell(row, rules[0])}:{statements.cell(row, rules[-1])}"
         statements.put(row, "debits", f"SUM({by_rule})", values["debits"], "amount")
         _add_net(statements, row, values["net"])
-    _add_sums(statements, (*CHARGES, "debits", "reversals", "net"), ("postings",))
+    _add_sums(statements, (*rules, "debits", "reversals", "net"), ("postings",))
 
 
 def _add_total_formulas(totals: Sheet, posted: Sheet) -> None:
