@@ -20,6 +20,8 @@ from vibes_pipeline.cli.common import (
     settings_and_policy_for_slots,
 )
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
+from vibes_pipeline.ledger.states import State, Status
 
 if TYPE_CHECKING:
     from vibes_pipeline.exports.tables import Source
@@ -139,7 +141,7 @@ def _show_a_claim(source: Source, maildir: Path, policy: Policy) -> None:
     credit = credits.row(-1, named=True)
     outcome.print_charge(postings.filter(pl.col("action_id") == credit["action_id"]), policy)
     told = tables.notices(source).filter(
-        (pl.col("kind") == "claim_outcome")
+        (pl.col("kind") == NoticeKind.CLAIM_OUTCOME)
         & (pl.col("seller_id") == credit["seller_id"])
         & (pl.col("planned_at") == credit["posted_at"])
     )
@@ -154,14 +156,14 @@ def _show_a_mail(source: Source, maildir: Path) -> None:
 
     struck = (
         tables.actions(source)
-        .filter(pl.col("state") == "implemented")
+        .filter(pl.col("state") == State.IMPLEMENTED)
         .group_by("cycle", "seller_id")
         .agg(pl.col("rule").n_unique().alias("rules"), pl.len().alias("lines"))
         .filter(pl.col("rules") >= RULES_IN_MAIL_SHOWN)
         .sort("lines", "cycle", "seller_id")
     )
     sent = tables.notices(source).filter(
-        (pl.col("kind") == "weekly_implementation") & (pl.col("status") == "sent")
+        (pl.col("kind") == NoticeKind.WEEKLY_IMPLEMENTATION) & (pl.col("status") == Status.SENT)
     )
     for cycle, seller_id, *_ in struck.head(20).iter_rows():
         found = sent.filter((pl.col("period") == cycle) & (pl.col("seller_id") == seller_id))

@@ -12,9 +12,8 @@ from vibes_pipeline.calendar import parse_day
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.errors import MailError, UsageError, did_you_mean, near
+from vibes_pipeline.ledger.states import NOT_SENT
 from vibes_pipeline.listing import counted
-
-NOT_SENT = ("queued", "sending", "deferred", "failed", "undeliverable", "unknown", "stored")
 
 
 @click.group(name="mail")

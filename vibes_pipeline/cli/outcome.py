@@ -15,10 +15,9 @@ from rich.text import Text
 from vibes_pipeline.cli.common import console
 from vibes_pipeline.exports import tables
 from vibes_pipeline.exports.tables import Source
+from vibes_pipeline.ledger.states import State
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.rules import Rule
-
-STATES = ("proposed", "alerted", "implemented", "withdrawn", "expired", "reversed")
 
 
 def print_actions(source: Source, policy: Policy) -> None:
@@ -28,7 +27,7 @@ def print_actions(source: Source, policy: Policy) -> None:
         console.print("no actions")
         return
     counts = actions.group_by("rule", "state").len()
-    shown = [s for s in STATES if s in set(counts["state"])]
+    shown = [s for s in State if s in set(counts["state"])]
     table = Table(title="What was decided", title_justify="left")
     table.add_column("rule")
     for state in shown:

@@ -23,6 +23,7 @@ from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.history import frame_of
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.states import CANCELLED
 
 MONEY = pl.Decimal(14, 2)
 
@@ -193,7 +194,7 @@ def claims(source: Source) -> pl.DataFrame:
     c, e = schema.claim_states.c, schema.action_events.c
     undone = (
         sa.select(sa.func.count())
-        .where(e.claim_id == c.claim_id, e.state.in_(("withdrawn", "reversed")))
+        .where(e.claim_id == c.claim_id, e.state.in_(CANCELLED))
         .scalar_subquery()
     )
     columns: dict[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]] = {

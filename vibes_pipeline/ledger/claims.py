@@ -19,8 +19,6 @@ from sqlalchemy.dialects.postgresql import insert
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.history import (
     ACCOUNT_DELISTINGS,
-    OPEN,
-    STANDING,
     read_frame,
     select_account_delistings,
     stands_in_later_cycles,
@@ -28,10 +26,9 @@ from vibes_pipeline.ledger.history import (
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
+from vibes_pipeline.ledger.states import OPEN, STANDING, State
 from vibes_pipeline.rules import LATE_RULES, Evidence
-
-RECEIPT = "claim_receipt"
-OUTCOME = "claim_outcome"
 
 
 @dataclass(frozen=True)
@@ -186,7 +183,7 @@ def plan_claim_notice(
     connection: sa.Connection,
     *,
     country: str,
-    kind: str,
+    kind: NoticeKind,
     claim_id: str,
     seller_id: str,
     claim_event_id: int,
@@ -242,7 +239,9 @@ def charges_on_statement(
         )
         .exists()
     )
-    return _rows(connection, country, s.seller_id == seller_id, s.state == "implemented", debited)
+    return _rows(
+        connection, country, s.seller_id == seller_id, s.state == State.IMPLEMENTED, debited
+    )
 
 
 def standing_on(

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.history import OPEN
+from vibes_pipeline.ledger.states import OPEN
 
 
 def record_missing(

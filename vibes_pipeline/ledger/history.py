@@ -27,10 +27,8 @@ from vibes_pipeline.ledger.schema import (
     excuses,
     reviewed_counterfeits,
 )
+from vibes_pipeline.ledger.states import OPEN, STANDING, State
 from vibes_pipeline.rules import CHARGES, Evidence
-
-OPEN = ("proposed", "alerted")
-STANDING = (*OPEN, "implemented")
 
 MONEY = pl.Decimal(14, 2)
 

@@ -17,10 +17,12 @@ from sqlalchemy.orm import aliased
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.evidence import is_missed_by, record_missing
-from vibes_pipeline.ledger.history import OPEN, holds_counterfeit_charge
+from vibes_pipeline.ledger.history import holds_counterfeit_charge
 from vibes_pipeline.ledger.identity import posting_id
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
+from vibes_pipeline.ledger.states import OPEN, State, Status
 from vibes_pipeline.rules import CHARGES, WEEKLY_RULES, Evidence
 
 
@@ -72,7 +74,7 @@ def implement(
             plan_notices(
                 connection,
                 country=ledger.country,
-                kind="weekly_implementation",
+                kind=NoticeKind.WEEKLY_IMPLEMENTATION,
                 period=cycle,
                 actions=[(a["seller_id"], a["action_id"]) for a in actions],
                 now=now,
@@ -94,7 +96,7 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
             sa.select(s.rule, sa.func.count(), sa.func.coalesce(sa.func.sum(s.amount), 0))
             .join(schema.notice_actions, na.action_id == s.action_id)
             .join(schema.notices, n.notice_id == na.notice_id)
-            .where(mine, n.kind == "weekly_implementation", n.period == cycle)
+            .where(mine, n.kind == NoticeKind.WEEKLY_IMPLEMENTATION, n.period == cycle)
             .group_by(s.rule)
             .order_by(s.rule)
         ).fetchall()
@@ -148,7 +150,7 @@ def record_withdrawn(
     claim_id: str | None = None,
 ) -> None:
     """Withdraw those of the actions that are not implemented yet."""
-    _record_undone(connection, "withdrawn", actions, OPEN, now, cause, claim_id)
+    _record_undone(connection, State.WITHDRAWN, actions, OPEN, now, cause, claim_id)
 
 
 def record_reversed(
@@ -164,20 +166,20 @@ def record_reversed(
     s = schema.action_states.c
     rows = connection.execute(
         sa.select(s.action_id, s.amount, s.currency)
-        .where(s.action_id.in_(actions), s.state == "implemented")
+        .where(s.action_id.in_(actions), s.state == State.IMPLEMENTED)
         .order_by(s.action_id)
     ).mappings()
     implemented = [dict(row) for row in rows]
     undone = [row["action_id"] for row in implemented]
-    _record_undone(connection, "reversed", undone, ["implemented"], now, cause, claim_id)
+    _record_undone(connection, State.REVERSED, undone, [State.IMPLEMENTED], now, cause, claim_id)
     record_postings(connection, "reversal", implemented, now, time_zone, claim_id=claim_id)
 
 
 def _record_undone(
     connection: sa.Connection,
-    state: str,
+    state: State,
     actions: Collection[UUID],
-    of_states: Collection[str],
+    of_states: Collection[State],
     now: datetime,
     cause: str,
     claim_id: str | None,
@@ -185,7 +187,7 @@ def _record_undone(
     s = schema.action_states.c
     undone = sa.select(
         s.action_id,
-        sa.literal(state),
+        sa.literal(state, sa.Text),
         sa.literal(now, schema.INSTANT),
         sa.literal(cause),
         sa.literal(claim_id, sa.Text),
@@ -206,7 +208,7 @@ def told_in_time(now: datetime) -> sa.ColumnElement[bool]:
         sa.select(1)
         .select_from(schema.notice_actions)
         .join(schema.notices, sa.and_(n.notice_id == na.notice_id, n.is_alert))
-        .join(schema.deliveries, sa.and_(d.notice_id == na.notice_id, d.status == "sent"))
+        .join(schema.deliveries, sa.and_(d.notice_id == na.notice_id, d.status == Status.SENT))
         .where(
             na.action_id == s.action_id,
             d.at <= sa.literal(now, schema.INSTANT) - notice,
@@ -260,7 +262,7 @@ def _due_actions(
             regulation.rule == "sales_regulation",
             regulation.cycle == s.cycle,
             regulation.sku == s.sku,
-            regulation.state.in_(("alerted", "implemented")),
+            regulation.state.in_((State.ALERTED, State.IMPLEMENTED)),
         )
         .exists()
     )
@@ -270,7 +272,7 @@ def _due_actions(
             s.country == country,
             s.cycle <= cycle,
             s.rule.in_(WEEKLY_RULES),
-            s.state == "alerted",
+            s.state == State.ALERTED,
             told_in_time(now),
             sa.or_(s.rule != "product_delisting", its_regulation),
             sa.not_(is_held()),
@@ -293,7 +295,7 @@ def record_implemented(
         connection.execute(
             insert(schema.action_events),
             [
-                {"action_id": a["action_id"], "state": "implemented", "at": now, "cause": cause}
+                {"action_id": a["action_id"], "state": State.IMPLEMENTED, "at": now, "cause": cause}
                 for a in actions
             ],
         )

@@ -15,11 +15,13 @@ from sqlalchemy.dialects.postgresql import insert
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.evidence import record_missing
-from vibes_pipeline.ledger.history import OPEN, read_frame
+from vibes_pipeline.ledger.history import read_frame
 from vibes_pipeline.ledger.implementation import record_implemented, record_withdrawn, told_in_time
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
 from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
+from vibes_pipeline.ledger.states import OPEN, State
 from vibes_pipeline.rules import LATE_RULES, Evidence
 
 # What an open action is not withdrawn for: it is cancelled now, or waits for its deadline, or for
@@ -131,7 +133,7 @@ def propose(
             plan_notices(
                 connection,
                 country=ledger.country,
-                kind="late_alert",
+                kind=NoticeKind.LATE_ALERT,
                 period=at.day,
                 actions=[*((a["seller_id"], a["action_id"]) for a in new), *kept],
                 now=at.now,
@@ -148,7 +150,7 @@ def alerted_on(ledger: Ledger, day: date) -> LateDay:
         sa.select(s.rule, sa.func.count())
         .join(schema.notice_actions, na.action_id == s.action_id)
         .join(schema.notices, n.notice_id == na.notice_id)
-        .where(n.country == ledger.country, n.kind == "late_alert", n.period == day)
+        .where(n.country == ledger.country, n.kind == NoticeKind.LATE_ALERT, n.period == day)
         .group_by(s.rule)
         .order_by(s.rule)
     )
@@ -183,7 +185,7 @@ def cancel(
             plan_notices(
                 connection,
                 country=ledger.country,
-                kind="late_cancellation",
+                kind=NoticeKind.LATE_CANCELLATION,
                 period=at.day,
                 actions=[(a["seller_id"], a["action_id"]) for a in cancelled],
                 now=at.now,
@@ -198,14 +200,16 @@ def cancelled_on(ledger: Ledger, day: date) -> LateDay:
     slot_now = sa.select(schema.slots.c.effected_at).where(
         *_slots(ledger, Slot.LATE_CANCELLATION), schema.slots.c.period == day
     )
-    what = sa.case((e.state == "implemented", s.rule), else_=sa.literal("withdrawn: ") + e.cause)
+    what = sa.case(
+        (e.state == State.IMPLEMENTED, s.rule), else_=sa.literal("withdrawn: ") + e.cause
+    )
     select = (
         sa.select(what.label("what"), sa.func.count())
         .join(schema.actions, s.action_id == e.action_id)
         .where(
             s.country == ledger.country,
             s.rule.in_(LATE_RULES),
-            e.state.in_(("implemented", "withdrawn")),
+            e.state.in_((State.IMPLEMENTED, State.WITHDRAWN)),
             e.at == slot_now.scalar_subquery(),
         )
         .group_by("what")
@@ -220,7 +224,7 @@ def _due(
     s = schema.action_states.c
     rows = connection.execute(
         sa.select(s.action_id, s.seller_id, s.amount, s.currency)
-        .where(s.action_id.in_(overdue), s.state == "alerted", told_in_time(now))
+        .where(s.action_id.in_(overdue), s.state == State.ALERTED, told_in_time(now))
         .order_by(s.action_id)
     ).mappings()
     return [dict(row) for row in rows]

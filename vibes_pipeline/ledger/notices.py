@@ -21,14 +21,14 @@ from sqlalchemy.exc import IntegrityError
 from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.database import IS_HURRIED
-from vibes_pipeline.ledger.history import OPEN
 from vibes_pipeline.ledger.identity import notice_id
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
 from vibes_pipeline.ledger.locks import Hold
+from vibes_pipeline.ledger.notice_kinds import ALERTS
+from vibes_pipeline.ledger.states import OPEN, State, Status
 
 # A sender holds the outbox until all is sent, which a slow relay draws out.
 OUTBOX_IS_WAITED_FOR = timedelta(hours=1)
-ALERTS = frozenset({"weekly_alert", "late_alert"})
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
     to_tell = sa.or_(
         n.claim_event_id.is_not(None),
         sa.and_(n.is_alert, s.state.in_(OPEN)),
-        sa.and_(sa.not_(n.is_alert), s.state == "implemented"),
+        sa.and_(sa.not_(n.is_alert), s.state == State.IMPLEMENTED),
     )
     accepted = sa.select(1).where(
-        schema.deliveries.c.notice_id == n.notice_id, schema.deliveries.c.status == "sent"
+        schema.deliveries.c.notice_id == n.notice_id, schema.deliveries.c.status == Status.SENT
     )
     waiting = (
         sa.select(
@@ -153,7 +153,7 @@ def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str
     if notice.is_about_a_claim:
         told = actions_listed(connection, notice)
     else:
-        to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == "implemented"
+        to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == State.IMPLEMENTED
         told = actions_listed(connection, notice, to_tell)
     connection.commit()
     return told
@@ -208,7 +208,7 @@ def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str
                 n.country == ledger.country,
                 n.kind == kind,
                 n.period == period,
-                n.status != "sent",
+                n.status != Status.SENT,
             )
             .order_by(n.seller_id)
         )
@@ -266,7 +266,7 @@ def record_attempt(
     the server's reply. Raises `LedgerError` when the database refuses the row.
     """
     try:
-        if status == "sent" and notice.is_alert:
+        if status == Status.SENT and notice.is_alert:
             ledger.take_turn(connection)
         connection.execute(
             insert(schema.deliveries).values(
@@ -279,7 +279,7 @@ def record_attempt(
                 address_hash=address_hash,
             )
         )
-        if status == "sent" and notice.is_alert:
+        if status == Status.SENT and notice.is_alert:
             _record_alerted(connection, notice, slot_now or at)
         connection.commit()
     except IntegrityError as error:
@@ -296,11 +296,11 @@ def _record_alerted(connection: sa.Connection, notice: OpenNotice, at: datetime)
     s = schema.action_states.c
     alerted = sa.select(
         s.action_id,
-        sa.literal("alerted"),
+        sa.literal(State.ALERTED, sa.Text),
         sa.literal(at, schema.INSTANT),
         sa.literal("alert accepted"),
         sa.literal(notice.notice_id, schema.notices.c.notice_id.type),
-    ).where(s.action_id.in_(notice.actions), s.state == "proposed")
+    ).where(s.action_id.in_(notice.actions), s.state == State.PROPOSED)
     connection.execute(
         insert(schema.action_events).from_select(
             ["action_id", "state", "at", "cause", "notice_id"], alerted

@@ -19,9 +19,11 @@ from sqlalchemy.dialects.postgresql import insert
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError
 from vibes_pipeline.ledger import identity, schema
-from vibes_pipeline.ledger.history import OPEN, last_event
+from vibes_pipeline.ledger.history import last_event
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
+from vibes_pipeline.ledger.states import OPEN, State
 from vibes_pipeline.rules import CYCLE_BOUND_RULES, LATE_RULES, REGISTRY, Rule
 
 # Columns of a decision that the ledger has columns for; every other one is evidence.
@@ -203,7 +205,7 @@ def freeze(
         plan_notices(
             connection,
             country=terms.country,
-            kind="weekly_alert",
+            kind=NoticeKind.WEEKLY_ALERT,
             period=terms.cycle,
             actions=[(a["seller_id"], a["action_id"]) for a in actions],
             now=now,
@@ -252,7 +254,7 @@ def record_proposed(
     connection.execute(
         insert(schema.action_events),
         [
-            {"action_id": a["action_id"], "state": "proposed", "at": now, "cause": cause}
+            {"action_id": a["action_id"], "state": State.PROPOSED, "at": now, "cause": cause}
             for a in actions
         ],
     )
@@ -362,7 +364,7 @@ def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) 
     states = schema.action_states.c
     expired = sa.select(
         states.action_id,
-        sa.literal("expired"),
+        sa.literal(State.EXPIRED, sa.Text),
         sa.literal(now, schema.INSTANT),
         sa.literal(f"not implemented when {terms.cycle} was frozen"),
     ).where(

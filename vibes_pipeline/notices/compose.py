@@ -27,7 +27,7 @@ from css_inline import CSSInliner
 from jinja2 import Environment
 
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger.history import STANDING
+from vibes_pipeline.ledger.states import STANDING, State
 from vibes_pipeline.notices.address import usable_address
 from vibes_pipeline.notices.content import (
     ClaimText,
@@ -244,7 +244,7 @@ def _by_claim(notice: Notice) -> dict[str, list[NoticeAction]]:
 
 def _credited(notice: Notice) -> Decimal | None:
     """The sum of the charges that the notice's claim reversed; None without any."""
-    return _total([a for a in _by_claim(notice)["undone"] if a.state == "reversed"])
+    return _total([a for a in _by_claim(notice)["undone"] if a.state == State.REVERSED])
 
 
 def _sections(notice: Notice, programme: Programme, environment: Environment) -> list[Section]:

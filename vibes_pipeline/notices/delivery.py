@@ -21,10 +21,12 @@ from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
+from vibes_pipeline.ledger.states import REFUSED
 from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
-from vibes_pipeline.notices.outbox import REFUSED, Outbox, Told, is_obstacle_gone
+from vibes_pipeline.notices.outbox import Outbox, Told, is_obstacle_gone
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
@@ -139,7 +141,7 @@ class SellerMails:
 
     def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
         """All but regulations that a late alert could only announce for after their end (§2)."""
-        if notice.kind != "weekly_alert":
+        if notice.kind != NoticeKind.WEEKLY_ALERT:
             return told
         next_cycle = self.policy.slot_calendar.due_at(
             Slot.WEEKLY_ALERT, notice.period + timedelta(weeks=1)
@@ -176,7 +178,7 @@ class SellerMails:
 
     def _takes_effect_at(self, notice: OpenNotice, at: datetime) -> datetime:
         """As of this attempt: an alert that is sent late takes effect later (Rulebook §2)."""
-        if notice.kind == "late_alert":
+        if notice.kind == NoticeKind.LATE_ALERT:
             return self.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, notice.period)
         return self.policy.slot_calendar.takes_effect_at(at, notice.notice_hours or 0)
 

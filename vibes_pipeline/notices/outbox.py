@@ -31,6 +31,7 @@ from vibes_pipeline.ledger import notices as ledger_notices
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.locks import Hold
 from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.ledger.states import REFUSED, Status
 from vibes_pipeline.notices.address import UnusableAddress, usable_address
 from vibes_pipeline.notices.replies import DeliveryError, Refused, Unknown, Unwritable
 from vibes_pipeline.notices.senders import Sender, run_to_the_end
@@ -42,8 +43,6 @@ CONNECTIONS = 4
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 RESENDS_OF_UNKNOWN = 1
-# Refused for good, or without an address to try: until that in the warehouse is mended.
-REFUSED = ("failed", "undeliverable")
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ class Outbox:
                     if self._is_addressed(connection, attempt):
                         due.put(attempt)
                     else:
-                        ended.append("undeliverable")
+                        ended.append(Status.UNDELIVERABLE)
                         progress()
             if not due.empty():
                 _Delivery(self, hold, due, ended, progress).run()
@@ -152,13 +151,13 @@ class Outbox:
         """Whether to attempt it now; an attempt broken off before is closed as unknown first."""
         if self.only is not None and notice.notice_id not in self.only:
             return False
-        if notice.status == "sending":
+        if notice.status == Status.SENDING:
             ledger_notices.record_attempt(
                 self.ledger,
                 connection,
                 notice,
                 notice.attempts,
-                "unknown",
+                Status.UNKNOWN,
                 self.clock.now(),
                 detail="the sender ended before the server's answer was recorded",
                 address_hash=notice.address_hash,
@@ -169,7 +168,7 @@ class Outbox:
             self.only is not None
             or is_retry_due(notice, self.clock.now())
             # A pause spares a server; a folder is written once it can be.
-            or (notice.status == "deferred" and not has_server)
+            or (notice.status == Status.DEFERRED and not has_server)
             or is_obstacle_gone(
                 notice,
                 self.addresses.get(notice.seller_id),
@@ -183,7 +182,7 @@ class Outbox:
         try:
             usable_address(attempt.address)
         except UnusableAddress as unusable:
-            self.record(connection, attempt, "undeliverable", detail=str(unusable))
+            self.record(connection, attempt, Status.UNDELIVERABLE, detail=str(unusable))
             return False
         return True
 
@@ -261,7 +260,7 @@ class _Delivery:
             return
         # Once the hold is lost another sender may have begun: it takes this one for dead.
         self.hold.require()
-        if self.outbox.record(connection, attempt, "sending"):
+        if self.outbox.record(connection, attempt, Status.SENDING):
             self._hand_over(connection, mail_connection, attempt, message)
         else:
             self.ended.append("taken")
@@ -280,7 +279,7 @@ class _Delivery:
         except Refused as refusal:
             self._record_settled(connection, self.verdicts.refuse(to, attempt, refusal))
         except DeliveryError as failure:
-            status = "unknown" if isinstance(failure, Unknown) else "deferred"
+            status = Status.UNKNOWN if isinstance(failure, Unknown) else Status.DEFERRED
             self._record(connection, attempt, status, failure.code, failure.text)
             self.verdicts.fail(to, failure)
         else:
@@ -289,16 +288,16 @@ class _Delivery:
             ):
                 # No server has taken it: on a live ledger that is no notice to the seller.
                 kept = "kept in the Maildir; set VIBES_SMTP_URL to send it"
-                self._record(connection, attempt, "stored", None, kept)
+                self._record(connection, attempt, Status.STORED, None, kept)
             else:
-                self._record(connection, attempt, "sent", 250, reply)
+                self._record(connection, attempt, Status.SENT, 250, reply)
             self._record_settled(connection, self.verdicts.accept(to))
 
     def _record_settled(
         self, connection: sa.Connection, settled: Sequence[Settled[Attempt]]
     ) -> None:
         for attempt, refusal, is_final in settled:
-            status = "failed" if is_final else "deferred"
+            status = Status.FAILED if is_final else Status.DEFERRED
             self._record(connection, attempt, status, refusal.code, refusal.text)
 
     def _record(
@@ -319,11 +318,11 @@ def is_retry_due(notice: OpenNotice, now: datetime) -> bool:
     One refused or undeliverable waits for its address to be mended, a second unknown for a person.
     """
     match notice.status:
-        case "deferred":
+        case Status.DEFERRED:
             return now >= retry_at(notice)
-        case "unknown":
+        case Status.UNKNOWN:
             return not awaits_a_person(notice)
-        case "queued" | "sending":
+        case Status.QUEUED | Status.SENDING:
             return True
         case _:
             return False
@@ -331,14 +330,14 @@ def is_retry_due(notice: OpenNotice, now: datetime) -> bool:
 
 def awaits_a_person(notice: OpenNotice) -> bool:
     """Whether its answer was lost so often that somebody must ask the relay what became of it."""
-    return notice.status == "unknown" and notice.unknowns > RESENDS_OF_UNKNOWN
+    return notice.status == Status.UNKNOWN and notice.unknowns > RESENDS_OF_UNKNOWN
 
 
 def is_obstacle_gone(
     notice: OpenNotice, address: str | None, key: Key, *, has_server: bool
 ) -> bool:
     """Whether what kept a notice back is: an address other than that which failed, or a server."""
-    if notice.status == "stored":
+    if notice.status == Status.STORED:
         return has_server
     return notice.status in REFUSED and not key.is_of_address(notice.address_hash, address)
 

@@ -19,6 +19,7 @@ from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, actions_listed
+from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.notices.address import UnusableAddress
 from vibes_pipeline.notices.delivery import SellerMails, read_directory
 from vibes_pipeline.paths import email_templates_dir
@@ -123,7 +124,7 @@ def _candidates(
         )
         .group_by(*list(n))
         .order_by(
-            (n.status == "sent").desc(),
+            (n.status == Status.SENT).desc(),
             sa.func.count(a.rule.distinct()).desc(),
             sa.func.count(),
             n.planned_at.desc(),

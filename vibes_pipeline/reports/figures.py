@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from vibes_pipeline.ledger.states import State
 from vibes_pipeline.policy import Policy
 
 NOTHING = Decimal("0.00")
@@ -51,7 +52,7 @@ class RuleFigures:
     @property
     def implemented(self) -> int:
         """Those that took effect, whether or not reversed since."""
-        return self.states.get("implemented", 0) + self.states.get("reversed", 0)
+        return self.states.get(State.IMPLEMENTED, 0) + self.states.get(State.REVERSED, 0)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from vibes_pipeline.exports.files import check_place
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
+from vibes_pipeline.ledger.states import State
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.compose import clean
 from vibes_pipeline.notices.wording import span_of_days
@@ -29,7 +30,13 @@ from vibes_pipeline.settings import Settings
 # Where the web UI shows the folder of reports.
 ADDRESS = "/reports"
 # What became of actions besides being implemented; shown where there are any.
-OTHER_STATES = ("reversed", "withdrawn", "expired", "alerted", "proposed")
+OTHER_STATES = (
+    State.REVERSED,
+    State.WITHDRAWN,
+    State.EXPIRED,
+    State.ALERTED,
+    State.PROPOSED,
+)
 # A page is read, not searched: longer tables are cut and say which export has the rest.
 ROWS_SHOWN = 40
 

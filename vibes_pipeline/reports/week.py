@@ -15,6 +15,7 @@ from vibes_pipeline.exports.tables import Source
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import open_notices
+from vibes_pipeline.ledger.states import CANCELLED, State, Status
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports import lake
 from vibes_pipeline.reports.figures import (
@@ -91,7 +92,7 @@ def decided_cycles(ledger: Ledger) -> list[Cycle]:
             for row in connection.execute(
                 sa.select(a.cycle, sa.func.count())
                 .join(schema.action_events, e.action_id == a.action_id)
-                .where(*weekly, e.state == "implemented")
+                .where(*weekly, e.state == State.IMPLEMENTED)
                 .group_by(a.cycle)
             )
         }
@@ -246,7 +247,7 @@ class _Reader:
                 a.country == self.ledger.country,
                 a.cycle < self.cycle,
                 a.rule.in_(WEEKLY_RULES),
-                e.state == "implemented",
+                e.state == State.IMPLEMENTED,
                 e.at == self.implemented_at(self.cycle),
             )
         ).one()
@@ -275,7 +276,7 @@ class _Reader:
     def cancelled(self, *, by_claim: bool) -> list[Cancelled]:
         """What claims withdrew or reversed in the span, or what was reversed for another cause."""
         a, e = schema.actions.c, schema.action_events.c
-        states = ("withdrawn", "reversed") if by_claim else ("reversed",)
+        states = CANCELLED if by_claim else (State.REVERSED,)
         found: dict[str, dict[str, tuple[int, Decimal]]] = {}
         for rule, state, count, amount in self.connection.execute(
             sa.select(a.rule, e.state, sa.func.count(), sa.func.coalesce(sa.func.sum(a.amount), 0))
@@ -294,9 +295,9 @@ class _Reader:
         return [
             Cancelled(
                 rule,
-                of_rule.get("withdrawn", none)[0],
-                of_rule.get("reversed", none)[0],
-                of_rule.get("reversed", none)[1],
+                of_rule.get(State.WITHDRAWN, none)[0],
+                of_rule.get(State.REVERSED, none)[0],
+                of_rule.get(State.REVERSED, none)[1],
             )
             for rule in (*WEEKLY_RULES, *LATE_RULES)
             if (of_rule := found.get(rule))
@@ -320,7 +321,7 @@ class _Reader:
             )
             .where(
                 n.country == self.ledger.country,
-                n.status != "sent",
+                n.status != Status.SENT,
                 sa.or_(
                     n.notice_id.in_(still_open),
                     sa.and_(n.planned_at > self.span.since, n.planned_at <= self.span.until),

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
-from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import KIND_OF_SLOT
 from vibes_pipeline.ledger.notices import count_notices, not_accepted, open_notices
+from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slots.run import SlotRun
-
-# The kind of notice that a slot sends to each seller.
-KINDS: Mapping[Slot, str] = {
-    Slot.WEEKLY_ALERT: "weekly_alert",
-    Slot.WEEKLY_IMPLEMENTATION: "weekly_implementation",
-    Slot.LATE_ALERT: "late_alert",
-    Slot.LATE_CANCELLATION: "late_cancellation",
-}
 
 
 def deliver(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
@@ -40,13 +32,13 @@ def finish(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
 
 def _require_any_sent(run: SlotRun, ledger: Ledger, clock: Clock) -> None:
     """Those put off just before may not be due yet, so the delivery may have found no fault."""
-    kind = KINDS[run.slot]
+    kind = KIND_OF_SLOT[run.slot]
     unsent = len(not_accepted(ledger, kind, run.period))
     waiting = [
         notice
         for notice in open_notices(ledger, clock.now())
         if (notice.kind, notice.period) == (kind, run.period)
-        and notice.status in ("queued", "deferred")
+        and notice.status in (Status.QUEUED, Status.DEFERRED)
     ]
     if len(waiting) > 1 and unsent == count_notices(ledger, kind, run.period):
         raise MailError(

@@ -14,7 +14,9 @@ from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import kept_in, read_by
 from vibes_pipeline.errors import MailError
+from vibes_pipeline.ledger.notice_kinds import KIND_OF_SLOT
 from vibes_pipeline.ledger.notices import count_notices, not_accepted
+from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.listing import listed, some_of
 from vibes_pipeline.notices import delivery
 from vibes_pipeline.slots import mail
@@ -24,7 +26,7 @@ OPERATIONS = ["team:operations"]
 # Where the names and addresses of a mail are read.
 ADDRESSES = sorted(read_by(delivery.READ))
 # Notices in these states are tried again without anybody doing something.
-TRIED_AGAIN = ("queued", "sending", "deferred")
+TRIED_AGAIN = (Status.QUEUED, Status.SENDING, Status.DEFERRED)
 WHEN_RED = (
     f"Its freshness turns red when the slot has not run {GRACE.seconds // 60} minutes after its "
     "time, and green once it has. Over a simulated ledger, such as the demo's, slots run only when "
@@ -81,7 +83,7 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
     """An asset that sends a slot's notices, and the check that shows whom they did not reach."""
     slot = of_slot.slot
     key = dg.AssetKey(["notices", of_slot.name])
-    kind, (deadline, punctual) = mail.KINDS[slot], location.today.deadline(slot)
+    kind, (deadline, punctual) = KIND_OF_SLOT[slot], location.today.deadline(slot)
 
     @dg.asset(
         key=key,

@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.claims import Excuse
-from vibes_pipeline.ledger.history import EXCUSES, OPEN, STANDING, frame_of, select_excuses
+from vibes_pipeline.ledger.history import EXCUSES, frame_of, select_excuses
+from vibes_pipeline.ledger.states import OPEN, STANDING
 from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
 from vibes_pipeline.rules import ITEM_RULES

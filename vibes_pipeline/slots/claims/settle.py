@@ -20,6 +20,7 @@ from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.slots.claims import undecipherable
 from vibes_pipeline.slots.claims.intake import Claim, judge
@@ -224,7 +225,7 @@ def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str |
             return None
         if is_told:
             case = Case(connection, run, claim)
-            _plan_notice(case, ledger_claims.RECEIPT, event_id, claim.content_hash)
+            _plan_notice(case, NoticeKind.CLAIM_RECEIPT, event_id, claim.content_hash)
     return judgement.state
 
 
@@ -257,7 +258,7 @@ def _decide(
         if remedy is not None:
             carry_out(case, remedy)
         if is_told:
-            _plan_notice(case, ledger_claims.OUTCOME, event_id, decision)
+            _plan_notice(case, NoticeKind.CLAIM_OUTCOME, event_id, decision)
     return len(case.cancelled)
 
 
@@ -276,11 +277,13 @@ def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> Non
         )
 
 
-def _plan_notice(case: Case, kind: str, event_id: int, occasion: str) -> None:
+def _plan_notice(case: Case, kind: NoticeKind, event_id: int, occasion: str) -> None:
     """Write to the seller, if the warehouse knows whom; list what fell and what stays."""
     if not case.claim.is_known_seller or case.claim.seller_id is None:
         return
-    listed = {*case.cancelled, *case.staying, *about(case)} if kind == ledger_claims.OUTCOME else ()
+    listed = (
+        {*case.cancelled, *case.staying, *about(case)} if kind == NoticeKind.CLAIM_OUTCOME else ()
+    )
     ledger_claims.plan_claim_notice(
         case.connection,
         country=case.country,
