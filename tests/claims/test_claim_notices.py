@@ -14,8 +14,8 @@ from claims.test_intake import COMPLETE
 from notices.mail_reader import PROGRAMME, Page, both
 from notices.notice_samples import MESSAGE_DATE, SENDER, action, notice
 
-from vibes_pipeline.notices.compose import compose, render
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
+from vibes_pipeline.notices.message import compose, render
 
 DAY = date(2026, 11, 19)
 RAISED_AT = datetime(2026, 11, 19, 8, 30, tzinfo=UTC)

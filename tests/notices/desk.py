@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from mail_server import EphemeralController
 from notice_samples import MESSAGE_DATE, SENDER, action, nigeria, notice
 
-from vibes_pipeline.notices.compose import compose
+from vibes_pipeline.notices.message import compose
 from vibes_pipeline.notices.replies import Command
 from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
 

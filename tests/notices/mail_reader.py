@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 
 from notices.notice_samples import nigeria
 
-from vibes_pipeline.notices.compose import render
 from vibes_pipeline.notices.content import Notice, Programme
+from vibes_pipeline.notices.message import render
 
 PROGRAMME = nigeria()
 REFERENCE = re.compile(r"\bNG-[A-Z2-7]{8}\b")

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from vibes_pipeline.notices.compose import compose, programme, render
 from vibes_pipeline.notices.content import Notice, NoticeAction, Programme
+from vibes_pipeline.notices.message import compose, render
+from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.policy import load_policy
 
 SENDER = "VIBES programme <vibes@mail.example>"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from notice_samples import MESSAGE_DATE, SENDER, action, nigeria, notice
 
 from vibes_pipeline.notices.address import UnusableAddress, usable_address
-from vibes_pipeline.notices.compose import compose
+from vibes_pipeline.notices.message import compose
 
 PROGRAMME = nigeria()
 

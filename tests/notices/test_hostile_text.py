@@ -22,8 +22,8 @@ from notices.notice_samples import (
     notice,
 )
 
-from vibes_pipeline.notices.compose import render
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim, Programme
+from vibes_pipeline.notices.message import render
 from vibes_pipeline.notices.wording import html_environment, plain_macros, text_environment
 from vibes_pipeline.paths import email_templates_dir
 

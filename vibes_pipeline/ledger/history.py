@@ -176,7 +176,7 @@ def stands_in_later_cycles(state: sa.ColumnElement[str]) -> sa.ColumnElement[boo
     Only once implemented: one that is not, by the time the next cycle is frozen, expires then
     (Rulebook §2).
     """
-    return state == "implemented"
+    return state == State.IMPLEMENTED
 
 
 def select_account_delistings(country: str) -> sa.Select[Any]:

@@ -1,4 +1,4 @@
-"""Which email addresses may enter a header or an SMTP command.
+"""Which email addresses may enter a header or an SMTP command, a seller's or our own.
 
 An address is the only text of a seller that reaches a header, so whatever is not plainly one bare
 address is refused: CPython before 3.11.10 turns line breaks and encoded words in an address into
@@ -8,6 +8,7 @@ further headers.
 from __future__ import annotations
 
 import re
+from email.headerregistry import Address
 
 from vibes_pipeline.errors import MailError
 
@@ -55,3 +56,18 @@ def usable_address(address: str | None) -> str:
     if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
         raise UnusableAddress("the domain is missing or invalid")
     return address
+
+
+def sender_address(sender: str) -> Address:
+    """The `From` of all mails, out of `address` or `Name <address>`; MailError if unusable."""
+    name, bracket, rest = sender.rpartition("<")
+    spec = rest.removesuffix(">") if bracket else sender.strip()
+    name = name.strip().strip('"')
+    try:
+        if "=?" in name or not name.isprintable() or (bracket and not sender.endswith(">")):
+            raise MailError("it is not of that form")
+        return Address(display_name=name, addr_spec=usable_address(spec))
+    except MailError as failure:
+        raise MailError(
+            f"the sender must be an address or `Name <address>`, not {sender!r} ({failure})"
+        ) from None

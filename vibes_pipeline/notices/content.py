@@ -1,7 +1,7 @@
 """What a notice is made of, before its mail is built: plain records, no logic.
 
 `Notice` and `NoticeAction` come from the ledger, `Programme` from the policy. All text in the
-first two may be the seller's own and is hostile until `compose` has cleaned it.
+first two may be the seller's own and is hostile until `cleaning` has cleaned it.
 """
 
 from __future__ import annotations

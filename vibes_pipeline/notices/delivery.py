@@ -24,9 +24,10 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
 from vibes_pipeline.ledger.states import REFUSED
-from vibes_pipeline.notices.compose import compose, programme
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
+from vibes_pipeline.notices.message import compose
 from vibes_pipeline.notices.outbox import Outbox, Told, is_obstacle_gone
+from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables

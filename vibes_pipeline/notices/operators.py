@@ -7,8 +7,7 @@ from email.message import EmailMessage
 from uuid import uuid4
 
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.notices.address import UnusableAddress, usable_address
-from vibes_pipeline.notices.compose import sender_address
+from vibes_pipeline.notices.address import UnusableAddress, sender_address, usable_address
 from vibes_pipeline.notices.replies import Command, DeliveryError
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.settings import Settings

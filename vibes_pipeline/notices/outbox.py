@@ -2,7 +2,7 @@
 
 Here belongs when to send what (Rulebook §2): one sender a country at a time, several connections,
 retries with a pause, a break without an answer resent once, an end to a delivery that the relay
-refuses. How a mail is built is `compose`'s, how it travels `transports`'s, of whom a refusal was
+refuses. How a mail is built is `message`'s, how it travels `transports`'s, of whom a refusal was
 `verdicts`'s, what is recorded `ledger.notices`'s.
 """
 

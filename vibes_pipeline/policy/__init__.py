@@ -1,8 +1,9 @@
 """The programme's numbers: one YAML file per country, dated and cited, and its strict reading.
 
-`scalars` and `parameter` are what a policy is made of; `slots`, `rules` and `claims` say what its
-parts hold, `model` joins them; `loader` reads one from its file, `tables` gives the relations that
-SQL joins as `policy.NAME`. What a rule does with a number does not belong here.
+`scalars` and `parameter` are what a policy is made of; `rules`, `slots`, `claims`, `fulfilment`,
+`warehouse` and `contact` hold its groups, `model` joins them; `loader` reads one from its file,
+`tables` gives the relations that SQL joins as `policy.NAME`. What a rule does with a number does
+not belong here.
 """
 
 from vibes_pipeline.policy.loader import load_policy

@@ -1,9 +1,9 @@
-"""What a policy is: its groups and parameters, and what must be true of them together.
+"""What a policy is: the groups that it consists of, and what must be true of them together.
 
-Here belong the whole, what its parts must agree on, and the groups that no other module holds: the
-numbers of each rule are in `rules`, the slots and their notice in `slots`, what a claim must state
-in `claims`. Reading a file and saying in which line an error stands is the loader's; relations for
-SQL are `tables`'s; what one value may be is `scalars`'s.
+Here belong the whole and what its parts must agree on. The groups are in modules of their own:
+`rules`, `slots`, `claims`, `fulfilment`, `warehouse` and `contact`. Reading a file and saying in
+which line an error stands is the loader's; relations for SQL are `tables`'s; what one value may be
+is `scalars`'s.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from vibes_pipeline.calendar import Calendar, SlotCalendar
 from vibes_pipeline.policy.claims import Claims
+from vibes_pipeline.policy.contact import Contact
+from vibes_pipeline.policy.fulfilment import Fulfilment
 from vibes_pipeline.policy.parameter import (
     DECISION,
-    Group,
     Key,
     Parameter,
     Reference,
-    References,
     Stretch,
     Strict,
     problem,
@@ -47,139 +46,14 @@ from vibes_pipeline.policy.rules import (
 )
 from vibes_pipeline.policy.scalars import (
     Code,
-    Count,
     CountryCode,
     CurrencyCode,
-    Day,
-    Flag,
-    NamedWeekday,
-    NotEmpty,
-    Percent,
-    Phone,
     Text,
-    Url,
-    Whole,
-    Year,
     Zone,
 )
 from vibes_pipeline.policy.slots import Notice, Slots, check_notice_margin
+from vibes_pipeline.policy.warehouse import Lake, Warehouse
 from vibes_pipeline.rules import Rule
-
-
-class PublicHolidays(Strict):
-    """The public holidays of every listed year: `years[2016][date(2016, 1, 1)]` is a name."""
-
-    description: Text
-    unit: Text
-    references: References = Field(alias="reference")
-    years: Annotated[dict[Year, Annotated[dict[Day, Text], NotEmpty]], NotEmpty]
-
-    @model_validator(mode="after")
-    def _years_are_whole(self) -> Self:
-        for year, days in self.years.items():
-            for day in days:
-                if day.year != year:
-                    raise problem(f"{day} is not in {year}", "years", str(year), str(day))
-        for before, after in pairwise(self.years):
-            if after != before + 1:
-                raise problem(
-                    f"{after} follows {before}; list every year once, in order",
-                    *("years", str(after)),
-                )
-        return self
-
-    @property
-    def names(self) -> dict[date, str]:
-        return {day: name for days in self.years.values() for day, name in days.items()}
-
-
-Weekdays = Annotated[tuple[NamedWeekday, ...], NotEmpty]
-
-
-class Fulfilment(Group):
-    """The fulfilment clock and the working days (Rulebook §3)."""
-
-    hours: Parameter[Count]
-    weekdays: Parameter[Weekdays]
-    working_weekdays: Parameter[Weekdays]
-    public_holidays: PublicHolidays
-
-    @model_validator(mode="after")
-    def _weekdays_hold_in_every_listed_year(self) -> Self:
-        days = self.public_holidays.names
-        first, last = date(min(days).year, 1, 1), date(max(days).year, 12, 31)
-        if not self.weekdays.covers(first, last):
-            raise problem(
-                f"has no value for some day of the listed years {first.year} to {last.year}",
-                "weekdays",
-            )
-        return self
-
-
-class CancelReason(Strict):
-    """What a reason for cancelling an item means (Rulebook §4, §6, §11)."""
-
-    is_accountable: Flag
-    is_out_of_stock: Flag
-    is_late: Flag
-
-
-class ReturnReason(Strict):
-    """What a reason for returning an item means (Rulebook §6)."""
-
-    is_quality: Flag
-
-
-class Warehouse(Group):
-    """What the order warehouse may hold, and how fresh and clean it must be (Rulebook §13)."""
-
-    cancel_reasons: Parameter[dict[Code, CancelReason]]
-    return_reasons: Parameter[dict[Code, ReturnReason]]
-    failure_reasons: Parameter[tuple[Code, ...]]
-    product_types: Parameter[tuple[Code, ...]]
-    bad_row_limit_pct: Parameter[Percent]
-    max_staleness_minutes: Parameter[Whole]
-    evidence_staleness_hours: Parameter[Whole]
-    evidence_patience_slots: Parameter[Count]
-    missing_evidence_minimum: Parameter[Count]
-
-    @model_validator(mode="after")
-    def _lists_hold_each_code_once(self) -> Self:
-        for name in ("failure_reasons", "product_types"):
-            for index, dated in enumerate(getattr(self, name).values):
-                if len(set(dated.value)) < len(dated.value):
-                    raise problem("names a code twice", name, "values", index, "value")
-        return self
-
-
-class Lake(Group):
-    """How long what slots computed is kept (Rulebook §17)."""
-
-    lake_retention_weeks: Parameter[Count]
-
-
-class Links(Group):
-    """Where the source texts' links lead."""
-
-    raise_a_claim: Parameter[Url]
-    banned_items: Parameter[Url]
-    tutorials: Parameter[Url]
-    youtube_channel: Parameter[Url]
-    training_sessions: Parameter[Url]
-    package_tracking: Parameter[Url]
-    seko_contact: Parameter[Url]
-
-
-class Contact(Group):
-    """How a seller reaches a person, and how to object (Rulebook §10)."""
-
-    phones: Parameter[Annotated[tuple[Phone, ...], NotEmpty]]
-    links: Links
-    advance_notice: References
-    how_to_object: References
-
-
-# --- the whole ----------------------------------------------------------------------------------
 
 
 class PolicyContent(Strict):

@@ -20,7 +20,7 @@ from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.states import State
 from vibes_pipeline.listing import counted
-from vibes_pipeline.notices.compose import clean
+from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.notices.wording import span_of_days
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports.figures import Cycle, Week

@@ -15,7 +15,7 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger import undecipherable as recorded
 from vibes_pipeline.ledger.ledger import OPERATORS_LOCK, Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
-from vibes_pipeline.notices.compose import clean
+from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.notices.operators import SomeUntold, write_to_operators
 from vibes_pipeline.slots.run import SlotRun
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mail_reader import MONEY, PROGRAMME, REFERENCE, both
 from notice_samples import action, gallery, late_alert, late_cancellation
 
-from vibes_pipeline.notices.compose import render
 from vibes_pipeline.notices.content import Notice, NoticeAction
+from vibes_pipeline.notices.message import render
 
 PENDING, READY = "late_pending_cancellation", "late_ready_to_ship_cancellation"
 CHARGE = PROGRAMME.rules["late_fulfilment_charge"]

@@ -31,8 +31,10 @@ from notice_samples import (
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices.address import UnusableAddress
-from vibes_pipeline.notices.compose import clean, compose, programme, render
+from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.notices.content import Notice, NoticeAction
+from vibes_pipeline.notices.message import compose, render
+from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.policy import load_policy
 
 RULES = list(OF_RULE)
