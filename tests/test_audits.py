@@ -12,7 +12,7 @@ import pytest
 from ledger import made
 from rules.marketplace import NIGERIA, Marketplace, amended
 
-from vibes_pipeline.ledger.proposals import Action, proposal_frame
+from vibes_pipeline.ledger.actions import Action, proposal_frame
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.slots import audits
 from vibes_pipeline.slots.run import SlotRun

@@ -7,7 +7,7 @@ import pytest
 from ledger import made
 
 from vibes_pipeline.engine.models import load_models
-from vibes_pipeline.ledger.proposals import actions_of
+from vibes_pipeline.ledger.actions import actions_of
 from vibes_pipeline.rules import LATE_RULES, MAIL_ORDER, REGISTRY, Evidence, Rule, Subject
 
 NEEDED = [(rule, key) for rule, registered in REGISTRY.items() for key in registered.evidence]

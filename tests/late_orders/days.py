@@ -26,7 +26,8 @@ from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.history import EXCUSES, Schema
+from vibes_pipeline.ledger.frames import Schema
+from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.ledger.late_orders import LateDay
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.delivery import deliver_notices

@@ -19,6 +19,7 @@ from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims, history, notices, schema
+from vibes_pipeline.ledger.actions import Action, Terms, actions_of
 from vibes_pipeline.ledger.implementation import (
     Implementation,
     implement,
@@ -27,7 +28,7 @@ from vibes_pipeline.ledger.implementation import (
 )
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
-from vibes_pipeline.ledger.proposals import Action, FrozenCycle, Terms, actions_of, freeze
+from vibes_pipeline.ledger.proposals import FrozenCycle, freeze
 from vibes_pipeline.rules import REGISTRY, Evidence, Rule
 
 LAGOS = ZoneInfo("Africa/Lagos")

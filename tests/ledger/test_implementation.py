@@ -11,9 +11,9 @@ from ledger import made
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.implementation import implementation
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.proposals import Action
 
 S, P = schema.action_states.c, schema.postings.c
 INSTANT = timedelta(microseconds=1)

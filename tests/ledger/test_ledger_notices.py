@@ -11,6 +11,7 @@ from ledger import made
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import (
     OpenNotice,
@@ -19,7 +20,6 @@ from vibes_pipeline.ledger.notices import (
     only_sender,
     plan_notices,
 )
-from vibes_pipeline.ledger.proposals import Action
 
 LATER = made.ALERT_AT + timedelta(minutes=3)
 

@@ -19,16 +19,9 @@ from ledger import made
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import history, schema
+from vibes_pipeline.ledger.actions import Action, proposal_frame, proposal_hash, proposal_rows
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
-from vibes_pipeline.ledger.proposals import (
-    Action,
-    frozen_cycle,
-    is_unchanged,
-    proposal_frame,
-    proposal_hash,
-    proposal_rows,
-    record_proposed,
-)
+from vibes_pipeline.ledger.proposals import frozen_cycle, is_unchanged, record_proposed
 
 # --- what is recorded ---------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ from mail_server import Post, serving
 from outbox_sender import SetClock
 
 from vibes_pipeline.errors import MailError
+from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.proposals import Action
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings

@@ -27,7 +27,8 @@ import yaml
 from vibes_pipeline.calendar import Slot, local_instant
 from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure
-from vibes_pipeline.ledger.history import EXCUSES, Schema
+from vibes_pipeline.ledger.frames import Schema
+from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.run import NO_HORIZON, SlotRun

@@ -25,9 +25,9 @@ import sqlalchemy as sa
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError, did_you_mean, near
-from vibes_pipeline.exports.tables import Source, decided_partitions, frame_type, partitions
+from vibes_pipeline.exports.tables import Source, decided_partitions, partitions
 from vibes_pipeline.ledger import feeds, schema
-from vibes_pipeline.ledger.history import frame_of
+from vibes_pipeline.ledger.frames import in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
 from vibes_pipeline.policy import Policy
@@ -217,12 +217,7 @@ class Library:
     def _read(self, snapshot: sa.Connection, relation: str) -> pl.DataFrame:
         """A table or view of the ledger; ids and JSON as text."""
         table = self._ledger_tables[relation]
-        selected = [
-            sa.cast(c, sa.Text).label(c.name) if isinstance(c.type, sa.Uuid | sa.JSON) else c
-            for c in table.columns
-        ]
-        types = {c.name: frame_type(c, self._source.instant) for c in table.columns}
-        return frame_of(snapshot, types, sa.select(*selected))
+        return read(snapshot, sa.select(*map(in_frame, table.columns)), self._source.instant)
 
     @cached_property
     def _policy(self) -> Mapping[str, pl.DataFrame]:

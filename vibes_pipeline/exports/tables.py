@@ -21,14 +21,9 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError, unknown
 from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
-from vibes_pipeline.ledger.history import frame_of
+from vibes_pipeline.ledger.frames import in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import CANCELLED
-
-MONEY = pl.Decimal(14, 2)
-
-# A table's columns: what is selected, and what it is in a frame.
-Columns = Mapping[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]]
 
 
 @dataclass(frozen=True)
@@ -84,54 +79,35 @@ def require_table(name: str) -> None:
 def actions(source: Source) -> pl.DataFrame:
     """One row per action of every rule with its present state (Rulebook §12)."""
     s = schema.action_states.c
-    times = ("proposed_at", "alerted_at", "implemented_at", "reversed_at")
-    columns: Columns = {
-        "action_id": (sa.cast(s.action_id, sa.Text), pl.String),
-        "reference": (s.reference, pl.String),
-        "rule": (s.rule, pl.String),
-        "cycle": (s.cycle, pl.Date),
-        "seller_id": (s.seller_id, pl.String),
-        "sku": (s.sku, pl.String),
-        "order_number": (s.order_number, pl.String),
-        "order_item_id": (s.order_item_id, pl.String),
-        "amount": (s.amount, MONEY),
-        "currency": (s.currency, pl.String),
-        "band": (s.band, pl.Int32),
-        "daily_order_limit": (s.daily_order_limit, pl.Int32),
-        "pending_to_shipped_limit": (s.pending_to_shipped_limit, pl.Int32),
-        "grounds": (s.grounds, pl.String),
-        "occurrence": (s.occurrence, pl.Int32),
-        "state": (s.state, pl.String),
-        "policy_version": (s.policy_version, pl.String),
-        **{name: (s[name], source.instant) for name in times},
-        "claim_id": (s.claim_id, pl.String),
-        "cause": (s.cause, pl.String),
-        "withdrawn_at": (s.withdrawn_at, source.instant),
-        "expired_at": (s.expired_at, source.instant),
-        "event_at": (s.event_at, source.instant),
-    }
+    columns = (
+        *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),
+        *("order_item_id", "amount", "currency", "band", "daily_order_limit"),
+        *("pending_to_shipped_limit", "grounds", "occurrence", "state", "policy_version"),
+        *("proposed_at", "alerted_at", "implemented_at", "reversed_at", "claim_id", "cause"),
+        *("withdrawn_at", "expired_at", "event_at"),
+    )
     return _from_ledger(
-        source, columns, s.country, s.cycle, order=(s.cycle, s.rule, s.seller_id, s.action_id)
+        source,
+        [s[name] for name in columns],
+        s.country,
+        s.cycle,
+        order=(s.cycle, s.rule, s.seller_id, s.action_id),
     )
 
 
 def notices(source: Source) -> pl.DataFrame:
     """One row per notice with the outcome of its last attempt; no addresses."""
     n = schema.notice_states.c
-    columns: Columns = {
-        "notice_id": (sa.cast(n.notice_id, sa.Text), pl.String),
-        "kind": (n.kind, pl.String),
-        "period": (n.period, pl.Date),
-        "seller_id": (n.seller_id, pl.String),
-        "planned_at": (n.planned_at, source.instant),
-        "status": (n.status, pl.String),
-        "attempts": (n.attempts, pl.Int32),
-        "last_at": (n.last_at, source.instant),
-        "code": (n.code, pl.Int32),
-        "detail": (n.detail, pl.String),
-    }
+    columns = (
+        *("notice_id", "kind", "period", "seller_id", "planned_at", "status", "attempts"),
+        *("last_at", "code", "detail"),
+    )
     return _from_ledger(
-        source, columns, n.country, n.period, order=(n.planned_at, n.kind, n.seller_id)
+        source,
+        [n[name] for name in columns],
+        n.country,
+        n.period,
+        order=(n.planned_at, n.kind, n.seller_id),
     )
 
 
@@ -141,17 +117,9 @@ def _feed(
     """A view's rows of the country, all its columns but that one; ids as text."""
 
     def read(source: Source) -> pl.DataFrame:
-        columns: Columns = {
-            c.name: (
-                sa.cast(c, sa.Text) if isinstance(c.type, sa.Uuid) else c,
-                frame_type(c, source.instant),
-            )
-            for c in view.columns
-            if c.name != "country"
-        }
         return _from_ledger(
             source,
-            columns,
+            [c for c in view.columns if c.name != "country"],
             view.c.country,
             # One without a cycle sums what several cycles decided: it cannot be asked for one.
             view.c[cycle] if cycle in view.c else sa.null(),
@@ -160,25 +128,6 @@ def _feed(
         )
 
     return read
-
-
-def frame_type(column: sa.Column[Any], instant: pl.Datetime) -> pl.DataType | type[pl.DataType]:
-    """What a column of the ledger is in a frame; ids and JSON are text there."""
-    match column.type:
-        case sa.Numeric(precision=int(precision), scale=int(scale)):
-            return pl.Decimal(precision, scale)
-        case sa.BigInteger():
-            return pl.Int64
-        case sa.Integer():
-            return pl.Int32
-        case sa.Date():
-            return pl.Date
-        case sa.DateTime():
-            return instant
-        case sa.Boolean():
-            return pl.Boolean
-        case _:
-            return pl.String
 
 
 def delistings(source: Source) -> pl.DataFrame:
@@ -193,28 +142,14 @@ def claims(source: Source) -> pl.DataFrame:
     """One row per claim with its one state, and how many actions it undid (Rulebook §11)."""
     c, e = schema.claim_states.c, schema.action_events.c
     undone = (
-        sa.select(sa.func.count())
+        sa.select(sa.cast(sa.func.count(), sa.Integer))
         .where(e.claim_id == c.claim_id, e.state.in_(CANCELLED))
         .scalar_subquery()
     )
-    columns: dict[str, tuple[sa.ColumnElement[Any], pl.DataType | type[pl.DataType]]] = {
-        "claim_id": (c.claim_id, pl.String),
-        "category": (c.category, pl.String),
-        "seller_id": (c.seller_id, pl.String),
-        "order_number": (c.order_number, pl.String),
-        "sku": (c.sku, pl.String),
-        "action_reference": (c.action_reference, pl.String),
-        "raised_at": (c.raised_at, source.instant),
-        "state": (c.state, pl.String),
-        "intake_state": (c.intake_state, pl.String),
-        "faults": (sa.cast(c.faults, sa.Text), pl.String),
-        "taken_in_at": (c.taken_in_at, source.instant),
-        "decision": (c.decision, pl.String),
-        "decided_at": (c.decided_at, source.instant),
-        "applied_at": (c.applied_at, source.instant),
-        "is_matched": (c.is_matched, pl.Boolean),
-        "actions_undone": (undone, pl.Int32),
-    }
+    columns = [
+        *(column for column in c if column.name not in ("country", "content_hash")),
+        undone.label("actions_undone"),
+    ]
     day = sa.cast(sa.func.timezone(source.time_zone.key, c.raised_at), sa.Date)
     return _from_ledger(source, columns, c.country, day, order=(c.raised_at, c.claim_id))
 
@@ -306,22 +241,22 @@ def _folder(source: Source, cycle: date) -> Path:
 
 def _from_ledger(
     source: Source,
-    columns: Columns,
+    columns: Sequence[sa.ColumnElement[Any]],
     country: sa.ColumnElement[str],
     cycle: sa.ColumnElement[Any],
     *,
     order: tuple[sa.ColumnElement[object], ...],
     statement_period: sa.ColumnElement[date] | None = None,
 ) -> pl.DataFrame:
-    select = sa.select(*(column.label(name) for name, (column, _) in columns.items()))
-    select = select.where(country == source.ledger.country).order_by(*order)
+    select = (
+        sa.select(*map(in_frame, columns)).where(country == source.ledger.country).order_by(*order)
+    )
     if source.cycle is not None:
         select = select.where(cycle == source.cycle)
     if source.statement_period is not None and statement_period is not None:
         select = select.where(statement_period == source.statement_period)
-    types = {name: type_ for name, (_, type_) in columns.items()}
     with source.reading() as connection:
-        return frame_of(connection, types, select)
+        return read(connection, select, source.instant)
 
 
 charges = _feed(feeds.charges, ("posted_at", "rule", "seller_id", "posting_id"))

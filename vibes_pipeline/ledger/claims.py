@@ -17,12 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.history import (
-    ACCOUNT_DELISTINGS,
-    read_frame,
-    select_account_delistings,
-    stands_in_later_cycles,
-)
+from vibes_pipeline.ledger.frames import read_frame
+from vibes_pipeline.ledger.history import select_account_delistings, stands_in_later_cycles
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
@@ -50,19 +46,14 @@ def claim_states(ledger: Ledger) -> pl.DataFrame:
     c = schema.claim_states.c
     return read_frame(
         ledger,
-        {
-            "claim_id": pl.String(),
-            "state": pl.String(),
-            "seller_id": pl.String(),
-            "is_upheld": pl.Boolean(),
-            "is_rejected": pl.Boolean(),
-        },
         sa.select(
             c.claim_id,
             c.state,
             c.seller_id,
-            sa.func.coalesce(c.decision == "upheld", sa.false()),
-            sa.func.coalesce(c.decision == "rejected", sa.false()),
+            *(
+                sa.func.coalesce(c.decision == decision, sa.false()).label(f"is_{decision}")
+                for decision in ("upheld", "rejected")
+            ),
         ).where(c.country == ledger.country),
     )
 
@@ -71,18 +62,14 @@ def claim_intakes(ledger: Ledger) -> pl.DataFrame:
     """Every statement of a claim that was taken in, by the hash of what it stated."""
     c = schema.claim_intakes.c
     return read_frame(
-        ledger,
-        {"claim_id": pl.String(), "content_hash": pl.String()},
-        sa.select(c.claim_id, c.content_hash).where(c.country == ledger.country),
+        ledger, sa.select(c.claim_id, c.content_hash).where(c.country == ledger.country)
     )
 
 
 def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
     """Sellers with an account delisting that stands (columns of the history's relation)."""
     standing = schema.action_states.c.state.in_(STANDING)
-    return read_frame(
-        ledger, ACCOUNT_DELISTINGS, select_account_delistings(ledger.country).where(standing)
-    )
+    return read_frame(ledger, select_account_delistings(ledger.country).where(standing))
 
 
 def newest_event(ledger: Ledger) -> int:

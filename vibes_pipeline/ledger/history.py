@@ -6,7 +6,6 @@ explained, and computed again, from the same history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from vibes_pipeline.ledger.frames import Schema, frame_schema, in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.schema import (
     account_reviews,
@@ -29,23 +29,6 @@ from vibes_pipeline.ledger.schema import (
 )
 from vibes_pipeline.ledger.states import OPEN, STANDING, State
 from vibes_pipeline.rules import CHARGES, Evidence
-
-MONEY = pl.Decimal(14, 2)
-
-Schema = Mapping[str, pl.DataType | type[pl.DataType]]
-
-ACCOUNT_DELISTINGS: Schema = {
-    "seller_id": pl.String,
-    "decision_id": pl.String,
-    "is_standing": pl.Boolean,
-}
-EXCUSES: Schema = {
-    "seller_id": pl.String,
-    "order_number": pl.String,
-    "sku": pl.String,
-    "order_item_id": pl.String,
-    "event": pl.String,
-}
 
 
 @dataclass(frozen=True)
@@ -63,106 +46,67 @@ class History:
 def take(ledger: Ledger) -> History:
     """The country's history, read in one moment."""
     with ledger.reading() as connection:
-        mine = action_states.c.country == ledger.country
-        state = action_states.c.state
+        a = action_states.c
+        mine, rule, state = a.country == ledger.country, a.rule, a.state
         is_standing = state.in_(STANDING).label("is_standing")
-        rule, evidence = action_states.c.rule, action_states.c.evidence
 
-        def read(schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
-            return frame_of(connection, schema, select)
+        def of(select: sa.Select[Any]) -> pl.DataFrame:
+            return read(connection, select)
 
         frames = {
-            "charges": read(
-                {
-                    "rule": pl.String,
-                    "order_item_id": pl.String,
-                    "amount": MONEY,
-                    "is_standing": pl.Boolean,
-                },
-                sa.select(
-                    rule, action_states.c.order_item_id, action_states.c.amount, is_standing
-                ).where(mine, rule.in_(CHARGES)),
+            "charges": of(
+                sa.select(rule, a.order_item_id, a.amount, is_standing).where(
+                    mine, rule.in_(CHARGES)
+                )
             ),
-            "open_charges": read(
-                {
-                    "action_id": pl.String,
-                    "rule": pl.String,
-                    "seller_id": pl.String,
-                    "order_item_id": pl.String,
-                    "reason": pl.String,
-                    "qc_id": pl.String,
-                    "case_id": pl.String,
-                },
+            "open_charges": of(
                 sa.select(
-                    sa.cast(action_states.c.action_id, sa.Text),
+                    in_frame(a.action_id),
                     rule,
-                    action_states.c.seller_id,
-                    action_states.c.order_item_id,
+                    a.seller_id,
+                    a.order_item_id,
                     *(
-                        evidence[key].astext
+                        a.evidence[key].astext.label(key)
                         for key in (Evidence.REASON, Evidence.QC_ID, Evidence.CASE_ID)
                     ),
-                ).where(mine, rule.in_(CHARGES), state.in_(OPEN)),
+                ).where(mine, rule.in_(CHARGES), state.in_(OPEN))
             ),
-            "sales_regulations": read(
-                {
-                    "sku": pl.String,
-                    "cycle": pl.Date,
-                    "occurrence": pl.Int32,
-                    "is_standing": pl.Boolean,
-                },
+            "sales_regulations": of(
                 sa.select(
-                    action_states.c.sku,
-                    action_states.c.cycle,
-                    action_states.c.occurrence,
+                    a.sku,
+                    a.cycle,
+                    a.occurrence,
                     stands_in_later_cycles(state).label("is_standing"),
-                ).where(mine, rule == "sales_regulation"),
+                ).where(mine, rule == "sales_regulation")
             ),
-            "product_delistings": read(
-                {"sku": pl.String, "is_standing": pl.Boolean},
-                sa.select(action_states.c.sku, sa.true()).where(
+            "product_delistings": of(
+                sa.select(a.sku, sa.true().label("is_standing")).where(
                     mine, rule == "product_delisting", stands_in_later_cycles(state)
-                ),
+                )
             ),
-            "account_delistings": read(
-                ACCOUNT_DELISTINGS, select_account_delistings(ledger.country)
-            ),
-            "account_reviews": read(
-                {
-                    "seller_id": pl.String,
-                    "quality_returns": pl.Int32,
-                    "dropoff_failures": pl.Int32,
-                    "counterfeits": pl.Int32,
-                },
+            "account_delistings": of(select_account_delistings(ledger.country)),
+            "account_reviews": of(
                 sa.select(
                     account_reviews.c.seller_id,
                     account_reviews.c.quality_returns,
                     account_reviews.c.dropoff_failures,
                     account_reviews.c.counterfeits,
-                ).where(account_reviews.c.country == ledger.country),
+                ).where(account_reviews.c.country == ledger.country)
             ),
-            "reviewed_counterfeits": read(
-                {"seller_id": pl.String, "order_item_id": pl.String},
+            "reviewed_counterfeits": of(
                 sa.select(reviewed_counterfeits.c.seller_id, reviewed_counterfeits.c.order_item_id)
                 .where(reviewed_counterfeits.c.country == ledger.country)
-                .distinct(),
+                .distinct()
             ),
-            "excuses": read(EXCUSES, select_excuses(ledger.country)),
-            "undecided_counterfeit_claims": read(
-                {
-                    "claim_id": pl.String,
-                    "seller_id": pl.String,
-                    "order_number": pl.String,
-                    "sku": pl.String,
-                    "raised_at": pl.Datetime("us", "UTC"),
-                },
+            "excuses": of(select_excuses(ledger.country)),
+            "undecided_counterfeit_claims": of(
                 sa.select(
                     claim_states.c.claim_id,
                     claim_states.c.seller_id,
                     claim_states.c.order_number,
                     claim_states.c.sku,
                     claim_states.c.raised_at,
-                ).where(claim_states.c.country == ledger.country, holds_counterfeit_charge()),
+                ).where(claim_states.c.country == ledger.country, holds_counterfeit_charge())
             ),
         }
         return History(
@@ -180,19 +124,24 @@ def stands_in_later_cycles(state: sa.ColumnElement[str]) -> sa.ColumnElement[boo
 
 
 def select_account_delistings(country: str) -> sa.Select[Any]:
-    """Every account delisting, whether it stands or not (columns `ACCOUNT_DELISTINGS`)."""
+    """Every account delisting with its decision, whether it stands or not."""
     s = action_states.c
     return sa.select(
-        s.seller_id, s.evidence[Evidence.DECISION_ID].astext, s.state.in_(STANDING)
+        s.seller_id,
+        s.evidence[Evidence.DECISION_ID].astext.label(Evidence.DECISION_ID),
+        s.state.in_(STANDING).label("is_standing"),
     ).where(s.country == country, s.rule == "account_delisting")
+
+
+EXCUSE_COLUMNS = tuple(
+    excuses.c[name] for name in ("seller_id", "order_number", "sku", "order_item_id", "event")
+)
+EXCUSES: Schema = frame_schema(EXCUSE_COLUMNS)
 
 
 def select_excuses(country: str) -> sa.Select[Any]:
     """What upheld claims excuse (columns `EXCUSES`)."""
-    e = excuses.c
-    return sa.select(e.seller_id, e.order_number, e.sku, e.order_item_id, e.event).where(
-        e.country == country
-    )
+    return sa.select(*EXCUSE_COLUMNS).where(excuses.c.country == country)
 
 
 def holds_counterfeit_charge() -> sa.ColumnElement[bool]:
@@ -203,18 +152,6 @@ def holds_counterfeit_charge() -> sa.ColumnElement[bool]:
         c.intake_state != "incomplete",
         c.decision.is_(None),
     )
-
-
-def read_frame(ledger: Ledger, schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
-    """The rows of one query as a frame, read in a transaction of its own."""
-    with ledger.reading() as connection:
-        return frame_of(connection, schema, select)
-
-
-def frame_of(connection: sa.Connection, schema: Schema, select: sa.Select[Any]) -> pl.DataFrame:
-    """The rows of one query as a frame of these columns."""
-    rows = [tuple(row) for row in connection.execute(select)]
-    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def last_event(connection: sa.Connection, country: str) -> int:

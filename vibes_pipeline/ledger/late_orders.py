@@ -14,13 +14,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.actions import Action, Terms
 from vibes_pipeline.ledger.evidence import record_missing
-from vibes_pipeline.ledger.history import read_frame
+from vibes_pipeline.ledger.frames import in_frame, read_frame
 from vibes_pipeline.ledger.implementation import record_implemented, record_withdrawn, told_in_time
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
-from vibes_pipeline.ledger.proposals import Action, Terms, record_policy, record_proposed
+from vibes_pipeline.ledger.proposals import record_policy, record_proposed
 from vibes_pipeline.ledger.states import OPEN, State
 from vibes_pipeline.rules import LATE_RULES, Evidence
 
@@ -53,21 +54,15 @@ def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
     s = schema.action_states.c
     return read_frame(
         ledger,
-        {
-            "action_id": pl.String(),
-            "rule": pl.String(),
-            "seller_id": pl.String(),
-            "order_item_id": pl.String(),
-            "entered_state": pl.String(),
-            "entered_at": pl.String(),
-        },
         sa.select(
-            sa.cast(s.action_id, sa.Text),
+            in_frame(s.action_id),
             s.rule,
             s.seller_id,
             s.order_item_id,
-            s.evidence[Evidence.ENTERED_STATE].astext,
-            s.evidence[Evidence.ENTERED_AT].astext,
+            *(
+                s.evidence[key].astext.label(key)
+                for key in (Evidence.ENTERED_STATE, Evidence.ENTERED_AT)
+            ),
         ).where(s.country == ledger.country, s.rule.in_(LATE_RULES), s.state.in_(OPEN)),
     )
 
@@ -78,21 +73,13 @@ def late_cancellations(ledger: Ledger, order_item_ids: Collection[str]) -> pl.Da
     wanted = sa.func.unnest(sa.literal(list(order_item_ids), sa.ARRAY(sa.Text)))
     return read_frame(
         ledger,
-        {
-            "action_id": pl.String(),
-            "rule": pl.String(),
-            "seller_id": pl.String(),
-            "order_item_id": pl.String(),
-            "is_open": pl.Boolean(),
-            "is_implemented": pl.Boolean(),
-        },
         sa.select(
-            sa.cast(s.action_id, sa.Text),
+            in_frame(s.action_id),
             s.rule,
             s.seller_id,
             s.order_item_id,
-            s.state.in_(OPEN),
-            s.implemented_at.is_not(None),
+            s.state.in_(OPEN).label("is_open"),
+            s.implemented_at.is_not(None).label("is_implemented"),
         ).where(
             s.country == ledger.country,
             s.rule.in_(LATE_RULES),

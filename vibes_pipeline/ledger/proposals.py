@@ -1,16 +1,13 @@
-"""The frozen proposal: a cycle's decisions as actions, hashed, recorded once (Rulebook §2, §12)."""
+"""The frozen proposal: a cycle's actions in the ledger, recorded once, and watched (Rulebook §2).
+
+Here belong the rows. How a decision becomes an action is `actions`'s.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 import polars as pl
 import sqlalchemy as sa
@@ -18,53 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError
-from vibes_pipeline.ledger import identity, schema
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.actions import Action, Terms, proposal_hash, storable
 from vibes_pipeline.ledger.history import last_event
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
 from vibes_pipeline.ledger.states import OPEN, State
-from vibes_pipeline.rules import CYCLE_BOUND_RULES, LATE_RULES, REGISTRY, Rule
-
-# Columns of a decision that the ledger has columns for; every other one is evidence.
-ACTION_COLUMNS = (
-    "seller_id",
-    "sku",
-    "order_number",
-    "order_item_id",
-    "amount",
-    "band",
-    "daily_order_limit",
-    "pending_to_shipped_limit",
-    "grounds",
-    "occurrence",
-    "event_at",
-)
-
-ACTION_TYPES: Mapping[str, pl.DataType] = {
-    "cycle": pl.Date(),
-    "amount": pl.Decimal(14, 2),
-    "band": pl.Int32(),
-    "daily_order_limit": pl.Int32(),
-    "pending_to_shipped_limit": pl.Int32(),
-    "occurrence": pl.Int32(),
-    "notice_hours": pl.Int32(),
-}
-
-ACTION_NAMES = tuple(column.name for column in schema.actions.columns)
-
-Action = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What every action of a proposal shares."""
-
-    country: str
-    cycle: date
-    currency: str
-    policy_version: str
-    notice_hours: int
+from vibes_pipeline.rules import CYCLE_BOUND_RULES, LATE_RULES
 
 
 @dataclass(frozen=True)
@@ -76,74 +34,6 @@ class FrozenCycle:
     proposal_hash: str
     actions: int
     policy_version: str
-
-
-def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]:
-    """One action per row of a decision; columns the ledger does not have become its evidence.
-
-    `TypeError` for a decision without the evidence that the registry names for its rule: a view or
-    a later slot would silently find nothing.
-    """
-    _require_evidence(rule, decisions)
-    subject = REGISTRY[Rule(rule)].subject.value
-    evidence_columns = [c for c in decisions.columns if c not in ACTION_COLUMNS]
-    made: list[Action] = []
-    for row in decisions.iter_rows(named=True):
-        action_id = identity.action_id(terms.country, rule, terms.cycle, row[subject])
-        made.append(
-            {
-                "action_id": action_id,
-                "reference": identity.reference(terms.country, action_id),
-                "country": terms.country,
-                "rule": rule,
-                "cycle": terms.cycle,
-                "currency": None if row.get("amount") is None else terms.currency,
-                "notice_hours": terms.notice_hours,
-                "policy_version": terms.policy_version,
-                **{column: _storable(row.get(column)) for column in ACTION_COLUMNS},
-                "evidence": {column: _as_json(row[column]) for column in evidence_columns},
-            }
-        )
-    return made
-
-
-def _require_evidence(rule: str, decisions: pl.DataFrame) -> None:
-    for key, type_ in REGISTRY[Rule(rule)].evidence.items():
-        found = decisions.schema.get(key)
-        if found is None or found.to_python() is not type_:
-            raise TypeError(
-                f"the decision of {rule} needs a column {key} of {type_.__name__}, "
-                f"it has {found or 'none'}"
-            )
-
-
-def proposal_frame(actions: Sequence[Action], time_zone: ZoneInfo) -> pl.DataFrame:
-    """Actions as a frame that Parquet can hold: ids and evidence (JSON) as text."""
-    schema_ = {name: ACTION_TYPES.get(name, pl.String()) for name in ACTION_NAMES}
-    schema_["event_at"] = pl.Datetime("us", time_zone.key)
-    rows = [
-        {**a, "action_id": str(a["action_id"]), "evidence": json.dumps(a["evidence"])}
-        for a in actions
-    ]
-    return pl.DataFrame(rows, schema=schema_, orient="row")
-
-
-def proposal_rows(frame: pl.DataFrame) -> list[Action]:
-    """The actions of a frame that `proposal_frame` made."""
-    return [
-        {**row, "action_id": UUID(row["action_id"]), "evidence": json.loads(row["evidence"])}
-        for row in frame.iter_rows(named=True)
-    ]
-
-
-def proposal_hash(actions: Iterable[Action]) -> str:
-    """SHA-256 over the actions in the order of their ids, each in one canonical form."""
-    digest = hashlib.sha256()
-    for action in sorted(actions, key=lambda a: str(a["action_id"])):
-        plain = {name: _as_json(action[name]) for name in ACTION_NAMES}
-        digest.update(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
 
 
 def frozen_cycle(ledger: Ledger, cycle: date) -> FrozenCycle | None:
@@ -380,7 +270,7 @@ def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) 
 
 def _name_shops(connection: sa.Connection, country: str, shops: pl.DataFrame) -> None:
     """Keep the newest name of every seller whom an action strikes, now or before."""
-    names = {_storable(seller): _storable(name) for seller, name in shops.iter_rows()}
+    names = {storable(seller): storable(name) for seller, name in shops.iter_rows()}
     texts = sa.ARRAY(sa.Text)
     pairs = sa.func.unnest(sa.literal([*names], texts), sa.literal([*names.values()], texts))
     seen = pairs.table_valued("seller_id", "shop_name").render_derived()
@@ -401,28 +291,3 @@ def _name_shops(connection: sa.Connection, country: str, shops: pl.DataFrame) ->
             where=schema.shops.c.shop_name.is_distinct_from(name),
         )
     )
-
-
-def _as_json(value: object) -> Any:
-    """Decimals and times as text, so that a value reads the same before and after the database."""
-    match value:
-        case Decimal():
-            # 2.5000 of a computation and 2.50 of a column are one value.
-            return format(value.normalize(), "f")
-        case datetime():
-            return value.astimezone(UTC).isoformat()
-        case date():
-            return value.isoformat()
-        case UUID():
-            return str(value)
-        case str():
-            return _storable(value)
-        case Mapping():
-            return {key: _as_json(inner) for key, inner in value.items()}
-        case _:
-            return value
-
-
-def _storable(value: object) -> object:
-    """The value as PostgreSQL can hold it: any text but a NUL."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value

@@ -55,6 +55,10 @@ slots = sa.Table(
 )
 
 
+# Marks the columns of an action that its decision gives; the others follow from the slot.
+DECIDED = {"is_decided": True}
+
+
 def _action_columns() -> list[sa.Column[object]]:
     return [
         sa.Column("action_id", UUID, primary_key=True),
@@ -62,18 +66,18 @@ def _action_columns() -> list[sa.Column[object]]:
         sa.Column("country", sa.Text, nullable=False),
         sa.Column("rule", sa.Text, nullable=False),
         sa.Column("cycle", sa.Date, nullable=False),
-        sa.Column("seller_id", sa.Text, nullable=False),
-        sa.Column("sku", sa.Text),
-        sa.Column("order_number", sa.Text),
-        sa.Column("order_item_id", sa.Text),
-        sa.Column("amount", MONEY),
+        sa.Column("seller_id", sa.Text, nullable=False, info=DECIDED),
+        sa.Column("sku", sa.Text, info=DECIDED),
+        sa.Column("order_number", sa.Text, info=DECIDED),
+        sa.Column("order_item_id", sa.Text, info=DECIDED),
+        sa.Column("amount", MONEY, info=DECIDED),
         sa.Column("currency", sa.Text),
-        sa.Column("band", sa.Integer),
-        sa.Column("daily_order_limit", sa.Integer),
-        sa.Column("pending_to_shipped_limit", sa.Integer),
-        sa.Column("grounds", sa.Text),
-        sa.Column("occurrence", sa.Integer),
-        sa.Column("event_at", INSTANT),
+        sa.Column("band", sa.Integer, info=DECIDED),
+        sa.Column("daily_order_limit", sa.Integer, info=DECIDED),
+        sa.Column("pending_to_shipped_limit", sa.Integer, info=DECIDED),
+        sa.Column("grounds", sa.Text, info=DECIDED),
+        sa.Column("occurrence", sa.Integer, info=DECIDED),
+        sa.Column("event_at", INSTANT, info=DECIDED),
         sa.Column("notice_hours", sa.Integer, nullable=False),
         sa.Column("evidence", JSONB, nullable=False),
         sa.Column("policy_version", sa.Text, nullable=False),

@@ -16,10 +16,11 @@ from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.ledger import late_orders as ledger_late_orders
-from vibes_pipeline.ledger.history import EXCUSES, read_frame, select_excuses
+from vibes_pipeline.ledger.actions import Terms, actions_of
+from vibes_pipeline.ledger.frames import read_frame
+from vibes_pipeline.ledger.history import select_excuses
 from vibes_pipeline.ledger.late_orders import LateDay, SlotTime
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.proposals import Terms, actions_of
 from vibes_pipeline.listing import listed
 from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence
@@ -144,7 +145,7 @@ def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
     engine = ScratchEngine.over(run.engine, stand_ins={"raw.order_items": RECENT})
     opened = ledger_late_orders.open_late_cancellations(ledger)
     engine.write(OPEN_ACTIONS, opened)
-    engine.write("ledger.excuses", read_frame(ledger, EXCUSES, select_excuses(ledger.country)))
+    engine.write("ledger.excuses", read_frame(ledger, select_excuses(ledger.country)))
     # No relation of a weekly cycle is open here: the working set needs none of its items.
     engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
     parameters = _parameters(run, ledger, opened)

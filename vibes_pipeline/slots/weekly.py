@@ -14,18 +14,15 @@ from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
+from vibes_pipeline.ledger.actions import Terms, actions_of, proposal_frame, proposal_rows
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import (
     FrozenCycle,
-    Terms,
-    actions_of,
     changed_cycles,
     changed_in_words,
     freeze,
     frozen_cycle,
-    proposal_frame,
-    proposal_rows,
 )
 from vibes_pipeline.rules import WEEKLY_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence

@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger.claims import Excuse
-from vibes_pipeline.ledger.history import EXCUSES, frame_of, select_excuses
+from vibes_pipeline.ledger.frames import read
+from vibes_pipeline.ledger.history import select_excuses
 from vibes_pipeline.ledger.states import OPEN, STANDING
 from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
@@ -206,7 +207,7 @@ def _undo(case: Case, actions: Iterable[UUID]) -> None:
 
 def _recompute(case: Case, excuse: Excuse) -> None:
     """Calculate the seller's regulations again; cancel those that come out milder or not at all."""
-    excuses = frame_of(case.connection, EXCUSES, select_excuses(case.country))
+    excuses = read(case.connection, select_excuses(case.country))
     for rule in REGULATIONS:
         if not set(case.rule_events[rule]) & set(excuse.events):
             continue
