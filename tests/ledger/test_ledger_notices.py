@@ -15,7 +15,7 @@ from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import (
     OpenNotice,
-    actions_told,
+    actions_to_list,
     not_accepted,
     only_sender,
     plan_notices,
@@ -73,7 +73,7 @@ def test_a_notice_tells_only_of_what_still_stands(ledger: Ledger) -> None:
     (notice,) = made.open_notices(ledger)
     assert list(notice.actions) == [kept["action_id"]]
     with ledger.engine.connect() as connection:
-        told = actions_told(connection, notice)
+        told = actions_to_list(connection, notice)
     assert [row["order_item_id"] for row in told] == ["I2"]
 
 

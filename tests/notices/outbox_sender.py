@@ -20,7 +20,7 @@ from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices import senders
-from vibes_pipeline.notices.outbox import Outbox, Told
+from vibes_pipeline.notices.outbox import ListedActions, Outbox
 from vibes_pipeline.notices.senders import Sender
 from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
 from vibes_pipeline.notices.transports import Connection, Transport
@@ -74,16 +74,18 @@ class PlainMails:
 
     known: Mapping[str, str | None]
 
-    def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
-        return told
+    def worth_listing(
+        self, notice: OpenNotice, listed: ListedActions, at: datetime
+    ) -> ListedActions:
+        return listed
 
-    def build(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> EmailMessage:
         message = EmailMessage()
         message["From"] = "vibes@mail.example"
         message["To"] = self.known.get(notice.seller_id)
         message["Message-ID"] = f"<{notice.notice_id}@mail.example>"
         message["Date"] = at
-        message.set_content(" ".join(action["reference"] for action in told))
+        message.set_content(" ".join(action["reference"] for action in listed))
         return message
 
 

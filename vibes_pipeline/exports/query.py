@@ -1,4 +1,4 @@
-"""One read-only statement over all there is: warehouse, policy, every cycle's models, the ledger.
+"""One read-only statement over every relation: warehouse, policy, every cycle's models, the ledger.
 
 Each statement runs in a DuckDB in memory, made for it and thrown away. What it names is mounted
 before, and nothing else; then DuckDB is locked: no other file, no setting, no write. The order
@@ -36,7 +36,8 @@ from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.contract import CONTRACT, MEANINGS
 from vibes_pipeline.warehouse.source import Warehouse
 
-# Somebody waits for the answer: a warehouse that its loader holds is not waited for as in a slot.
+# A person waits for the answer, so a warehouse that its loader holds is waited for less than in a
+# slot.
 PATIENCE_SECONDS = 20.0
 SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.I)
 EXPLAIN = re.compile(r"\s*explain\b\s*(analyze\b\s*)?(\(\s*(analyze|format)\b[^)]*\)\s*)?", re.I)

@@ -1,4 +1,4 @@
-"""A frame as a sheet of a workbook: harmless, with everything in it in sight, fit to be printed.
+"""A frame as a sheet of a workbook: no cell runs as a formula, all text shows, it can be printed.
 
 Here belongs how any sheet looks. What stands on the sheets of finance's workbook is in `workbook`.
 """
@@ -34,8 +34,8 @@ LINE_POINTS = 15
 MOST_LINES = 27
 # Beside a column's name is the button of its filter.
 BUTTON = 3
-# A machine without the workbook's font takes a wider one, and a number that has no room is no text
-# that is cut, but a row of crosses.
+# A machine without the workbook's font takes a wider one, and a number that has no room is shown as
+# a row of #.
 ROOM = 1.25
 A4 = 9
 MARGIN_INCHES = 0.4
@@ -61,7 +61,7 @@ def in_order(frame: pl.DataFrame) -> pl.DataFrame:
 def write_sheet(
     workbook: xlsxwriter.Workbook, frame: pl.DataFrame, title: str, *, rows_below: int = 0
 ) -> Worksheet:
-    """A frame as a sheet: header in sight and on each page, filters, room for what is in it.
+    """A frame as a sheet: a header that stays and is on each page, filters, wide enough columns.
 
     `rows_below` are what the caller adds, to be printed too. Raises `UsageError` for more rows than
     a sheet holds.

@@ -42,7 +42,7 @@ class Source:
 
     @property
     def instant(self) -> pl.Datetime:
-        """Times are given in the policy's zone."""
+        """The type of an instant: times are given in the policy's zone."""
         return pl.Datetime("us", self.time_zone.key)
 
     @contextmanager
@@ -62,7 +62,7 @@ class Source:
 
 
 def read_table(name: str, source: Source) -> pl.DataFrame:
-    """The rows of a table, times in the policy's zone; `UsageError` if there is none so called."""
+    """The rows of a table, times in the policy's zone; `UsageError` for an unknown table."""
     require_table(name)
     # The lake's instants are in UTC.
     return EXPORTS[name](source).with_columns(
@@ -121,7 +121,7 @@ def _feed(
             source,
             [c for c in view.columns if c.name != "country"],
             view.c.country,
-            # One without a cycle sums what several cycles decided: it cannot be asked for one.
+            # A view without a cycle sums what several cycles decided: it cannot be filtered by one.
             view.c[cycle] if cycle in view.c else sa.null(),
             order=tuple(view.c[name] for name in order),
             statement_period=view.c.get("statement_period"),
@@ -168,7 +168,7 @@ def _of_each_cycle(relation: str) -> Callable[[Source], pl.DataFrame]:
             parquet.read(file).select(pl.lit(cycle).alias("cycle"), pl.all())
             for cycle, file in decided_partitions(source, relation)
         ]
-        # What a model says more since some cycle is null in those before.
+        # A column that a model got later is null in the cycles before.
         return pl.concat(frames, how="diagonal").sort(pl.all())
 
     return read
@@ -290,7 +290,7 @@ EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
     "held_counterfeit_cases": _of_each_cycle("claims.held_counterfeit_cases"),
     "quarantine": _quarantine,
 }
-# What can be asked for by the week of its postings; all but the first cannot be by cycle.
+# Tables that can be filtered by statement period; all but the first cannot be filtered by cycle.
 BY_STATEMENT_PERIOD = ("charges", "seller_statement_lines", "seller_statements", "charge_totals")
-# A cycle that was stopped has rows here: its bad ones are why.
+# Tables that also have rows of a cycle whose alert was stopped: the bad rows that stopped it.
 OF_UNDECIDED_CYCLES = ("quarantine",)

@@ -35,7 +35,7 @@ from vibes_pipeline.exports.tables import (
 )
 from vibes_pipeline.ledger.feeds import RULES_WITH_A_COLUMN
 
-# Between a table and its sums, so that its filters leave them alone.
+# Between a table and its sums, so that the table's filters do not hide the sums.
 BLANK_ROWS = 1
 
 
@@ -65,7 +65,7 @@ class Sheet:
         return str(xl_rowcol_to_cell(row + 1, self.frame.columns.index(column)))
 
     def cells(self, column: str) -> str:
-        """All of a column, named so that other sheets can; at least one, for none is no range."""
+        """The range of a column with its sheet; at least one cell, for a range cannot be empty."""
         at, last = self.frame.columns.index(column), max(self.frame.height, 1)
         first_cell = xl_rowcol_to_cell(1, at, row_abs=True, col_abs=True)
         last_cell = xl_rowcol_to_cell(last, at, row_abs=True, col_abs=True)
@@ -151,7 +151,7 @@ def _add_sums(sheet: Sheet, amounts: Sequence[str], counts: Sequence[str]) -> No
     for nth, currency in enumerate(sorted(set(sheet.frame["currency"]))):
         row = sheet.frame.height + BLANK_ROWS + nth
         mine = sheet.frame.filter(pl.col("currency") == currency)
-        # One band from end to end.
+        # The row of sums is shaded from the first column to the last.
         for column in sheet.frame.columns:
             sheet.label(row, column, "")
         sheet.label(row, sheet.frame.columns[0], "total")

@@ -1,4 +1,4 @@
-"""By which key the ledger's hashes of addresses are made; of the key itself only a fingerprint.
+"""The key that the ledger's hashes of addresses are made with, known by its fingerprint alone.
 
 Here belongs that the key stays the same one. With another, no address that a server refused could
 be told from one that was mended, and each mail that was refused would be sent again.

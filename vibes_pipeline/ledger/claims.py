@@ -200,7 +200,7 @@ def plan_claim_notice(
         )
 
 
-# What a claim may be about ----------------------------------------------------------------------
+# The actions that a claim is about ----------------------------------------------------------------
 
 
 def actions_by_reference(

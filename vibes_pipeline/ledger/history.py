@@ -35,7 +35,7 @@ from vibes_pipeline.rules import CHARGES, Evidence
 class History:
     """Frames by relation name; `last_event` and `first_cycle` say what ledger they show.
 
-    `last_event` is the newest event's id (0 for none): freezing checks that nothing came since.
+    `last_event` is the newest event's id (0 for none): freezing checks that no event came since.
     """
 
     frames: dict[str, pl.DataFrame]

@@ -52,9 +52,9 @@ def implement(
     now: datetime,
     is_simulated: bool,
 ) -> Implementation:
-    """Withdraw what has lost its evidence, implement what was told of in time, post the debits.
+    """Withdraw what has lost its evidence, implement what was alerted in time, post the debits.
 
-    Once per slot: run again, it gives back what it did. `evidence` gives the open charges by what
+    Once per slot: run again, it returns what it did. `evidence` gives the open charges by what
     has become of theirs: a `contradicted` one is withdrawn; a `missing` one is neither implemented
     nor withdrawn until `patience_slots` in a row have looked for it in vain. What is implemented is
     what an accepted alert lists since `notice_hours`, of this cycle or, for what outlives its
@@ -127,7 +127,7 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
 
 
 def _an_earlier_slot_did(ledger: Ledger, cycle: date, instant: datetime) -> sa.ColumnElement[bool]:
-    """Whether the slot of an earlier cycle ran at the same instant: what was withdrawn is its."""
+    """Whether the slot of an earlier cycle ran at the same instant: the withdrawals are then its."""
     slots = schema.slots.c
     return (
         sa.select(1)
@@ -199,7 +199,7 @@ def _record_undone(
     )
 
 
-def told_in_time(now: datetime) -> sa.ColumnElement[bool]:
+def was_alerted_in_time(now: datetime) -> sa.ColumnElement[bool]:
     """Whether an alert that lists the action was accepted its notice hours before `now` (§2)."""
     s = schema.action_states.c
     na, n, d = schema.notice_actions.c, schema.notices.c, schema.deliveries.c
@@ -273,7 +273,7 @@ def _due_actions(
             s.cycle <= cycle,
             s.rule.in_(WEEKLY_RULES),
             s.state == State.ALERTED,
-            told_in_time(now),
+            was_alerted_in_time(now),
             sa.or_(s.rule != "product_delisting", its_regulation),
             sa.not_(is_held()),
             sa.not_(is_missed_by(Slot.WEEKLY_IMPLEMENTATION, cycle)),

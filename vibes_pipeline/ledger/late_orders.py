@@ -17,7 +17,11 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.actions import Action, Terms
 from vibes_pipeline.ledger.evidence import record_missing
 from vibes_pipeline.ledger.frames import in_frame, read_frame
-from vibes_pipeline.ledger.implementation import record_implemented, record_withdrawn, told_in_time
+from vibes_pipeline.ledger.implementation import (
+    record_implemented,
+    record_withdrawn,
+    was_alerted_in_time,
+)
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
@@ -25,8 +29,8 @@ from vibes_pipeline.ledger.proposals import record_policy, record_proposed
 from vibes_pipeline.ledger.states import OPEN, State
 from vibes_pipeline.rules import LATE_RULES, Evidence
 
-# What an open action is not withdrawn for: it is cancelled now, or waits for its deadline, or for
-# its item's row to be loaded again.
+# Outcomes that do not withdraw an open action: it is cancelled now, it waits for its deadline, or
+# it waits until its item's row is loaded again.
 STAYING = frozenset({"overdue", "not_due", "missing"})
 
 
@@ -131,7 +135,7 @@ def propose(
 
 
 def alerted_on(ledger: Ledger, day: date) -> LateDay:
-    """What the late alert of a day told of, by rule."""
+    """How many actions the late alert of a day listed, by rule."""
     s, n, na = schema.actions.c, schema.notices.c, schema.notice_actions.c
     select = (
         sa.select(s.rule, sa.func.count())
@@ -182,7 +186,7 @@ def cancel(
 
 
 def cancelled_on(ledger: Ledger, day: date) -> LateDay:
-    """What the late cancellation of a day did, by rule, and withdrew, by reason."""
+    """Actions that the late cancellation of a day cancelled, by rule, or withdrew, by reason."""
     s, e = schema.actions.c, schema.action_events.c
     slot_now = sa.select(schema.slots.c.effected_at).where(
         *_slots(ledger, Slot.LATE_CANCELLATION), schema.slots.c.period == day
@@ -211,7 +215,7 @@ def _due(
     s = schema.action_states.c
     rows = connection.execute(
         sa.select(s.action_id, s.seller_id, s.amount, s.currency)
-        .where(s.action_id.in_(overdue), s.state == State.ALERTED, told_in_time(now))
+        .where(s.action_id.in_(overdue), s.state == State.ALERTED, was_alerted_in_time(now))
         .order_by(s.action_id)
     ).mappings()
     return [dict(row) for row in rows]

@@ -1,8 +1,8 @@
 """Locks in the database, each known by its name and held by an open transaction.
 
-A transaction, not a session: behind a pooler a session's lock would be taken over one connection
-and given back over another. Whoever waits asks again and again, so that a signal ends the wait
-within a second, says whom it waits for, and gives up in the end.
+A transaction holds it, not a session: behind a pooler a session's lock would be taken over one
+connection and given back over another. Whoever waits asks again and again, so that a signal ends
+the wait within a second, says whom it waits for, and gives up in the end.
 """
 
 from __future__ import annotations

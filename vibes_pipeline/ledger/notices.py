@@ -33,7 +33,7 @@ OUTBOX_IS_WAITED_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class OpenNotice:
-    """A notice not accepted yet that still has something to say."""
+    """A notice that no server has accepted yet and that is not pointless."""
 
     notice_id: UUID
     kind: str
@@ -52,7 +52,7 @@ class OpenNotice:
 
     @property
     def is_about_a_claim(self) -> bool:
-        """Such a notice has something to say even if it lists no action."""
+        """Such a notice is sent even if it lists no action."""
         return self.claim_event_id is not None
 
 
@@ -98,14 +98,14 @@ def plan_notices(
 
 
 def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
-    """Notices not accepted yet, oldest first, each with the actions it still has to tell of.
+    """Notices not accepted yet, oldest first, each with the actions that it still has to list.
 
-    An alert tells of actions that are open, a notice about a claim of all that it lists, any other
-    of implemented ones; a notice with none left, or past its time, has become pointless and is not
-    among them.
+    An alert lists actions that are open, a notice about a claim all of its actions, any other
+    notice implemented ones; a notice with none left, or past its time, has become pointless and is
+    not among them.
     """
     n, na, s = schema.notice_states.c, schema.notice_actions.c, schema.action_states.c
-    to_tell = sa.or_(
+    is_to_list = sa.or_(
         n.claim_event_id.is_not(None),
         sa.and_(n.is_alert, s.state.in_(OPEN)),
         sa.and_(sa.not_(n.is_alert), s.state == State.IMPLEMENTED),
@@ -137,7 +137,7 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
             # Before each one's state is looked at: nearly all have been accepted.
             sa.not_(accepted.exists()),
             sa.or_(n.pointless_at.is_(None), n.pointless_at > now),
-            to_tell,
+            is_to_list,
         )
         .group_by(*list(n))
         .order_by(n.planned_at, n.notice_id)
@@ -147,20 +147,20 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
     return [OpenNotice(**row) for row in rows]
 
 
-def actions_told(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
-    """The actions a notice has to tell of by now, as rows of `action_states`."""
+def actions_to_list(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
+    """The actions that a notice has to list by now, as rows of `action_states`."""
     s = schema.action_states.c
     if notice.is_about_a_claim:
-        told = actions_listed(connection, notice)
+        listed = actions_listed(connection, notice)
     else:
-        to_tell = s.state.in_(OPEN) if notice.is_alert else s.state == State.IMPLEMENTED
-        told = actions_listed(connection, notice, to_tell)
+        is_to_list = s.state.in_(OPEN) if notice.is_alert else s.state == State.IMPLEMENTED
+        listed = actions_listed(connection, notice, is_to_list)
     connection.commit()
-    return told
+    return listed
 
 
-def claim_told(ledger: Ledger, claim_event_id: int) -> dict[str, Any]:
-    """The claim as it was taken in or decided by the event that a notice tells of.
+def claim_of_notice(ledger: Ledger, claim_event_id: int) -> dict[str, Any]:
+    """The claim as it was taken in or decided by the event that a notice is about.
 
     Columns of `claim_states`, but `state` is the event's.
     """
@@ -188,7 +188,7 @@ def claim_told(ledger: Ledger, claim_event_id: int) -> dict[str, Any]:
 def actions_listed(
     connection: sa.Connection, notice: OpenNotice, *only: sa.ColumnElement[bool]
 ) -> list[dict[str, Any]]:
-    """A notice's actions in the order in which it tells of them, as rows of `action_states`."""
+    """A notice's actions in the order in which its mail lists them, as rows of `action_states`."""
     s = schema.action_states.c
     rows = connection.execute(
         sa.select(schema.action_states)

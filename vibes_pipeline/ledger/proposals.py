@@ -1,4 +1,4 @@
-"""The frozen proposal: a cycle's actions in the ledger, recorded once, and watched (Rulebook §2).
+"""The frozen proposal: a cycle's actions in the ledger, recorded once and checked later (§2).
 
 Here belong the rows. How a decision becomes an action is `actions`'s.
 """
@@ -164,9 +164,9 @@ def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
 
 
 def decided(ledger: Ledger, cycle: date | None) -> date:
-    """The cycle itself, without one the newest that is decided.
+    """`cycle` if it is decided; the newest decided cycle if `cycle` is None.
 
-    Raises `UsageError` when it is not decided, which names the newest that is.
+    Raises `UsageError`, which names the newest decided cycle, when `cycle` is not decided.
     """
     c = schema.cycles.c
     with ledger.reading() as connection:
@@ -194,7 +194,7 @@ def changed_in_words(changed: Sequence[date]) -> str:
 
 
 def changed_cycles(ledger: Ledger, until: date) -> list[date]:
-    """The cycles up to one whose open actions are not those that were frozen."""
+    """The cycles up to `until` whose actions in the ledger are not those that were frozen."""
     s, c = schema.action_states.c, schema.cycles.c
     with ledger.reading() as connection:
         waiting = (

@@ -176,7 +176,7 @@ reviewed_counterfeits = sa.Table(
     sa.Column("order_item_id", sa.Text, primary_key=True),
 )
 
-# Drawn from the sequence of the actions' events: one order for all that changes the ledger.
+# The sequence of the actions' events numbers these too, so that all events have one order.
 _EVENT_ID = sa.text("nextval(pg_get_serial_sequence('ledger.action_events', 'event_id'))")
 
 claim_intakes = sa.Table(

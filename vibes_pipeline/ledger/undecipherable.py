@@ -1,4 +1,4 @@
-"""What people wrote that cannot be read, in the ledger: which values stand, who was told (§11).
+"""Values that people wrote and that cannot be read: which stand, and who was told of them (§11).
 
 A value is `seen` by a slot, `told` to operators, `corrected` when the warehouse no longer has it;
 one that appears again is seen again. What makes a value undecipherable is said by

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class NoticeAction:
-    """One action as its seller is told of it (Rulebook §10).
+    """One action as a mail lists it (Rulebook §10).
 
     `grounds` is `rejection_rate`, `return_rate` or both joined by a comma. `evidence` comes from
     JSON: decimals and times (ISO 8601, with offset) are strings, counts are integers; its keys
@@ -90,7 +90,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class RuleText:
-    """How the programme names a rule, the rule's own words and whom it spares, verbatim."""
+    """How the programme names a rule, the rule's own words and whom it exempts, verbatim."""
 
     title: str
     words: str

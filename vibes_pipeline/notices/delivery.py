@@ -1,7 +1,7 @@
 """Sending what the ledger has planned: the outbox put together from warehouse, policy and settings.
 
 Addresses and names are read fresh from the warehouse at each delivery, so a mended address is used
-at once; what a mail tells of comes from the ledger alone.
+at once; what a mail says of actions comes from the ledger alone.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
-from vibes_pipeline.ledger.notices import OpenNotice, claim_told, open_notices
+from vibes_pipeline.ledger.notices import OpenNotice, claim_of_notice, open_notices
 from vibes_pipeline.ledger.states import REFUSED
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.message import compose
-from vibes_pipeline.notices.outbox import Outbox, Told, is_obstacle_gone
+from vibes_pipeline.notices.outbox import ListedActions, Outbox, is_obstacle_gone
 from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
@@ -115,10 +115,10 @@ def deliver_notices(
 def can_go_out(
     waiting: Sequence[OpenNotice], policy: Policy, settings: Settings, patience_seconds: float
 ) -> bool:
-    """Whether a notice that a server refused, or none was asked to take, can be attempted anew.
+    """Whether to attempt again a notice that a server refused, or that was only stored.
 
-    The first once the seller's address in the warehouse is another, the second once there is a
-    server.
+    A refused one once the warehouse has another address of the seller, a stored one once there is
+    a server.
     """
     is_any_refused = any(notice.status in REFUSED for notice in waiting)
     addresses = (
@@ -140,18 +140,20 @@ class SellerMails:
     directory: Directory
     sender: str
 
-    def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
-        """All but regulations that a late alert could only announce for after their end (§2)."""
+    def worth_listing(
+        self, notice: OpenNotice, listed: ListedActions, at: datetime
+    ) -> ListedActions:
+        """All but regulations that would end before an alert sent this late takes effect (§2)."""
         if notice.kind != NoticeKind.WEEKLY_ALERT:
-            return told
+            return listed
         next_cycle = self.policy.slot_calendar.due_at(
             Slot.WEEKLY_ALERT, notice.period + timedelta(weeks=1)
         )
         if self._takes_effect_at(notice, at) < next_cycle:
-            return told
-        return [action for action in told if action["rule"] not in CYCLE_BOUND_RULES]
+            return listed
+        return [action for action in listed if action["rule"] not in CYCLE_BOUND_RULES]
 
-    def build(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> EmailMessage:
         """The mail about the actions, as of the attempt."""
         policy = self.policy
         content = Notice(
@@ -162,9 +164,9 @@ class SellerMails:
             seller_id=notice.seller_id,
             shop_name=self.directory.shop_names.get(notice.seller_id, notice.seller_id),
             address=self.directory.addresses.get(notice.seller_id),
-            actions=[self._action(row) for row in told],
+            actions=[self._action(row) for row in listed],
             takes_effect_at=self._takes_effect_at(notice, at) if notice.is_alert else None,
-            implemented_at=_implemented_at(notice, told),
+            implemented_at=_implemented_at(notice, listed),
             claim=self._claim(notice),
         )
         local = at.astimezone(policy.time_zone)
@@ -173,7 +175,7 @@ class SellerMails:
     def _claim(self, notice: OpenNotice) -> NoticeClaim | None:
         if notice.claim_event_id is None:
             return None
-        claim = claim_told(self.ledger, notice.claim_event_id)
+        claim = claim_of_notice(self.ledger, notice.claim_event_id)
         given = {name: claim[name] for name in NoticeClaim.__dataclass_fields__}
         return NoticeClaim(**{**given, "is_matched": claim["is_matched"] is not False})
 
@@ -189,8 +191,8 @@ class SellerMails:
         return NoticeAction(product_name=name, **given)
 
 
-def _implemented_at(notice: OpenNotice, told: Told) -> datetime | None:
+def _implemented_at(notice: OpenNotice, listed: ListedActions) -> datetime | None:
     if notice.is_alert or notice.is_about_a_claim:
         return None
-    implemented_at: datetime = told[0]["implemented_at"]
+    implemented_at: datetime = listed[0]["implemented_at"]
     return implemented_at

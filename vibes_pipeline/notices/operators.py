@@ -1,4 +1,4 @@
-"""Mails to the operators: plain text, one to each; they are in no ledger."""
+"""Mails to the operators: plain text, one to each; the ledger has no record of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vibes_pipeline.settings import Settings
 _LIMIT_SECONDS = dict.fromkeys(Command, 10.0)
 
 
-class SomeUntold(MailError):
+class SomeNotReached(MailError):
     """At least one operator was written to, and others could not be."""
 
 
@@ -26,7 +26,7 @@ def write_to_operators(
     """Send one plain mail to each of `VIBES_OPERATORS`.
 
     Raises `MailError` for a server that cannot be reached and, once all others are written to, for
-    an address that cannot be used or that the server refuses; `SomeUntold` if there are others.
+    an address that cannot be used or that the server refuses; `SomeNotReached` if there are others.
     """
     transport = transport_for(
         smtp_url=settings.smtp_url,
@@ -49,7 +49,7 @@ def write_to_operators(
         connection.close()
     if failures:
         of_all = len(failures) == len(settings.operators)
-        raise (MailError if of_all else SomeUntold)(f"VIBES_OPERATORS: {'; '.join(failures)}")
+        raise (MailError if of_all else SomeNotReached)(f"VIBES_OPERATORS: {'; '.join(failures)}")
 
 
 def _mail(settings: Settings, address: str, subject: str, text: str, at: datetime) -> EmailMessage:

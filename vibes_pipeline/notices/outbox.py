@@ -2,7 +2,7 @@
 
 Here belongs when to send what (Rulebook §2): one sender a country at a time, several connections,
 retries with a pause, a break without an answer resent once, an end to a delivery that the relay
-refuses. How a mail is built is `message`'s, how it travels `transports`'s, of whom a refusal was
+refuses. How a mail is built is `message`'s, how it travels `transports`'s, whom a refusal is about
 `verdicts`'s, what is recorded `ledger.notices`'s.
 """
 
@@ -46,17 +46,19 @@ RESENDS_OF_UNKNOWN = 1
 
 log = logging.getLogger(__name__)
 
-Told = Sequence[Mapping[str, Any]]
+ListedActions = Sequence[Mapping[str, Any]]
 
 
 class Mails(Protocol):
     """Builds the mails of notices, as of the instant of an attempt."""
 
-    def still_to_tell(self, notice: OpenNotice, told: Told, at: datetime) -> Told:
-        """Those of the actions that the notice can still tell of."""
+    def worth_listing(
+        self, notice: OpenNotice, listed: ListedActions, at: datetime
+    ) -> ListedActions:
+        """Those of the actions that the notice should still list."""
         ...
 
-    def build(self, notice: OpenNotice, told: Told, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> EmailMessage:
         """The mail about the actions."""
         ...
 
@@ -92,13 +94,13 @@ class Outbox:
     def deliver(self, progress: Callable[[], None] = lambda: None) -> Counter[str]:
         """Attempt every notice that is due; give how many ended in which status.
 
-        `pointless` are those with nothing left to tell, `taken` those another sender was first at.
-        Raises `MailError` when the server cannot be reached at all, when it refuses whoever a mail
-        is to, when the mail folder cannot be written, and, once all others are sent, when a notice
-        could not be built; `LedgerError` when its hold of the outbox is lost, or when the
-        ledger's addresses were hashed with another key. What was not
-        attempted stays as it was, nothing is lost. An interrupt ends the sending after the mails at
-        hand, and cuts these off from a server that does not answer within seconds.
+        `pointless` are those with no action left to list, `taken` those that another sender took
+        first. Raises `MailError` when the server cannot be reached at all, when it refuses whoever
+        a mail is to, when the mail folder cannot be written, and, once all others are sent, when a
+        notice could not be built; `LedgerError` when its hold of the outbox is lost, or when the
+        ledger's addresses were hashed with another key. What was not attempted stays as it was,
+        nothing is lost. An interrupt ends the sending after the mails at hand, and cuts these off
+        from a server that does not answer within seconds.
         """
         with ledger_notices.only_sender(self.ledger) as hold:
             due: SimpleQueue[Attempt] = SimpleQueue()
@@ -167,7 +169,7 @@ class Outbox:
         return (
             self.only is not None
             or is_retry_due(notice, self.clock.now())
-            # A pause spares a server; a folder is written once it can be.
+            # The pause is for a server; a folder needs none.
             or (notice.status == Status.DEFERRED and not has_server)
             or is_obstacle_gone(
                 notice,
@@ -189,7 +191,7 @@ class Outbox:
 
 @dataclass
 class _Delivery:
-    """One going through what is due; its threads share all but their connections."""
+    """The sending of all that is due; its threads share all but their connections."""
 
     outbox: Outbox
     hold: Hold
@@ -212,7 +214,7 @@ class _Delivery:
                 with self.outbox.recording() as connection:
                     self._record_settled(connection, self.verdicts.end())
         if interrupted.is_set():
-            # Whoever took the signal went on; what was asked for is not done all the same.
+            # The signal was held back while mails were sent; the caller must still see it.
             raise KeyboardInterrupt
         ended = Counter(self.ended)
         if complaint := self.verdicts.complaint:
@@ -245,20 +247,20 @@ class _Delivery:
         self, connection: sa.Connection, mail_connection: Connection, attempt: Attempt
     ) -> None:
         notice, at, mails = attempt.notice, self.outbox.clock.now(), self.outbox.mails
-        told = mails.still_to_tell(notice, ledger_notices.actions_told(connection, notice), at)
-        if not told and not notice.is_about_a_claim:
+        listed = mails.worth_listing(notice, ledger_notices.actions_to_list(connection, notice), at)
+        if not listed and not notice.is_about_a_claim:
             self.ended.append("pointless")
             return
-        notice = replace(notice, actions=[action["action_id"] for action in told])
+        notice = replace(notice, actions=[action["action_id"] for action in listed])
         attempt = attempt._replace(notice=notice)
         try:
-            message = mails.build(notice, told, at)
+            message = mails.build(notice, listed, at)
         except Exception:
-            # One notice that trips over its own words must not keep the others from their sellers.
+            # A notice whose mail cannot be built must not keep the others from being sent.
             log.exception("the mail of notice %s could not be built", notice.notice_id)
             self.ended.append("not built")
             return
-        # Once the hold is lost another sender may have begun: it takes this one for dead.
+        # Once the hold is lost, another sender may have begun and taken this one for dead.
         self.hold.require()
         if self.outbox.record(connection, attempt, Status.SENDING):
             self._hand_over(connection, mail_connection, attempt, message)
@@ -272,7 +274,7 @@ class _Delivery:
         attempt: Attempt,
         message: EmailMessage,
     ) -> None:
-        """Record what the server made of it; a refusal only once it is clear of whom it was."""
+        """Record the server's answer; a refusal only once it is clear whom it was about."""
         to = usable_address(attempt.address)
         try:
             reply = mail_connection.send(message, to)
@@ -336,7 +338,7 @@ def awaits_a_person(notice: OpenNotice) -> bool:
 def is_obstacle_gone(
     notice: OpenNotice, address: str | None, key: Key, *, has_server: bool
 ) -> bool:
-    """Whether what kept a notice back is: an address other than that which failed, or a server."""
+    """Whether what kept a notice back is gone: there is another address, or there is a server."""
     if notice.status == Status.STORED:
         return has_server
     return notice.status in REFUSED and not key.is_of_address(notice.address_hash, address)

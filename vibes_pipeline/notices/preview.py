@@ -26,7 +26,7 @@ from vibes_pipeline.paths import email_templates_dir
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 
-# A seller whose address has broken since cannot be written to; another one serves as well.
+# A seller's address may have become unusable since: then the next notice is tried.
 CANDIDATES = 20
 FRAMES = frozenset({"base", "by_order", "claim"})
 
@@ -60,7 +60,7 @@ def kinds() -> list[str]:
 
 
 def samples(ledger: Ledger, policy: Policy, settings: Settings) -> list[Sample]:
-    """Of each kind the notice that tells of most rules, worded as of when it was sent."""
+    """Of each kind the notice that lists most rules, worded as of when it was sent."""
     mails = SellerMails(ledger, policy, read_directory(policy, settings), settings.sender)
     return [_sample(ledger, mails, kind) for kind in kinds()]
 
@@ -91,13 +91,13 @@ def write_gallery(made: Sequence[Sample], folder: Path) -> Path:
 def _sample(ledger: Ledger, mails: SellerMails, kind: str) -> Sample:
     with ledger.reading() as connection:
         for notice, at in _candidates(connection, ledger.country, kind):
-            told = actions_listed(connection, notice)
+            listed = actions_listed(connection, notice)
             try:
-                message = mails.build(notice, told, at)
+                message = mails.build(notice, listed, at)
             except UnusableAddress:
                 continue
-            rules = sorted({action["rule"] for action in told})
-            return Sample(kind, message, rules, len(told))
+            rules = sorted({action["rule"] for action in listed})
+            return Sample(kind, message, rules, len(listed))
     return Sample(kind, None)
 
 

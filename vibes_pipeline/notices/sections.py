@@ -44,7 +44,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Order:
-    """All actions of one order, soonest first, whatever their rule; "" is the number of none."""
+    """All actions of one order, soonest first, whatever their rule; "" stands for no order."""
 
     number: str
     lines: Sequence[Line]
@@ -89,7 +89,7 @@ def _section(
 
 
 def orders(sections: Sequence[Section]) -> list[Order]:
-    """The same lines by order, the order of the soonest line first."""
+    """The lines of all sections grouped by order, the order with the soonest line first."""
     by_order: dict[str, list[Line]] = {}
     lines = (line for section in sections for line in section.lines)
     for line in sorted(lines, key=lambda line: _line_order(line.action)):

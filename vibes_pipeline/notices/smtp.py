@@ -1,7 +1,7 @@
 """Mail over SMTP (RFC 5321): a server by its URL, sessions with it, one mail at a time.
 
 Here belongs what is said to a server, how long each answer is waited for, and what becomes of a
-mail when the talk breaks off. What a reply means is `replies`'s.
+mail when the session breaks off. What a reply means is `replies`'s.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ class SmtpTransport:
 class Session(smtplib.SMTP):
     """One session, in which each answer as a whole has its limit in time and length.
 
-    smtplib starts its one timeout anew with every packet, so that a server which dribbles is
-    waited for without end. `command` is what is being waited for an answer to.
+    smtplib starts its one timeout anew with every packet, so that a server which sends its answer
+    byte by byte is waited for without end. `command` is the one whose answer is awaited.
     """
 
     def __init__(
@@ -262,10 +262,10 @@ class Session(smtplib.SMTP):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def _require_silence(self) -> None:
-        """What came with the last answer answers nothing: not a later command, nor one encrypted.
+        """Refuse bytes that follow the last answer: they answer no later and no encrypted command.
 
-        Else a server that once says too much, or somebody between us and it, could have a mail
-        counted as accepted.
+        Else a server that says too much, or an attacker between it and us, could make a mail count
+        as accepted.
         """
         if self._unread:
             self.close()

@@ -1,4 +1,4 @@
-"""What the replies to different recipients say together: of whom a refusal was (Rulebook §2).
+"""What the replies to different recipients say together: whom a refusal is about (Rulebook §2).
 
 A refusal alone may be about one recipient or about the relay. The other recipients of the same
 delivery tell: where most get through it was the recipient, where few in a row do it was the relay,

@@ -1,4 +1,4 @@
-"""The templates of mails, and what they may call: filters, which are all the logic they have.
+"""The templates of mails, and what they may call: filters, the only logic that they have.
 
 Here belong the two environments, one of plain text and one of HTML. Each loads its own templates
 and no others, so nothing gets from text into HTML without being escaped; the words that both share

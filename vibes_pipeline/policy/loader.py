@@ -67,7 +67,7 @@ def parse_policy(source: Path, text: str) -> Policy:
 def parse_former_policy(source: Path, text: str, present: str) -> Policy:
     """A policy that actions were decided under; what it lacks is as in the present one's text.
 
-    A parameter that is younger than the policy decided nothing under it, so its value is free. The
+    A parameter that is younger than the policy decided nothing under it, so any value will do. The
     version stays that of the text.
     """
     document = _parse(source, text)

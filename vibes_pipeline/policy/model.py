@@ -175,7 +175,8 @@ class Policy(PolicyContent):
     version: str
 
     def __hash__(self) -> int:
-        # Policies of one version may differ: one of long ago has what it lacked of the present's.
+        # Equal versions need not be equal policies: a former one takes what it lacks from the
+        # present one.
         return hash(self.version)
 
     @property

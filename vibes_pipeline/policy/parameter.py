@@ -144,7 +144,7 @@ class Parameter(Strict, Generic[T]):
 
 
 class Group(Strict):
-    """Parameters that belong together: all hold over the same span, so that none ever lacks."""
+    """Parameters that belong together: all hold over the same span, so none is ever missing."""
 
     @model_validator(mode="after")
     def _parameters_span_the_same_days(self) -> Self:

@@ -124,7 +124,7 @@ def check_notice_margin(
             ("notice", hours): getattr(notice, hours),
         }
         starts = [dated.from_ for parameter in values.values() for dated in parameter.values]
-        for period in _telling_periods(alert, starts, calendar, first, last):
+        for period in _periods_to_check(alert, starts, calendar, first, last):
             if not all(p.covers(period, period + DAY) for p in values.values()):
                 continue
             from_, until = calendar.due_at(alert, period), calendar.due_at(announced, period)
@@ -143,7 +143,7 @@ def check_notice_margin(
                 )
 
 
-def _telling_periods(
+def _periods_to_check(
     slot: Slot, starts: Iterable[date], calendar: SlotCalendar, first: date, last: date
 ) -> list[date]:
     """The periods that differ from the one before: a value begins, or the clocks change."""

@@ -1,4 +1,4 @@
-"""What a week's report tells, as plain records: the figures, and the sums that follow from them.
+"""What a week's report shows, as plain records: the figures, and the sums that follow from them.
 
 How they are read is in `week` and `lake`, how they look in `plots` and `page`. Sums are exact and
 tie to the ledger. A report covers its cycle's actions and, of all that is not bound to a cycle

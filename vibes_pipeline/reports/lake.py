@@ -1,4 +1,4 @@
-"""The figures of a week's report that the cycle's partitions hold; none while they are not made."""
+"""The figures of a week's report that come from the cycle's partitions; none before those exist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def bands(source: Source, policy: Policy, cycle: date) -> list[BandFigures]:
                 number,
                 _band_label(edges),
                 limits,
-                # Without limits nothing is decided: who is in no other band is in the first such.
+                # A band without limits makes no decision: sellers in no other band are in the first
+                # such band.
                 by_band.get(number, 0) if limits else counts.pop("unregulated", 0),
             )
         )
@@ -109,7 +110,7 @@ def occurrences(source: Source, policy: Policy, cycle: date) -> dict[int | None,
 
 
 def unchargeable_counterfeits(source: Source, cycle: date) -> Rows:
-    """Proven counterfeits without an evidence window: never charged, for somebody to look at.
+    """Proven counterfeits without an evidence window: never charged, for a person to look at.
 
     Their seller was never notified, or on a day outside the years whose holidays the policy lists.
     """

@@ -1,4 +1,4 @@
-"""The page of a week and the list of all weeks: HTML that needs nothing but itself to be read.
+"""The page of a week and the list of all weeks: HTML files that load nothing else.
 
 Ids are sellers' text and hostile: they are cleaned, escaped by the templates, and never in a URL.
 No shop names, addresses or customers are on a page.

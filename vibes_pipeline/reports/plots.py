@@ -31,7 +31,7 @@ INK, MUTED, LINE, PAPER, PLAIN = (
 # Bins of the rates: this many at least up to the last edge, and as far again as that many edges.
 BINS_TO_LAST_EDGE = 16
 EDGES_SHOWN = 3
-# Of a lying bar, in characters a line.
+# Characters per line of a horizontal bar's name.
 NAME_WIDTH = 24
 
 STYLE = alt.Config(
@@ -173,7 +173,7 @@ def bands(week: Week) -> Plot:
 
 
 def rates(week: Week) -> Plot:
-    """How the cancellation rates are spread, with the edges of the bands drawn in."""
+    """The distribution of the cancellation rates, with the edges of the bands."""
     edges = [
         band.up_to_pct
         for band in week.policy.order_regulation.bands.on(week.cycle)
@@ -286,7 +286,7 @@ def by_claims(week: Week) -> Plot:
 
 
 def _bars(rows: Sequence[tuple[str, int, str]]) -> Drawing:
-    """Lying bars, each with its name before and its count behind; rows of name, count, colour."""
+    """Horizontal bars between name and count; a row is name, count, colour."""
     frame = pl.DataFrame(
         [("\n".join(wrap(name, NAME_WIDTH)), count, colour) for name, count, colour in rows],
         schema={"name": pl.String, "count": pl.Int64, "colour": pl.String},
@@ -374,7 +374,7 @@ def _plot(
 def _svg(chart: Any) -> str:
     """The chart as SVG that fits a width, its title and axes included."""
     fitting = alt.AutoSizeParams(type="fit", contains="padding")
-    # Set as one: each of a chart's own methods copies the whole of it.
+    # Set together: each of a chart's own methods copies the whole chart.
     whole = chart.properties(autosize=fitting, config=STYLE)
     svg: str = vlc.vegalite_to_svg(whole.to_json(validate=True))
     return svg

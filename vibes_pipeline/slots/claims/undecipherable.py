@@ -16,7 +16,7 @@ from vibes_pipeline.ledger import undecipherable as recorded
 from vibes_pipeline.ledger.ledger import OPERATORS_LOCK, Ledger
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.notices.cleaning import clean
-from vibes_pipeline.notices.operators import SomeUntold, write_to_operators
+from vibes_pipeline.notices.operators import SomeNotReached, write_to_operators
 from vibes_pipeline.slots.run import SlotRun
 
 # A mail is read, not searched.
@@ -75,7 +75,7 @@ def record_and_tell(run: SlotRun, ledger: Ledger, present: Sequence[Undecipherab
         failure = None
         try:
             _write(run, untold)
-        except SomeUntold as error:
+        except SomeNotReached as error:
             failure = str(error)
         except MailError as error:
             return str(error)
