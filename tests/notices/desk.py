@@ -16,7 +16,8 @@ from notice_samples import MESSAGE_DATE, SENDER, action, nigeria, notice
 
 from vibes_pipeline.notices.message import compose
 from vibes_pipeline.notices.replies import Command
-from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
+from vibes_pipeline.notices.smtp import SmtpTransport
+from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
 
 TO = "owner@lantern-loom.example"
 QUICK = dict.fromkeys(LIMIT_SECONDS, 5.0)

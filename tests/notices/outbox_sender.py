@@ -22,7 +22,8 @@ from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices import senders
 from vibes_pipeline.notices.outbox import ListedActions, Outbox
 from vibes_pipeline.notices.senders import Sender
-from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
+from vibes_pipeline.notices.smtp import SmtpTransport
+from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
 from vibes_pipeline.notices.transports import Connection, Transport
 
 DIED = 9

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from vibes_pipeline.notices.replies import Command
-from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
+from vibes_pipeline.notices.smtp import SmtpTransport
+from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
 
 FRIENDLY = {
     "greeting": "220 relay.example ready",

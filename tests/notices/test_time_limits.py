@@ -13,7 +13,8 @@ from relay import SILENT, Relay, relaying
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices.replies import Command, Deferred, Unknown
-from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
+from vibes_pipeline.notices.smtp import SmtpTransport
+from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
 
 SHORT = 0.05
 

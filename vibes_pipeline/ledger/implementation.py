@@ -127,7 +127,7 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
 
 
 def _an_earlier_slot_did(ledger: Ledger, cycle: date, instant: datetime) -> sa.ColumnElement[bool]:
-    """Whether the slot of an earlier cycle ran at the same instant: the withdrawals are then its."""
+    """Whether the slot of an earlier cycle ran at the same instant, and made the withdrawals."""
     slots = schema.slots.c
     return (
         sa.select(1)

@@ -19,7 +19,8 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.files import disk_refusal
 from vibes_pipeline.notices.address import usable_address
 from vibes_pipeline.notices.replies import Command, Unwritable, plain
-from vibes_pipeline.notices.smtp import LIMIT_SECONDS, SmtpTransport
+from vibes_pipeline.notices.smtp import SmtpTransport
+from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
 
 
 class Connection(Protocol):
