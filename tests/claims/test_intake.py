@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ledger.made import local
 from rules.marketplace import NIGERIA
 
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.policy.claims import ClaimField
 from vibes_pipeline.rules import Rule
 from vibes_pipeline.slots.claims.intake import Claim, Judgement, judge
+from vibes_pipeline.warehouse.contract import CONTRACT
 
 SECOND = timedelta(seconds=1)
 RAISED_AT = local("2026-11-10 10:00")
@@ -426,3 +429,11 @@ def test_a_lost_package_is_redirected_whatever_else_the_claim_states(
 @pytest.mark.parametrize("reason", [None, "lost", "PACKAGE_LOSS"])
 def test_no_other_reason_is_redirected(reason: str | None) -> None:
     assert judged("seko_warehouse", reason=reason).state == "accepted"
+
+
+def test_whatever_names_a_claim_s_columns_names_those_of_the_warehouse() -> None:
+    stored = set(CONTRACT["claims"].columns)
+    assert set(get_args(ClaimField)) <= stored
+    assert set(schema.CLAIM_COLUMNS) <= stored
+    # Who decided what is no part of what was stated.
+    assert stored - set(Claim.__dataclass_fields__) == {"decision", "decided_at", "decided_by"}

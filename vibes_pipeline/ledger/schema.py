@@ -179,6 +179,21 @@ reviewed_counterfeits = sa.Table(
 # The sequence of the actions' events numbers these too, so that all events have one order.
 _EVENT_ID = sa.text("nextval(pg_get_serial_sequence('ledger.action_events', 'event_id'))")
 
+
+def _claim_columns() -> list[sa.Column[object]]:
+    """What the ledger keeps of what a claim states."""
+    return [
+        sa.Column("category", sa.Text),
+        sa.Column("seller_id", sa.Text),
+        sa.Column("order_number", sa.Text),
+        sa.Column("sku", sa.Text),
+        sa.Column("action_reference", sa.Text),
+        sa.Column("raised_at", INSTANT),
+    ]
+
+
+CLAIM_COLUMNS = tuple(column.name for column in _claim_columns())
+
 claim_intakes = sa.Table(
     "claim_intakes",
     metadata,
@@ -187,12 +202,7 @@ claim_intakes = sa.Table(
     sa.Column("claim_id", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("at", INSTANT, nullable=False),
-    sa.Column("category", sa.Text),
-    sa.Column("seller_id", sa.Text),
-    sa.Column("order_number", sa.Text),
-    sa.Column("sku", sa.Text),
-    sa.Column("action_reference", sa.Text),
-    sa.Column("raised_at", INSTANT),
+    *_claim_columns(),
     sa.Column("faults", JSONB, nullable=False),
     sa.Column("content_hash", sa.Text, nullable=False),
 )
@@ -326,12 +336,7 @@ claim_states = sa.Table(
     metadata,
     sa.Column("country", sa.Text),
     sa.Column("claim_id", sa.Text),
-    sa.Column("category", sa.Text),
-    sa.Column("seller_id", sa.Text),
-    sa.Column("order_number", sa.Text),
-    sa.Column("sku", sa.Text),
-    sa.Column("action_reference", sa.Text),
-    sa.Column("raised_at", INSTANT),
+    *_claim_columns(),
     sa.Column("state", sa.Text),
     sa.Column("intake_state", sa.Text),
     sa.Column("faults", JSONB),

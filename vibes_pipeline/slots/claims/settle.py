@@ -19,6 +19,7 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger import claims as ledger_claims
+from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.undecipherable import Undecipherable
@@ -210,12 +211,7 @@ def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str |
             {
                 "claim_id": claim.claim_id,
                 "state": judgement.state,
-                "category": claim.category,
-                "seller_id": claim.seller_id,
-                "order_number": claim.order_number,
-                "sku": claim.sku,
-                "action_reference": claim.action_reference,
-                "raised_at": claim.raised_at,
+                **{name: getattr(claim, name) for name in schema.CLAIM_COLUMNS},
                 "faults": dict(judgement.faults),
                 "content_hash": claim.content_hash,
             },
