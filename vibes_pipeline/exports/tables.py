@@ -114,7 +114,7 @@ def notices(source: Source) -> pl.DataFrame:
 def _feed(
     view: sa.Table, order: Sequence[str], cycle: str = "cycle"
 ) -> Callable[[Source], pl.DataFrame]:
-    """A view's rows of the country, all its columns but that one; ids as text."""
+    """Reads the country's rows of a view, all its columns but `country`; ids as text."""
 
     def read(source: Source) -> pl.DataFrame:
         return _from_ledger(

@@ -103,8 +103,8 @@ charge_totals = sa.Table(
 # Enforcement --------------------------------------------------------------------------------------
 
 
-def _action_columns() -> list[sa.Column[object]]:
-    """What every row says of the action that is in force."""
+def _columns_of_its_action() -> list[sa.Column[object]]:
+    """What every row says of the action that brought the regulation or delisting."""
     return [
         sa.Column("reference", sa.Text),
         sa.Column("action_id", UUID),
@@ -122,7 +122,7 @@ order_regulations_in_force = sa.Table(
     sa.Column("band", sa.Integer),
     sa.Column("in_force_from", INSTANT),
     sa.Column("in_force_until", INSTANT),
-    *_action_columns(),
+    *_columns_of_its_action(),
 )
 
 sales_regulations_in_force = sa.Table(
@@ -134,7 +134,7 @@ sales_regulations_in_force = sa.Table(
     sa.Column("occurrence", sa.Integer),
     sa.Column("in_force_from", INSTANT),
     sa.Column("in_force_until", INSTANT),
-    *_action_columns(),
+    *_columns_of_its_action(),
 )
 
 product_delistings = sa.Table(
@@ -143,7 +143,7 @@ product_delistings = sa.Table(
     sa.Column("seller_id", sa.Text),
     sa.Column("sku", sa.Text),
     sa.Column("in_force_from", INSTANT),
-    *_action_columns(),
+    *_columns_of_its_action(),
 )
 
 account_delistings = sa.Table(
@@ -151,7 +151,7 @@ account_delistings = sa.Table(
     enforcement,
     sa.Column("seller_id", sa.Text),
     sa.Column("in_force_from", INSTANT),
-    *_action_columns(),
+    *_columns_of_its_action(),
 )
 
 cancellations = sa.Table(
