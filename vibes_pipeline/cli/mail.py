@@ -65,7 +65,11 @@ def accept_key(yes: bool) -> None:
 
 @command.command(name="resend", short_help="Send notices now that were not sent.")
 @click.argument("notice_id", type=click.UUID, required=False)
-@click.option("--status", type=click.Choice(sorted(NOT_SENT)), help="Those in this status.")
+@click.option(
+    "--status",
+    type=click.Choice(sorted(status.value for status in NOT_SENT)),
+    help="Those in this status.",
+)
 @click.option("--kind", help="Those of this kind, such as weekly_alert.")
 @click.option("--period", metavar="DATE", help="Those of this cycle's Monday, or of this day.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
