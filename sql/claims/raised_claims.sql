@@ -1,10 +1,13 @@
--- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13). Claims with
--- an instant that cannot be read are left out.
+-- Claims raised by the slot's instant, one row per claim as it was last stated (Rulebook §11, §13); of its rows
+-- those without a seller count last. Claims with an instant that cannot be read are left out.
 -- grain: claim_id
 WITH ranked AS (
     SELECT
         c.*,
-        ROW_NUMBER() OVER (PARTITION BY c.claim_id ORDER BY c.raised_at DESC NULLS LAST, c.content_hash) AS nth
+        ROW_NUMBER() OVER (
+            PARTITION BY c.claim_id
+            ORDER BY c.seller_id IS NULL, c.raised_at DESC NULLS LAST, c.content_hash
+        ) AS nth
     FROM claims.stated_claims AS c
     WHERE c.is_taken_in
 )

@@ -1,7 +1,7 @@
 -- Claims as stored, one row per stored row raised by the slot's instant (Rulebook §11, §13). Invisible
 -- characters count as blanks, and blank text as not stated. No row is set aside: a row without an id gets one
--- made of its content. An upheld claim stays its seller's: a row with the id of one, but of another seller, is a
--- claim of its own, named after its seller too, such as `C-7 of S-2`. A decision is read without regard to case
+-- made of its content. A claim that was taken in complete, or decided, stays its seller's: a row with its id, but
+-- of another seller, is a claim of its own, named after its seller too, such as `C-7 of S-2`. A decision is read without regard to case
 -- and the blanks around it. `faults` says what of a row cannot be read: an unreadable decision is not applied,
 -- and a claim with an unreadable instant is not taken in.
 -- grain: every stored row
@@ -101,7 +101,7 @@ identified AS (
 
 SELECT
     CASE
-        WHEN k.is_upheld AND i.stated.seller_id <> COALESCE(k.seller_id, '')
+        WHEN k.state <> 'incomplete' AND i.stated.seller_id <> COALESCE(k.seller_id, '')
             THEN CONCAT(i.stated_id, ' of ', i.stated.seller_id)
         ELSE i.stated_id
     END AS claim_id,                  -- id of the claim

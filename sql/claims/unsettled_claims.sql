@@ -7,8 +7,7 @@ WITH compared AS (
         r.*,
         t.claim_id IS NULL AND (
             k.claim_id IS NULL
-            OR k.state = 'incomplete'
-            OR (NOT k.is_upheld AND k.seller_id IS DISTINCT FROM r.seller_id)
+            OR (k.state = 'incomplete' AND (r.seller_id IS NOT NULL OR k.seller_id IS NULL))
         ) AS needs_intake,
         CASE WHEN COALESCE(k.is_upheld, FALSE) THEN NULL ELSE d.upheld_at END AS upheld_at,
         CASE

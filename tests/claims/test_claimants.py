@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 import sqlalchemy as sa
 from claims.cases import BETWEEN, OUTCOME, RECEIPT, RETURN, STATED, Desk, open_ledger, returned
 
@@ -147,14 +148,42 @@ def test_a_claim_stated_anew_by_another_seller_is_theirs_and_about_nothing_of_th
     desk.item("S-1", "I-1", returned())
     desk.item("S-2", "I-2", returned())
     desk.alert()
-    desk.claim("C-1", "S-1", raised_at="Thu+1 08:00", order_number="O-I-1")
+    row = desk.claim("C-1", "S-1", raised_at="Thu+1 08:00", order_number="O-I-1")
     assert desk.settle("Thu+1 08:00").states == {"accepted": 1}
-    desk.claim("C-1", "S-2", raised_at="Thu+1 09:00", order_number="O-I-2")
+    row["seller_id"], row["order_number"] = "S-2", "O-I-2"
     assert desk.settle("Thu+1 09:00").states == {"accepted": 1}
     desk.decide("C-1", "upheld", BETWEEN)
     assert desk.settle(BETWEEN).actions_undone == 1
     assert desk.states("S-1") == {(RETURN, "I-1"): "alerted"}
     assert desk.states("S-2") == {(RETURN, "I-2"): "withdrawn"}
+
+
+@pytest.mark.parametrize("wrong", [None, " ", "S-2"])
+def test_a_load_that_gives_an_accepted_claim_to_nobody_or_another_takes_it_from_nobody(
+    desk: Desk, wrong: str | None
+) -> None:
+    desk.seller("S-2")
+    desk.item("S-1", "I-1", returned())
+    desk.alert()
+    row = desk.claim("C-1", "S-1", raised_at="Thu+1 08:00", order_number="O-I-1")
+    desk.settle("Thu+1 08:00")
+    row["seller_id"] = wrong
+    desk.settle("Thu+1 09:00")
+    assert desk.claim_state("C-1") == ("accepted", None)
+    row["seller_id"] = "S-1"
+    desk.decide("C-1", "upheld", BETWEEN)
+    assert desk.settle(BETWEEN).actions_undone == 1
+    assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn"}
+
+
+def test_a_copy_without_a_seller_stands_behind_the_claim(desk: Desk) -> None:
+    desk.item("S-1", "I-1", returned())
+    desk.alert()
+    desk.claim("C-1", "S-1", raised_at="Thu+1 08:00", order_number="O-I-1")
+    desk.claim("C-1", None, raised_at="Thu+1 09:00", order_number="O-I-1")
+    assert desk.settle("Thu+1 10:00").states == {"accepted": 1}
+    desk.decide("C-1", "upheld", BETWEEN)
+    assert desk.settle(BETWEEN).actions_undone == 1
 
 
 def test_a_decision_on_one_seller_s_claim_is_none_on_another_s_of_the_same_id(desk: Desk) -> None:
