@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from claims.cases import Desk, burden, new_desk, order
+from slots.claims.cases import Desk, burden, new_desk, order
 
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger import schema

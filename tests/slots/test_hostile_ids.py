@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import Desk, burden, new_desk, order
 from rules.marketplace import Item, amended
+from slots.claims.cases import Desk, burden, new_desk, order
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.slots import audits, weekly

@@ -16,8 +16,8 @@ import duckdb
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from claims.cases import Desk, burden, new_desk, order
 from rules.marketplace import Item, Marketplace, amended
+from slots.claims.cases import Desk, burden, new_desk, order
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.policy import Policy

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import Desk, new_desk, returned
 from rules.marketplace import amended
+from slots.claims.cases import Desk, new_desk, returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError, VibesError

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from claims.cases import CONTENTS
 from ledger.promises import PROMISES
 from rules.marketplace import WEEK, instant
+from slots.claims.cases import CONTENTS
 from slots_direct import DirectSlots
 
 from vibes_pipeline.calendar import DueSlot, Slot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from claims.cases import Desk
+from slots.claims.cases import Desk
 
 from vibes_pipeline.ledger.ledger import Ledger
 

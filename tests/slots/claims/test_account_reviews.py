@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from claims.cases import OLD, Desk, returned
+from slots.claims.cases import OLD, Desk, returned
 
 from vibes_pipeline.ledger import schema
 

@@ -9,10 +9,10 @@ from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
-from claims.cases import OUTCOME, RECEIPT, Desk, returned
-from claims.test_intake import COMPLETE
 from notices.mail_reader import PROGRAMME, Page, both
 from notices.notice_samples import MESSAGE_DATE, SENDER, action, notice
+from slots.claims.cases import OUTCOME, RECEIPT, Desk, returned
+from slots.claims.test_intake import COMPLETE
 
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.message import compose, render

@@ -6,7 +6,16 @@ from itertools import product
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import BETWEEN, OUTCOME, RECEIPT, RETURN, STATED, Desk, open_ledger, returned
+from slots.claims.cases import (
+    BETWEEN,
+    OUTCOME,
+    RECEIPT,
+    RETURN,
+    STATED,
+    Desk,
+    open_ledger,
+    returned,
+)
 
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.warehouse.contract import RAW_TABLES

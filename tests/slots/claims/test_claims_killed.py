@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
-from late_orders.vibes_processes import Processes, vibes_processes
+from slots.claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
+from slots.late_orders.vibes_processes import Processes, vibes_processes
 
 AT = "Mon+2 12:00"
 COMMAND = ("run", "claims", "--at", "2026-11-23T12:00")

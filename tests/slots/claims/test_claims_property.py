@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from claims.cases import ITEMS, STATED, Desk, burden, new_desk, order, sku
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger.promises import PROMISES
 from properties import courses
+from slots.claims.cases import ITEMS, STATED, Desk, burden, new_desk, order, sku
 
 from vibes_pipeline.ledger import schema
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from claims.cases import FAKE, OLD, Desk
 from rules.marketplace import Item, Row
+from slots.claims.cases import FAKE, OLD, Desk
 
 from vibes_pipeline.ledger import schema
 

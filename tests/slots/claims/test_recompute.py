@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
 from rules.marketplace import NIGERIA, Item, amended
+from slots.claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
 
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.policy.loader import parse_former_policy

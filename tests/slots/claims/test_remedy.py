@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import Desk, burden, new_desk, order, sku
 from rules.marketplace import Item
+from slots.claims.cases import Desk, burden, new_desk, order, sku
 
 OOS, LATE = "out_of_stock_charge", "late_fulfilment_charge"
 RETURN, CHECK, FAKE = "returns_charge", "dropoff_qc_charge", "counterfeit_charge"

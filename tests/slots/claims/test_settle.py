@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
-from claims.cases import (
+from rules.marketplace import Item
+from slots.claims.cases import (
     AFTER,
     BETWEEN,
     GOOD,
@@ -23,7 +24,6 @@ from claims.cases import (
     open_ledger,
     returned,
 )
-from rules.marketplace import Item
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import WarehouseError

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 import sqlalchemy as sa
-from claims.cases import Desk, burden, order, returned
 from notices.mail_server import Post, serving
 from rules.marketplace import Marketplace
+from slots.claims.cases import Desk, burden, order, returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from late_orders.days import Days
+from slots.late_orders.days import Days
 
 from vibes_pipeline.ledger.ledger import Ledger
 

@@ -16,7 +16,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import sqlalchemy as sa
-from late_orders.days import (
+from ledger import made
+from notices.mail_server import serving
+from rules.marketplace import NIGERIA, Item
+from slots.late_orders.days import (
     ALERTED,
     CANCELLED,
     DUE,
@@ -28,9 +31,6 @@ from late_orders.days import (
     address,
     with_holiday,
 )
-from ledger import made
-from notices.mail_server import serving
-from rules.marketplace import NIGERIA, Item
 
 from vibes_pipeline.ledger import schema
 

@@ -6,9 +6,9 @@ Whole days over a real ledger. What becomes of an item that is there is in `test
 from __future__ import annotations
 
 import pytest
-from late_orders.days import CANCELLED, DUE, PENDING, Days, begin
 from ledger import made
 from rules.marketplace import Item, Row, amended
+from slots.late_orders.days import CANCELLED, DUE, PENDING, Days, begin
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import TooMuchMissingEvidence

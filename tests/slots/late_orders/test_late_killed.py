@@ -16,11 +16,11 @@ from typing import Any
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from late_orders.days import Days, address
-from late_orders.vibes_processes import Processes, vibes_processes
 from notices.mail_server import Post, serving
 from rules.marketplace import Item
 from served import cloned
+from slots.late_orders.days import Days, address
+from slots.late_orders.vibes_processes import Processes, vibes_processes
 
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger

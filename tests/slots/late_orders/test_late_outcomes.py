@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from late_orders.days import DUE, PENDING, READY, READY_DUE, THURSDAY, Past, found_on
 from rules.marketplace import Case, Decided, Marketplace, each
+from slots.late_orders.days import DUE, PENDING, READY, READY_DUE, THURSDAY, Past, found_on
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.slots import late_orders

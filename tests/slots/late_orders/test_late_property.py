@@ -19,11 +19,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from late_orders.days import PENDING, READY, Days
 from ledger.made import LAGOS
 from properties import courses
 from rules.marketplace import Item, Marketplace
 from served import own_ledger
+from slots.late_orders.days import PENDING, READY, Days
 
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.slots import late_orders

@@ -6,7 +6,9 @@ from datetime import date
 
 import pytest
 import sqlalchemy as sa
-from late_orders.days import (
+from ledger import made
+from rules.marketplace import Item
+from slots.late_orders.days import (
     ALERTED,
     CANCELLED,
     DUE,
@@ -17,8 +19,6 @@ from late_orders.days import (
     address,
     night,
 )
-from ledger import made
-from rules.marketplace import Item
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, UsageError

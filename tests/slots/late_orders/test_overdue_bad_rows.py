@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from late_orders.days import PENDING, THURSDAY, found_on, rule_of
 from rules.marketplace import Case, Decided, Item, Marketplace, each
+from slots.late_orders.days import PENDING, THURSDAY, found_on, rule_of
 
 from vibes_pipeline.slots import late_orders
 

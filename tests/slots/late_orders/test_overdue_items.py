@@ -11,8 +11,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from late_orders.days import PENDING, READY, STATES, THURSDAY, Past, decision, found_on, rule_of
 from rules.marketplace import Case, Decided, Item, Marketplace, each, instant
+from slots.late_orders.days import (
+    PENDING,
+    READY,
+    STATES,
+    THURSDAY,
+    Past,
+    decision,
+    found_on,
+    rule_of,
+)
 
 from vibes_pipeline.calendar import Slot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from weekly.programme import Programme
+from slots.weekly.programme import Programme
 
 from vibes_pipeline.ledger.ledger import Ledger
 

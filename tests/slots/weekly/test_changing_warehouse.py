@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ledger import made
 from rules.marketplace import Item, Row, amended
-from weekly.programme import Programme, out_of_stock, regulations, rejected, returned, sku
+from slots.weekly.programme import Programme, out_of_stock, regulations, rejected, returned, sku
 
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.ledger import schema

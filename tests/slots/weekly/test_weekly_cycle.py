@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 from ledger import made
-from weekly.programme import (
+from slots.weekly.programme import (
     Programme,
     address,
     catching,

@@ -18,7 +18,7 @@ from ledger import made
 from notices.mail_server import Post
 from properties import courses
 from served import own_ledger
-from weekly.programme import (
+from slots.weekly.programme import (
     Programme,
     catching,
     notice_of,
