@@ -36,3 +36,4 @@ check: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy vibes_pipeline
+	$(VENV)/bin/python tests/lint_sql.py

@@ -27,7 +27,7 @@ hypothesis_settings.load_profile("suite")
 
 PROJECT = Path(__file__).resolve().parents[1]
 # Folders of tests that run commands, the daemon or a browser.
-STARTS_PROCESSES = ("browser", "cli", "defs", "killed", "storm")
+STARTS_PROCESSES = ("browser", "cli", "dagster_host", "defs", "killed", "storm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

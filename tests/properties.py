@@ -1,8 +1,8 @@
 """How many courses the costly property tests try: few in the suite, more when asked for.
 
 A course of slots over a real ledger takes seconds, so the suite tries a few of each; after a change
-of the rules `VIBES_LONG_TESTS=10 .venv/bin/pytest tests/test_weekly.py -k whatever` tries ten times
-as many.
+of the rules `VIBES_LONG_TESTS=10 .venv/bin/pytest tests/slots/weekly -k whatever` tries ten times as
+many.
 """
 
 from __future__ import annotations
