@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from rules.marketplace import amended
-from slots.claims.cases import Desk, new_desk, returned
+from slots.claims.cases import Desk, new_desk
+from slots.whole_slots import returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError, VibesError

@@ -13,28 +13,19 @@ import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
 from decimal import Decimal
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import slots_direct
 import sqlalchemy as sa
-from rules.marketplace import NIGERIA, Item, Marketplace, Row
+from rules.marketplace import Item, Row
 from served import own_ledger
+from slots.whole_slots import WEEK, WholeSlots, rejected
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.clock import SimulatedClock
+from vibes_pipeline.clock import Clock
 from vibes_pipeline.ledger import identity, schema
-from vibes_pipeline.ledger.implementation import Implementation
-from vibes_pipeline.ledger.late_orders import LateDay
-from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.proposals import FrozenCycle
-from vibes_pipeline.notices.delivery import deliver_notices
-from vibes_pipeline.policy import Policy
-from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.claims.settle import Settled, settle
 from vibes_pipeline.slots.run import SlotRun
 
@@ -42,11 +33,6 @@ RETURN, FAKE, LATE = "returns_charge", "counterfeit_charge", "late_fulfilment_ch
 RECEIPT, OUTCOME = "claim_receipt", "claim_outcome"
 BETWEEN, AFTER = "Thu+1 12:00", "Mon+2 12:00"
 
-WEEK = timedelta(weeks=1)
-
-# An item of long ago, which no rule looks at but for what happened to it since.
-OLD = Item(pending_at="Mon-3 09:00", ready_to_ship_at="Mon-3 10:00", shipped_at="Mon-3 11:00")
-GOOD = Item(pending_at="Mon 09:00", ready_to_ship_at="Mon 10:00", shipped_at="Mon 11:00")
 STOCKLESS = Item(
     pending_at="Mon 09:00",
     ready_to_ship_at="Mon 10:00",
@@ -71,42 +57,19 @@ STATED: dict[str, Row] = {
 _numbers = itertools.count(1)
 
 
-def returned(at: str = "Tue 10:00", reason: str = "wrong_item") -> Item:
-    """An old item that came back for quality: a returns charge."""
-    return {**OLD, "returned_at": at, "return_reason": reason}
-
-
-def rejected(at: str) -> Item:
-    """An old item that its customer did not take; two of them regulate its product."""
-    return {**OLD, "rejected_at": at}
-
-
-@dataclass
-class Desk:
-    """A marketplace, a simulated ledger, and slots run over them.
-
-    The warehouse is read as `market` stands at that moment.
-    """
-
-    ledger: Ledger
-    home: Path
-    market: Marketplace = field(default_factory=Marketplace)
-    policy: Policy = NIGERIA
+class Desk(WholeSlots):
+    """Whole slots that each begin with the claims step; items lie in orders that claims can name."""
 
     # --- the warehouse ---
 
     def seller(self, name: str, **columns: object) -> str:
-        """A seller with an address of their own and one product."""
-        given = {"email": f"shop{next(_numbers)}@shop.example", **columns}
-        self.market.seller(seller_id=name, **given)
-        self.market.product(name, sku=f"K-{name}")
-        return name
+        """A seller whose address does not hang on its id, which may be any text."""
+        return super().seller(name, **{"email": f"shop{next(_numbers)}@shop.example", **columns})
 
     def item(self, seller: str, name: str, columns: Item | None = None) -> Row:
-        """An item of the seller's product in an order `O-<item>` unless one is named; its row."""
-        given: Item = {"order_number": f"O-{name}", "sku": f"K-{seller}", **(columns or {})}
-        self.market.item({**given, "seller_id": seller, "order_item_id": name})
-        return self.market.raw["order_items"][-1]
+        """An item in an order `O-<item>` unless one is named."""
+        given: Item = {"order_number": f"O-{name}", **(columns or {})}
+        return super().item(seller, name, given)
 
     def claim(
         self,
@@ -144,88 +107,18 @@ class Desk:
         row["decision"], row["decided_at"] = "upheld", at
         return row
 
-    def row(self, table: str, row_id: str) -> Row:
-        """The one row of that id; to change it is to change the warehouse."""
-        (row,) = (r for r in self.market.raw[table] if row_id == next(iter(r.values())))
-        return row
-
     # --- slots ---
 
     def settle(self, at: str) -> Settled:
         """The whole `claims` slot."""
         run = self.begin(Slot.CLAIMS, at)
         settled = settle(run, self.ledger)
-        self.deliver(run)
+        self._send(run.settings, run.now)
         return settled
 
-    def alert(self, cycle: int = 0, at: str | None = None) -> FrozenCycle:
-        """The whole `weekly-alert` slot."""
-        run = self._weekly(Slot.WEEKLY_ALERT, cycle, at)
-        frozen = slots_direct.effects(run, self.ledger)
-        self._finish(run)
-        return frozen
-
-    def implement(self, cycle: int = 0, at: str | None = None) -> Implementation:
-        """The whole `weekly-implementation` slot."""
-        run = self._weekly(Slot.WEEKLY_IMPLEMENTATION, cycle, at)
-        done = slots_direct.effects(run, self.ledger)
-        self._finish(run)
-        return done
-
-    def late_alert(self, at: str) -> LateDay:
-        """The whole `late-alert` slot."""
-        run = self._late(Slot.LATE_ALERT, at)
-        done = slots_direct.effects(run, self.ledger)
-        self._finish(run)
-        return done
-
-    def late_cancel(self, at: str) -> LateDay:
-        """The whole `late-cancellation` slot."""
-        run = self._late(Slot.LATE_CANCELLATION, at)
-        done = slots_direct.effects(run, self.ledger)
-        self._finish(run)
-        return done
-
-    def begin(self, slot: Slot, at: str | datetime, period: date | None = None) -> SlotRun:
-        """The slot at its instant, over the warehouse as it now stands."""
-        now = self.market.at(at) if isinstance(at, str) else at
-        return SlotRun.begin(
-            slot,
-            period or self.policy.local_date(now),
-            self.policy,
-            self.settings(),
-            now=now,
-            is_simulated=True,
-        )
-
-    def settings(self) -> Settings:
-        warehouse = self.market.write(self.home / "raw")
-        return Settings.from_environment(
-            {"VIBES_HOME": str(self.home), "VIBES_WAREHOUSE": str(warehouse)}
-        )
-
-    def deliver(self, run: SlotRun) -> None:
-        """What is open goes out, at the slot's instant."""
-        deliver_notices(
-            self.ledger, self.policy, run.settings, SimulatedClock(run.now), slot_now=run.now
-        )
-
-    def _weekly(self, slot: Slot, cycle: int, at: str | None) -> SlotRun:
-        period = self.market.monday + cycle * WEEK
-        due_at = self.policy.slot_calendar.due_at(slot, period)
-        return self._settled(self.begin(slot, at or due_at, period))
-
-    def _late(self, slot: Slot, at: str) -> SlotRun:
-        now = self.market.at(at)
-        return self._settled(self.begin(slot, now, self.policy.slot_calendar.period_of(slot, now)))
-
-    def _settled(self, run: SlotRun) -> SlotRun:
+    def whole(self, run: SlotRun, clock: Clock | None = None) -> Any:
         settle(self.begin(Slot.CLAIMS, run.now), self.ledger)
-        return run
-
-    def _finish(self, run: SlotRun) -> None:
-        self.deliver(run)
-        self.ledger.record_finished(run.slot, run.period, run.now)
+        return super().whole(run, clock)
 
     # --- what came of it ---
 
@@ -309,10 +202,6 @@ class Desk:
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of the ledger that must not depend on how often slots were run."""
         return {name: self.rows(sa.text(query)) for name, query in CONTENTS.items()}
-
-    def rows(self, select: sa.Executable) -> list[tuple[Any, ...]]:
-        with self.ledger.reading() as connection:
-            return [tuple(row) for row in connection.execute(select)]
 
 
 # --- sellers who bear everything ------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from slots.claims.cases import OLD, Desk, returned
+from slots.claims.cases import Desk
+from slots.whole_slots import OLD, returned
 
 from vibes_pipeline.ledger import schema
 

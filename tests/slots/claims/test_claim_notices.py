@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from notices.mail_reader import PROGRAMME, Page, both
 from notices.notice_samples import MESSAGE_DATE, SENDER, action, notice
-from slots.claims.cases import OUTCOME, RECEIPT, Desk, returned
+from slots.claims.cases import OUTCOME, RECEIPT, Desk
 from slots.claims.test_intake import COMPLETE
+from slots.whole_slots import returned
 
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.message import compose, render

@@ -6,16 +6,8 @@ from itertools import product
 
 import pytest
 import sqlalchemy as sa
-from slots.claims.cases import (
-    BETWEEN,
-    OUTCOME,
-    RECEIPT,
-    RETURN,
-    STATED,
-    Desk,
-    open_ledger,
-    returned,
-)
+from slots.claims.cases import BETWEEN, OUTCOME, RECEIPT, RETURN, STATED, Desk, open_ledger
+from slots.whole_slots import returned
 
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.warehouse.contract import RAW_TABLES

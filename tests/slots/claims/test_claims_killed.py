@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
-from slots.claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
+from slots.claims.cases import STOCKLESS, Desk, new_desk
 from slots.late_orders.vibes_processes import Processes, vibes_processes
+from slots.whole_slots import GOOD, OLD, rejected, returned
 
 AT = "Mon+2 12:00"
 COMMAND = ("run", "claims", "--at", "2026-11-23T12:00")

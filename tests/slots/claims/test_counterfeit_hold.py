@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from rules.marketplace import Item, Row
-from slots.claims.cases import FAKE, OLD, Desk
+from slots.claims.cases import FAKE, Desk
+from slots.whole_slots import OLD
 
 from vibes_pipeline.ledger import schema
 

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Item, amended
-from slots.claims.cases import GOOD, OLD, STOCKLESS, Desk, new_desk, rejected, returned
+from slots.claims.cases import STOCKLESS, Desk, new_desk
+from slots.whole_slots import GOOD, OLD, rejected, returned
 
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.policy.loader import parse_former_policy

@@ -12,18 +12,8 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 from rules.marketplace import Item
-from slots.claims.cases import (
-    AFTER,
-    BETWEEN,
-    GOOD,
-    OLD,
-    OUTCOME,
-    RECEIPT,
-    RETURN,
-    Desk,
-    open_ledger,
-    returned,
-)
+from slots.claims.cases import AFTER, BETWEEN, OUTCOME, RECEIPT, RETURN, Desk, open_ledger
+from slots.whole_slots import GOOD, OLD, returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import WarehouseError
@@ -248,7 +238,7 @@ def test_two_slots_that_found_the_same_claims_settle_each_once(
     monkeypatch.setattr(steps, "_find", lambda run, ledger: found)
     with ThreadPoolExecutor(2) as pool:
         slots = list(pool.map(lambda _: settle(run, desk.ledger), range(2)))
-    desk.deliver(run)
+    desk.deliver(run.now)
     assert sum((s.states for s in slots), slots[0].states.__class__()) == {
         "accepted": 3,
         "incomplete": 1,

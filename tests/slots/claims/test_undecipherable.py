@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 from notices.mail_server import Post, serving
 from rules.marketplace import Marketplace
-from slots.claims.cases import Desk, burden, order, returned
+from slots.claims.cases import Desk, burden, order
+from slots.whole_slots import returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema

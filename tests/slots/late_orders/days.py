@@ -7,20 +7,19 @@ Times are the marketplace's words, relative to its observed week: `Tue 06:00`, `
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-import slots_direct
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Decided, Item, Marketplace, Row
+from slots.whole_slots import WholeSlots, settings_of
 
 from vibes_pipeline.calendar import Slot, monday_of
-from vibes_pipeline.clock import Clock, SimulatedClock
+from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
@@ -28,12 +27,8 @@ from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.frames import Schema
 from vibes_pipeline.ledger.history import EXCUSES
-from vibes_pipeline.ledger.late_orders import LateDay
-from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.rules import LATE_RULES
-from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots import late_orders
 from vibes_pipeline.slots.run import SlotRun
 
@@ -125,7 +120,7 @@ def begin(
         slot,
         day,
         policy,
-        _settings(market, folder, {}),
+        settings_of(market, folder, {}),
         now=now or policy.slot_calendar.due_at(slot, day),
         is_simulated=True,
     )
@@ -187,72 +182,22 @@ def _write(run: SlotRun, relation: str, rows: list[Row], schema_: Schema) -> Non
     pl.DataFrame(rows, schema=dict(schema_)).write_parquet(file)
 
 
-def _settings(market: Marketplace, home: Path, environment: dict[str, str]) -> Settings:
-    warehouse = market.write(home / "raw")
-    return Settings.from_environment(
-        {"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse), **environment}
-    )
-
-
 # --- whole slots over a ledger --------------------------------------------------------------------
 
 
 @dataclass
-class Days:
-    """A marketplace, a simulated ledger, and the late slots run over them.
+class Days(WholeSlots):
+    """Whole late slots."""
 
-    A slot's day is the latest one on which it was due. The warehouse is read as `market` stands at
-    that moment.
-    """
-
-    ledger: Ledger
-    home: Path
-    market: Marketplace = field(default_factory=Marketplace)
-    policy: Policy = NIGERIA
-    environment: dict[str, str] = field(default_factory=dict)
     last_run: SlotRun | None = None
 
-    def seller(self, name: str, **columns: object) -> str:
-        """A seller with an address of their own and one product."""
-        self.market.seller(seller_id=name, **{"email": address(name), **columns})
-        self.market.product(name, sku=f"K-{name}")
-        return name
+    def pending_item(self, name: str, columns: Item | None = None, *, seller: str = "S-1") -> Row:
+        """An item, by default pending since Monday 09:00."""
+        return self.item(seller, name, columns)
 
-    def item(self, name: str, columns: Item | None = None, *, seller: str = "S-1") -> Row:
-        """An item, by default pending since Monday 09:00; its row, which later slots read."""
-        given: Item = {**(columns or {}), "order_item_id": name, "seller_id": seller}
-        self.market.item({**given, "sku": f"K-{seller}"})
-        return self.market.raw["order_items"][-1]
-
-    def row(self, table: str, row_id: str) -> Row:
-        """The one row of that id; to change it is to change the warehouse."""
-        (row,) = (r for r in self.market.raw[table] if row_id == next(iter(r.values())))
-        return row
-
-    def alert(self, at: str, *, clock: Clock | None = None) -> LateDay:
-        """The whole `late-alert` slot, as the job's assets run it."""
-        run = self._begin(Slot.LATE_ALERT, at)
-        done = slots_direct.effects(run, self.ledger)
-        self._finish(run, clock)
-        return done
-
-    def cancel(self, at: str) -> LateDay:
-        """The whole `late-cancellation` slot."""
-        run = self._begin(Slot.LATE_CANCELLATION, at)
-        done = slots_direct.effects(run, self.ledger)
-        self._finish(run, None)
-        return done
-
-    def deliver(self, at: str, clock: Clock | None = None) -> Counter[str]:
-        """What is open goes out, between slots."""
-        now = self.market.at(at)
-        return deliver_notices(
-            self.ledger,
-            self.policy,
-            _settings(self.market, self.home, self.environment),
-            clock or SimulatedClock(now),
-            slot_now=now,
-        )
+    def whole(self, run: SlotRun, clock: Clock | None = None) -> Any:
+        self.last_run = run
+        return super().whole(run, clock)
 
     def state(self, item: str, rule: str = PENDING) -> tuple[str, str] | None:
         """The present state of an item's action, and the cause of its last change."""
@@ -263,15 +208,9 @@ class Days:
         assert len(found) <= 1
         return (found[0][0], found[0][1]) if found else None
 
-    def times(self, item: str, rule: str = PENDING) -> dict[str, datetime]:
+    def item_times(self, item: str, rule: str = PENDING) -> dict[str, datetime]:
         """When an item's action came into each of its states."""
-        a, e = schema.actions.c, schema.action_events.c
-        select = (
-            sa.select(e.state, e.at)
-            .join(schema.actions, a.action_id == e.action_id)
-            .where(a.order_item_id == item, a.rule == rule)
-        )
-        return {state: at.astimezone(self.policy.time_zone) for state, at in self.rows(select)}
+        return self.times(rule, item)
 
     def told(self, day: date, kind: str = "late_alert") -> dict[str, set[str]]:
         """The items that each seller's notice of a kind and day lists."""
@@ -293,32 +232,9 @@ class Days:
         source = Source(self.ledger, self.home / "lake", self.policy.time_zone, day)
         return cancellations(source).rows(named=True)
 
-    def mails(self) -> int:
-        """How many mails lie in the Maildir."""
-        return len(list((self.home / "mail" / "new").glob("*")))
-
     def day(self, words: str) -> date:
         """The date of `Tue+1`."""
         return self.market.at(f"{words} 00:00").date()
-
-    def rows(self, select: sa.Executable) -> list[tuple[Any, ...]]:
-        with self.ledger.reading() as connection:
-            return [tuple(row) for row in connection.execute(select)]
-
-    def _begin(self, slot: Slot, at: str) -> SlotRun:
-        self.ledger.require_mode(is_simulated=True)
-        now = self.market.at(at)
-        day = self.policy.slot_calendar.period_of(slot, now)
-        self.last_run = begin(self.market, self.home, slot, day, now=now, policy=self.policy)
-        return self.last_run
-
-    def _finish(self, run: SlotRun, clock: Clock | None) -> None:
-        self.deliver(run.now.replace(tzinfo=None).isoformat(), clock)
-        self.ledger.record_finished(run.slot, run.period, run.now)
-
-
-def address(seller: str) -> str:
-    return f"{seller.lower()}@shop.example"
 
 
 def with_holiday(folder: Path, day: str) -> Policy:

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from notices.mail_server import Post, serving
 from rules.marketplace import Item
 from served import cloned
-from slots.late_orders.days import Days, address
+from slots.late_orders.days import Days
 from slots.late_orders.vibes_processes import Processes, vibes_processes
+from slots.whole_slots import address
 
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
@@ -71,11 +72,11 @@ def furnish(days: Days) -> None:
     """Sellers each with an item overdue in either state, some of which are updated in time."""
     for number, seller in enumerate(SELLERS):
         days.seller(seller)
-        days.item(f"I-pending-{seller}", Item(pending_at="Wed 09:00"), seller=seller)
+        days.pending_item(f"I-pending-{seller}", Item(pending_at="Wed 09:00"), seller=seller)
         ready = Item(pending_at="Tue 09:00", ready_to_ship_at="Wed 10:00")
         if number % 3 == 0:
             ready["shipped_at"] = "Thu 12:00"
-        days.item(f"I-ready-{seller}", ready, seller=seller)
+        days.pending_item(f"I-ready-{seller}", ready, seller=seller)
 
 
 @pytest.fixture
@@ -90,8 +91,8 @@ def test_slots_killed_again_and_again_leave_the_ledger_of_an_undisturbed_day(
 ) -> None:
     undisturbed = Days(ledger, tmp_path / "undisturbed")
     furnish(undisturbed)
-    undisturbed.alert("Thu 06:00")
-    undisturbed.cancel("Thu 23:00")
+    undisturbed.late_alert("Thu 06:00")
+    undisturbed.late_cancel("Thu 23:00")
 
     home = tmp_path / "killed"
     killed = Ledger(database.connect(killed_database), "NG")

@@ -213,14 +213,14 @@ def test_a_week_of_late_orders_is_what_the_rulebook_makes_of_it(
         lives = random_lives(chance)
         addresses: dict[str, str | None] = {seller: days.seller(seller) for seller in SELLERS}
         for life in lives:
-            days.item(life.name, columns_of(life), seller=life.seller)
+            days.pending_item(life.name, columns_of(life), seller=life.seller)
         model = Model(lives, addresses)
         for day in WEEK:
             midnight = datetime.combine(day, time(), LAGOS)
             change_addresses(chance, days, addresses)
             for hours in chance.choice(ALERTS):
                 now = midnight + hours * HOUR
-                days.alert(words(now))
+                days.late_alert(words(now))
                 model.alert(day, now)
                 assert found(days) == model.overdue(day, now)
             change_addresses(chance, days, addresses)
@@ -231,7 +231,7 @@ def test_a_week_of_late_orders_is_what_the_rulebook_makes_of_it(
             model.deliver(between)
             for hours in chance.choice(CANCELLATIONS):
                 now = midnight + hours * HOUR
-                days.cancel(words(now))
+                days.late_cancel(words(now))
                 model.cancel(day, now)
 
         assert history(days) == {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from ledger import made
 from rules.marketplace import Item, Row, amended
-from slots.weekly.programme import Programme, out_of_stock, regulations, rejected, returned, sku
+from slots.weekly.programme import Programme, out_of_stock, regulations, sku
+from slots.whole_slots import rejected, returned
 
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.ledger import schema

@@ -16,7 +16,8 @@ import pytest
 import sqlalchemy as sa
 from ledger import made
 from rules.marketplace import Row, amended
-from slots.weekly.programme import OLD, Programme, out_of_stock, returned
+from slots.weekly.programme import Programme, out_of_stock
+from slots.whole_slots import OLD, returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence

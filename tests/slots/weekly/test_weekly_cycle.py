@@ -10,16 +10,8 @@ from decimal import Decimal
 
 import pytest
 from ledger import made
-from slots.weekly.programme import (
-    Programme,
-    address,
-    catching,
-    out_of_stock,
-    regulations,
-    rejected,
-    returned,
-    text_of,
-)
+from slots.weekly.programme import Programme, catching, out_of_stock, regulations, text_of
+from slots.whole_slots import address, rejected, returned
 
 from vibes_pipeline.errors import LedgerError, MailError
 

@@ -18,14 +18,7 @@ from ledger import made
 from notices.mail_server import Post
 from properties import courses
 from served import own_ledger
-from slots.weekly.programme import (
-    Programme,
-    catching,
-    notice_of,
-    out_of_stock,
-    rows_of,
-    text_of,
-)
+from slots.weekly.programme import Programme, catching, notice_of, out_of_stock, rows_of, text_of
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import MailError
