@@ -16,7 +16,7 @@ import pytest
 from warehouses import DUCKDB_FILE, FORMS, PARQUET_FILES, PARQUET_FOLDERS, build, failure
 
 from vibes_pipeline.errors import WarehouseError
-from vibes_pipeline.warehouse.contract import CONTRACT, RAW_TABLES
+from vibes_pipeline.warehouse.contract import CONTRACT, LOADS, RAW_TABLES
 from vibes_pipeline.warehouse.source import Warehouse
 
 
@@ -79,7 +79,7 @@ def test_tables_that_may_be_absent_are_then_empty(tmp_path: Path, form: str) -> 
     }
     path = build(tmp_path, form, *(f"DROP TABLE raw.{name}" for name in optional))
     assert Warehouse(path).tables() == set(CONTRACT) - set(optional)
-    assert not Warehouse(path).has_loads()
+    assert LOADS.name not in Warehouse(path).tables()
     with mounted(path) as connection:
         for name in optional:
             described = connection.execute(f"DESCRIBE raw.{name}").fetchall()
@@ -91,7 +91,7 @@ def test_tables_that_may_be_absent_are_then_empty(tmp_path: Path, form: str) -> 
 def test_a_warehouse_that_has_every_table_says_so(tmp_path: Path, form: str) -> None:
     warehouse = Warehouse(build(tmp_path, form))
     assert warehouse.tables() == set(CONTRACT)
-    assert warehouse.has_loads()
+    assert LOADS.name in warehouse.tables()
 
 
 def test_a_table_may_be_a_view(tmp_path: Path) -> None:

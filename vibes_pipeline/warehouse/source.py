@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
-from vibes_pipeline.warehouse.contract import CONTRACT, LOADS, VARCHAR, RawTable
+from vibes_pipeline.warehouse.contract import CONTRACT, VARCHAR, RawTable
 from vibes_pipeline.warehouse.database_file import DatabaseFile
 from vibes_pipeline.warehouse.files import no_access, unreadable
 from vibes_pipeline.warehouse.parquet_folder import ParquetFolder
@@ -68,10 +68,6 @@ class Warehouse:
                     raise unreadable(f"{culprit} cannot be read", error) from None
                 raise
             self._source.require_unchanged(tables)
-
-    def has_loads(self) -> bool:
-        """Whether the warehouse says up to when its tables are complete."""
-        return LOADS.name in self.tables()
 
     def tables(self) -> frozenset[str]:
         """The names of the contract's tables that are there."""
