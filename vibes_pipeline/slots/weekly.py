@@ -83,10 +83,13 @@ def take_history(run: SlotRun, ledger: Ledger) -> history.History:
 def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
     """Run one model of the weekly alert over the history taken; give its rows, unread.
 
-    A frozen cycle's partitions stay as they were when it was decided.
+    A frozen cycle's partitions stay as they were when it was decided; a model that a later version
+    of the program brought has none there, and no rows.
     """
     if frozen_cycle(ledger, run.period):
-        run.require_decided(model.relation)
+        run.require_decided(PROPOSAL)
+        if not run.engine.partition(model.relation).exists():
+            return pl.LazyFrame(schema=dict.fromkeys(model.columns, pl.Null))
     else:
         facts = run.engine.read(FACTS).row(0, named=True)
         run.engine.materialize(model, run.parameters(first_cycle=facts["first_cycle"]))

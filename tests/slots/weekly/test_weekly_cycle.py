@@ -64,6 +64,16 @@ def test_running_either_slot_again_changes_nothing_and_mails_nobody(programme: P
     assert programme.mails() == 2
 
 
+def test_a_cycle_that_an_earlier_version_froze_is_finished_by_one_with_more_models(
+    programme: Programme,
+) -> None:
+    programme.item(programme.seller("S-1"), "I-1", returned())
+    frozen = programme.alert()
+    (newest,) = programme.home.glob("lake/NG/weekly-alert/*/events/charged_weeks.parquet")
+    newest.unlink()
+    assert programme.alert(at="Fri+1 12:00") == frozen
+
+
 def test_a_saturday_without_its_wednesday_implements_nothing(programme: Programme) -> None:
     programme.item(programme.seller("S-1"), "I-1", returned())
     assert programme.implement().by_rule == {}
