@@ -67,9 +67,13 @@ def read_in_weekly_alert(relations: Iterable[str]) -> set[dg.AssetKey]:
 def _model_asset(
     location: CodeLocation, model: Model, gates: Collection[str]
 ) -> dg.AssetsDefinition:
+    deps = read_in_weekly_alert(model.depends_on) | {asset_key(gate) for gate in gates}
+    if weekly.FIRST_CYCLE in model.parameters:
+        deps.add(HISTORY)
+
     @dg.asset(
         key=asset_key(model.relation),
-        deps=sorted(read_in_weekly_alert(model.depends_on) | {asset_key(g) for g in gates}),
+        deps=sorted(deps),
         group_name=model.stage,
         kinds={"duckdb", "parquet"},
         owners=ENGINEERS,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
@@ -32,6 +33,7 @@ from vibes_pipeline.warehouse import freshness
 EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
 FACTS = "ledger.facts"
+FIRST_CYCLE = "first_cycle"
 DIRECTORY = "warehouse.directory"
 REVIEWS, REVIEWED = "decisions.account_reviews", "decisions.reviewed_counterfeits"
 # What is read when a cycle is frozen.
@@ -91,9 +93,16 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
         if not run.engine.partition(model.relation).exists():
             return pl.LazyFrame(schema=dict.fromkeys(model.columns, pl.Null))
     else:
-        facts = run.engine.read(FACTS).row(0, named=True)
-        run.engine.materialize(model, run.parameters(first_cycle=facts["first_cycle"]))
+        run.engine.materialize(model, _parameters(run, model))
     return run.engine.scan(model.relation)
+
+
+def _parameters(run: SlotRun, model: Model) -> Parameters:
+    """What the model takes; the ledger's first cycle is known from the history taken."""
+    if FIRST_CYCLE not in model.parameters:
+        return run.parameters()
+    facts = run.engine.read(FACTS).row(0, named=True)
+    return run.parameters(first_cycle=facts[FIRST_CYCLE])
 
 
 def bad_row_share(run: SlotRun) -> tuple[int, int]:

@@ -179,7 +179,9 @@ def _deliver(vibes: Vibes) -> Counter[str]:
 
 
 def _counts(outcomes: Counter[str]) -> Mapping[str, int]:
-    return {"notices_attempted": outcomes.total(), **dict(sorted(outcomes.items()))}
+    # Dagster takes no enumerations of others.
+    by_status = {str(status): count for status, count in sorted(outcomes.items())}
+    return {"notices_attempted": outcomes.total(), **by_status}
 
 
 def _accepted(vibes: Vibes, run: SlotRun, kind: str) -> dg.AssetCheckResult:
