@@ -1,5 +1,5 @@
-"""The `vibes` command: thin; each command reads its arguments and calls into the package.
+"""The `vibes` command. Each command reads its arguments and calls into the package.
 
-Modules that bring Dagster or the engine along are imported when a command runs, so that
+A command imports modules that need Dagster or an engine only when it runs, so that
 `vibes --help` and `vibes export` answer at once.
 """

@@ -17,7 +17,7 @@ from vibes_pipeline.settings import Settings
 if TYPE_CHECKING:
     from vibes_pipeline.policy import Policy
 
-# Lines are not broken: paths and counts are to be found in what is printed.
+# Printed lines are not wrapped, so that a search finds a path or a count in them.
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -30,7 +30,10 @@ def settings_and_policy() -> tuple[Settings, Policy]:
 
 
 def settings_and_policy_for_slots() -> tuple[Settings, Policy]:
-    """Those of a command that begins slots: the engines must agree on the policy's time zone."""
+    """Settings and policy for a command that begins slots.
+
+    Raises `TimeZoneError` unless the engines agree on the policy's time zone.
+    """
     from vibes_pipeline.zones import require_agreement
 
     settings, policy = settings_and_policy()
@@ -39,14 +42,14 @@ def settings_and_policy_for_slots() -> tuple[Settings, Policy]:
 
 
 def print_rows(tables: Mapping[str, int]) -> None:
-    """How many rows each table of a new warehouse has, below each other."""
+    """Print how many rows each table of a new warehouse has, one table per line."""
     for table, rows in tables.items():
         console.print(f"  {table:<18} {rows:>12,} {'row' if rows == 1 else 'rows'}")
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar on standard error, so that what is printed can be piped."""
+    """A progress bar on standard error, so that standard output can be piped."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -58,7 +61,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def latest_first_week(policy: Policy, weeks: int) -> date:
-    """The Monday from which so many weeks end with the last cycle that is implemented by now."""
+    """The first of `weeks` Mondays; the last names the newest cycle to be implemented by now."""
     last = policy.slot_calendar.period_of(Slot.WEEKLY_IMPLEMENTATION, WallClock().now())
     return last - timedelta(weeks=weeks - 1)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vibes_pipeline.policy import Policy
     from vibes_pipeline.settings import Settings
 
-# Tells a demo broken off, or shown before, from a ledger that is somebody's.
+# A demo writes this file into its home. In a used home without it, a demo would harm real data.
 MARKER = "demo.json"
 RULES_IN_MAIL_SHOWN = 3
 
@@ -97,7 +97,7 @@ def _marketplace(
 
 
 def _span(policy: Policy, first_week: date, weeks: int) -> tuple[datetime, datetime]:
-    """From the first cycle's alert to the last one's implementation."""
+    """From the Monday of the first cycle's alert to the last cycle's implementation."""
     last = first_week + timedelta(weeks=weeks - 1)
     return (
         day_start(first_week + timedelta(weeks=1), policy.time_zone),
@@ -106,7 +106,7 @@ def _span(policy: Policy, first_week: date, weeks: int) -> tuple[datetime, datet
 
 
 def _due(policy: Policy, due: Sequence[DueSlot]) -> list[DueSlot]:
-    """Weekly and claims slots, and the late slots of the last whole day: it shows what all do."""
+    """Weekly and claims slots, and the late slots of the last whole day, as an example."""
     last_day = policy.local_date(due[-1].due_at) - timedelta(days=1)
     return [d for d in due if d.slot.is_weekly or d.slot is Slot.CLAIMS or d.period == last_day]
 
@@ -130,7 +130,7 @@ def _show(source: Source, settings: Settings, policy: Policy) -> None:
 
 
 def _show_a_claim(source: Source, maildir: Path, policy: Policy) -> None:
-    """One upheld claim whose charge was posted before: both postings, and its mail."""
+    """Print one charge that an upheld claim reversed: both postings, and the claim's mail."""
     from vibes_pipeline.cli import outcome
     from vibes_pipeline.exports import tables
 
@@ -150,7 +150,7 @@ def _show_a_claim(source: Source, maildir: Path, policy: Policy) -> None:
 
 
 def _show_a_mail(source: Source, maildir: Path) -> None:
-    """The shortest implementation mail that tells of several rules."""
+    """Print the shortest implementation mail that lists actions of several rules."""
     from vibes_pipeline.cli import outcome
     from vibes_pipeline.exports import tables
 

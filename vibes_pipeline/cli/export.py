@@ -68,7 +68,7 @@ def command(
 
 
 def _require_fitting(table: str, given: set[str]) -> None:
-    """`UsageError` for an option that the table has nothing to do with, or two that fight."""
+    """`UsageError` for an option that the table does not take, or two that exclude each other."""
     from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD
 
     if "day" in given and (given != {"day"} or table != "cancellations"):

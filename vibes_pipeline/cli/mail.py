@@ -1,4 +1,4 @@
-"""`vibes mail`: what sellers are written, and the way out for what was not sent."""
+"""`vibes mail`: show samples of mails, send notices that were not sent, accept a new key."""
 
 from __future__ import annotations
 

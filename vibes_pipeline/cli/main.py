@@ -34,7 +34,7 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when used; VibesErrors become one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command; a letter that the terminal does not know is written as its code."""
+        """Run a command; a character that the terminal cannot encode is written as its code."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
         except VibesError as error:
             self._fail(ctx, str(error), error.exit_status)
         except OSError as error:
-            # Any file, any command: what is in the way is a disk, not the program.
+            # A disk that takes no more can stop any command; the program is not at fault.
             if disk_refusal(error) is None:
                 raise
             self._fail(ctx, f"{error}; make room and try again", VibesError.exit_status)

@@ -1,4 +1,4 @@
-"""What commands print of decisions, mails and postings, with rich; seller text never as markup."""
+"""What commands print of decisions, mails and postings; rich never reads seller text as markup."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def print_postings(source: Source, policy: Policy) -> None:
 
 
 def print_cancellations(source: Source) -> None:
-    """The day's late orders: what was cancelled, as the order system's feed has it."""
+    """Late orders by day: alerted, cancelled (in the order system's feed), and withdrawn."""
     feed = tables.cancellations(source)
     late = tables.actions(source).filter(
         pl.col("rule").str.starts_with("late_").and_(pl.col("rule").str.ends_with("_cancellation"))
@@ -106,7 +106,7 @@ def print_claims(source: Source) -> None:
 
 
 def print_charge(postings: pl.DataFrame, policy: Policy) -> None:
-    """The postings of one charge that a claim reversed: they add up to nothing."""
+    """The postings of one charge that a claim reversed; their sum is zero."""
     table = Table(title="A charge that an upheld claim cancelled", title_justify="left")
     for column in ("posted", "kind", "rule", "order", "claim", "amount"):
         table.add_column(column, justify="right" if column == "amount" else "left")

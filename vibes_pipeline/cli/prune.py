@@ -1,6 +1,6 @@
-"""`vibes prune`: what grows old is deleted, of Dagster's record and of the lake.
+"""`vibes prune`: delete old runs of Dagster's record and old partitions of the lake.
 
-The ledger forgets nothing.
+It deletes nothing of the ledger.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vibes_pipeline.settings import Settings
     from vibes_pipeline.slots.old_partitions import OldPartitions
 
-# What the UI shows of a week, and the sensors ask of failed runs, lies well within.
+# The UI's view of a week and the sensors' search for failed runs need only newer runs.
 LEAST_DAYS = 31
 
 
@@ -60,7 +60,7 @@ def _delete_partitions(settings: Settings, policy: Policy, yes: bool) -> None:
     from vibes_pipeline.slots.old_partitions import old_partitions, remove
 
     ledger = Ledger.open_existing(settings, policy.country)
-    # A simulated ledger lives in a time of its own.
+    # On a simulated ledger the present is its newest event.
     simulated = ledger.newest_event_at() if ledger.mode() is LedgerMode.SIMULATED else None
     now = simulated or WallClock().now()
     old = old_partitions(settings.lake, ledger, policy, now)
@@ -74,7 +74,7 @@ def _delete_partitions(settings: Settings, policy: Policy, yes: bool) -> None:
 
 
 def _show(old: OldPartitions) -> None:
-    """What is to go, by slot, with its size; and what stays though it is as old."""
+    """Print which partitions are to be deleted, by slot; their size; which old ones stay."""
     console.print(
         f"older than the {old.weeks} weeks that partitions are kept, before {old.kept_since}:"
     )
@@ -96,7 +96,8 @@ def _delete_runs(settings: Settings, policy: Policy, days: int) -> None:
     from vibes_pipeline.dagster_host.home import delete_runs
     from vibes_pipeline.ledger.ledger import Ledger
 
-    # Before Dagster, which tries for a while to reach its storage there and tells of each failure.
+    # If PostgreSQL is down, the ledger fails at once with one line; Dagster would retry and log
+    # each failure.
     Ledger.open_existing(settings, policy.country).close()
     deleted = delete_runs(settings, created_before=WallClock().now() - timedelta(days=days))
     console.print(f"{deleted:,} runs of more than {days} days ago are deleted")

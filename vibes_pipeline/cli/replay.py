@@ -1,4 +1,4 @@
-"""`vibes replay`: history, slot by slot, the clock set to each."""
+"""`vibes replay`: run past slots one after the other, each at its own simulated time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     from vibes_pipeline.slots.replay import due_slots, still_to_replay
 
     wanted = [parse_slot(name) for name in only]
-    # Opened before anything is shown; the slots share it.
+    # All slots share this ledger; it is opened before the progress bar appears.
     ledger = shared_ledger(settings, policy.country)
     every = due_slots(policy, settings, first, last)
     due = [d for d in every if not wanted or d.slot in wanted]
@@ -81,7 +81,7 @@ def _run_directly(policy: Policy, settings: Settings, ledger: Ledger, due: DueSl
 def _report_of_the_last(
     due: Sequence[DueSlot], policy: Policy, settings: Settings, ledger: Ledger
 ) -> None:
-    """One page, and the list of weeks: pages of all weeks would take longer than the weeks."""
+    """Write the last week's report and the list of weeks; all reports would take too long."""
     from vibes_pipeline.reports.page import write_report
 
     implemented = [d for d in due if d.slot is Slot.WEEKLY_IMPLEMENTATION]

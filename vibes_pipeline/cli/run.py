@@ -46,8 +46,8 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
     from vibes_pipeline.ledger.ledger import shared_ledger
     from vibes_pipeline.slots.order import period_to_begin
 
-    # Before Dagster, which tries for a while to reach its storage there and tells of each failure;
-    # and a slot that is refused leaves no run behind.
+    # If PostgreSQL is down, the ledger fails at once with one line; Dagster would retry and log
+    # each failure. And a slot that is refused before Dagster starts leaves no run behind.
     ledger = shared_ledger(settings, policy.country)
     period = period_to_begin(
         ledger,
@@ -65,7 +65,7 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
         )
 
     def say(words: str) -> None:
-        """As the terminal of `vibes up` has it."""
+        """Print a line in the form in which `vibes up` tells of slots."""
         now = WallClock().now().astimezone(policy.time_zone)
         console.print(f"{now:%H:%M:%S} {wanted} {period} {words}", markup=False)
 

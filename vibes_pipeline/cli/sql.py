@@ -1,4 +1,4 @@
-"""`vibes sql`: a question in SQL over warehouse, policy, models and ledger; nothing is changed."""
+"""`vibes sql`: answer SQL over warehouse, policy, models and ledger; it changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vibes_pipeline.exports.query import Answer, Library
 
 ROWS_SHOWN = 200
-# Up to so many columns a terminal's table wraps its cells and can still be read.
+# With at most so many columns, a table whose cells are wrapped can still be read.
 COLUMNS_SQUEEZED = 4
 WIDEST = 100_000
 PROMPT, CONTINUED = "vibes> ", "  ...> "
@@ -67,7 +67,7 @@ def command(statement: str | None, style: str, limit: int, describe: str | None)
     elif sys.stdin.isatty():
         _converse(library, style, rows)
     else:
-        # Whatever encoding the terminal has: a file of SQL is UTF-8.
+        # A file of SQL is UTF-8, whatever the terminal's encoding is.
         piped = sys.stdin.buffer.read()
         _print(library.ask(piped.decode(errors="surrogateescape"), rows), style)
 
@@ -99,7 +99,7 @@ def _converse(library: Library, style: str, rows: int | None) -> None:
 
 
 def _read_statement() -> str | None:
-    """Lines up to a semicolon; None at the end. Ctrl-C forgets what was begun."""
+    """Lines up to a semicolon; None at the end of input; empty after Ctrl-C."""
     lines: list[str] = []
     while True:
         try:
@@ -123,14 +123,14 @@ def _print(answer: Answer, style: str) -> None:
             _print_csv(answer)
         case "json":
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-            # ASCII: what else a text holds cannot move a terminal's cursor.
+            # JSON in ASCII: no character of a text can then move a terminal's cursor.
             click.echo(json.dumps(rows, default=str, indent=1))
         case _:
             _print_table(answer)
 
 
 def _print_csv(answer: Answer) -> None:
-    """Comma-separated, as `vibes export` writes it: no cell is a spreadsheet's formula."""
+    """Print CSV as `vibes export` writes it: a spreadsheet takes no cell for a formula."""
     from vibes_pipeline.exports.files import harmless_text
 
     terminal = sys.stdout.isatty()
@@ -142,7 +142,7 @@ def _print_csv(answer: Answer) -> None:
 
 
 def _print_table(answer: Answer) -> None:
-    """A table; where a terminal is too narrow for it, and for many columns, record by record."""
+    """Print a table, or record by record if it has many columns and the terminal is narrow."""
     table = Table()
     for column in answer.columns:
         table.add_column(Text(_shown(column)))
@@ -152,7 +152,7 @@ def _print_table(answer: Answer) -> None:
     if console.is_terminal and needed > console.width and len(answer.columns) > COLUMNS_SQUEEZED:
         _print_records(answer)
     else:
-        # Into a pipe every row goes whole, however wide.
+        # In a pipe each row is one line, however wide it is.
         wide = console if console.is_terminal else Console(highlight=False, width=needed)
         wide.print(table)
     more = "; there are more (--limit)" if answer.is_cut else ""
@@ -169,7 +169,7 @@ def _print_records(answer: Answer) -> None:
 
 
 def _shown(value: Any) -> str:
-    """A value as text in which nothing commands the terminal."""
+    """A value as text without characters that control the terminal."""
     text = "" if value is None else str(value)
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text

@@ -1,6 +1,6 @@
-"""`vibes up`: the Dagster UI, its daemon and, if none is configured, PostgreSQL, in one.
+"""`vibes up`: run the Dagster UI and its daemon; also PostgreSQL, if none is configured.
 
-With `--only` it is one of the two, for a service manager that runs each as a service of its own.
+With `--only` it runs one of the two, so that a service manager can run each as its own service.
 """
 
 from __future__ import annotations
@@ -64,15 +64,17 @@ def command(
     )
     console.print("starting the servers")
     wanted = [only] if only else [WEBSERVER, DAEMON]
-    place = ["--host", host, "--port", str(port)]
-    looking = ["--read-only"] if read_only else []
-    showing = ["--debug"] if debug or context.find_root().params["debug"] else []
-    servers = ["-m", "vibes_pipeline.dagster_host.servers", *wanted, *place, *looking, *showing]
+    options = ["--host", host, "--port", str(port)]
+    if read_only:
+        options.append("--read-only")
+    if debug or context.find_root().params["debug"]:
+        options.append("--debug")
+    servers = ["-m", "vibes_pipeline.dagster_host.servers", *wanted, *options]
     sys.exit(
         supervise(
             [servers],
             on_stop=lambda: console.print("stopping"),
-            # Each of them may take its time, and the code server after them.
+            # Each server may use its full time to stop, and the code server stops after them.
             stopped_within_seconds=4 * STOPPED_WITHIN_SECONDS,
             environment=environment,
         )
