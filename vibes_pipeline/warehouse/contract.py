@@ -11,20 +11,20 @@ BOOLEAN = "BOOLEAN"
 MONEY = "DECIMAL(14,2)"
 INSTANT = "TIMESTAMP WITH TIME ZONE"
 
-# Good instants are of the years 1970 to 2200, [earliest, latest): neither Python nor the readers of
-# Parquet can hold infinity and the far ends of the type.
+# A good instant lies in [earliest, latest), the years 1970 to 2200: Python and readers of Parquet
+# cannot hold infinity or the far ends of the type.
 EARLIEST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_INSTANT = datetime(2201, 1, 1, tzinfo=UTC)
 
-# The most characters of an id: an entry of the ledger's indices holds at most 2,704 bytes.
+# The most characters that a good id has: an index entry of the ledger holds at most 2,704 bytes.
 LONGEST_ID = 200
 
-# Matches what a person sees a character in; text without a match is empty. Beside controls and
-# separators these five letters and symbols show nothing.
+# VISIBLE matches a character that a person can see; a text without one counts as empty. INVISIBLE
+# matches controls, separators, and five letters and symbols that show nothing.
 INVISIBLE = r"[\p{C}\p{Z}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]"
 VISIBLE = f"[^{INVISIBLE.removeprefix('[')}"
 
-# What a good row keeps to, as parameters of the SQL that judges.
+# The bounds of a good row, as parameters of the SQL that judges rows.
 INSTANT_BOUNDS = {"earliest_instant": EARLIEST_INSTANT, "latest_instant": LATEST_INSTANT}
 BOUNDS: Mapping[str, datetime | int | str] = {
     **INSTANT_BOUNDS,
@@ -151,7 +151,7 @@ RAW_TABLES = {
     )
 }
 
-# What a column holds, by its name, which means the same in every table.
+# What each column holds. A column's name means the same in every table.
 MEANINGS: Mapping[str, str] = {
     "seller_id": "the vendor, store or account",
     "shop_name": "the seller's own name for it; in a claim, as the claim states it",
@@ -203,7 +203,7 @@ MEANINGS: Mapping[str, str] = {
     "loaded_through": "up to when the table is complete",
 }
 
-# Tells up to when each table is complete; not one of the seven, for a warehouse may lack it.
+# `raw.loads` tells up to when each of the seven tables is complete. A warehouse may lack it.
 LOADS = RawTable("loads", {"table_name": VARCHAR, "loaded_through": INSTANT}, is_optional=True)
 
 CONTRACT = {**RAW_TABLES, LOADS.name: LOADS}

@@ -1,9 +1,9 @@
 """An order warehouse that is one DuckDB file: attached for one query at a time, always one state.
 
-DuckDB lets one process write a file and locks out readers meanwhile, and the reverse. So the file
-is attached only while a query runs, and a busy one is waited for. Between the queries it is held
-open without a lock: it stays readable when another is renamed over it, and we see when it was
-written into.
+While one process writes a DuckDB file, DuckDB locks out readers; while one reads it, writers. So
+we attach the file only while a query runs, and wait while it is locked. Between queries we hold it
+open without a lock: we can still read it when another file is renamed over it, and we see when it
+was written into.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from vibes_pipeline.warehouse.files import changed, no_access, unreadable, versi
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 
-# Where Linux opens once more a file that we hold open, also when its name is another's by now.
+# Through this folder Linux opens again a file that we hold open, even if another has its name now.
 HELD_FILES = Path("/proc/self/fd")
-# What a writer that was killed leaves beside its file.
+# Endings of the logs that a killed writer leaves beside its file.
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
@@ -53,7 +53,7 @@ class DatabaseFile:
             connection.execute("DETACH order_warehouse")
 
     def origins(self, connection: duckdb.DuckDBPyConnection, table: str) -> Mapping[str, Path]:
-        """What to select a table's rows from, with the place to name if they are at fault."""
+        """The SQL relation of a table's rows → the path that an error about it names."""
         return {f'order_warehouse.raw."{table}"': self.path}
 
     def require_unchanged(self, tables: Collection[str]) -> None:
@@ -62,7 +62,7 @@ class DatabaseFile:
             raise changed(self.path)
 
     def culprit(self, error: duckdb.Error, tables: Collection[str]) -> Path | None:
-        """The file, if an error of DuckDB's is about it."""
+        """The file if DuckDB's error is about it, else None."""
         signs = (f'"{self.path}"', '"/proc/', "Corrupt database file")
         return self.path if any(sign in str(error) for sign in signs) else None
 
@@ -95,16 +95,16 @@ class DatabaseFile:
             self._require_no_log()
             raise unreadable(f"{self.path} cannot be read as a DuckDB file", error) from None
         if is_in_place and not held.is_in_place():
-            # Which of the two files was attached nobody can tell.
+            # Another file took its name meanwhile: nobody can tell which of the two is attached.
             connection.execute("DETACH order_warehouse")
             return None
         return held
 
     def _require_no_log(self) -> None:
-        """`WarehouseError` for a log beside the file: of a load cut short, or of another file.
+        """`WarehouseError` if a log lies beside the file: of a load cut short, or of another file.
 
-        Not even DuckDB can always tell which, and the rows in it would be there for some of a
-        slot's queries only.
+        DuckDB cannot always tell which of the two it is, and only some of a slot's queries would
+        see the log's rows.
         """
         if self._held is not None and not self._held.is_in_place():
             return
@@ -118,7 +118,7 @@ class DatabaseFile:
 
 
 class _HeldFile:
-    """A file held open for as long as this object is there."""
+    """A file held open for as long as this object exists."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -130,7 +130,7 @@ class _HeldFile:
         self._version = version_of(os.fstat(self.descriptor))
 
     def is_in_place(self) -> bool:
-        """Whether the file is still the one of its name."""
+        """Whether the path still leads to this file."""
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self.descriptor))
         except OSError:

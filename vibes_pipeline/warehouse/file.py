@@ -1,7 +1,7 @@
 """Writing a whole order warehouse: a new DuckDB file or Parquet folder, put into place at once.
 
-Here belongs how such a file comes to be, for whoever makes or imports a marketplace. What the rows
-mean, and whether they are good, does not: the pipeline itself only ever reads a warehouse.
+Here belongs how the file or folder is built, for the generator and the importers. What its rows
+mean, and whether they are good, does not belong here. The pipeline itself only reads a warehouse.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import duckdb
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.warehouse.contract import CONTRACT
 
-# What a big warehouse may take of the machine while it is written; beyond it DuckDB spills to disk.
+# The memory that DuckDB may use to write a warehouse; beyond it DuckDB spills to disk.
 WRITER_MEMORY = "2GB"
 
 
 @contextmanager
 def new_warehouse(out: Path, *, overwrite: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a connection to an empty warehouse; when the block ends well, it stands at `out`.
+    """A connection to an empty warehouse, which is put at `out` when the block ends without error.
 
     The connection holds schema `raw` with all tables of Rulebook §13 and `raw.loads`, typed and
     empty. `out` becomes a DuckDB file if its name ends in `.duckdb`, else a folder with one Parquet
     file per table. It is built beside `out` and renamed, so a reader sees the old warehouse or the
-    new one; if the block fails, nothing is left behind and what stood at `out` still stands.
+    new one. If the block fails, nothing new is left, and `out` is as it was.
 
-    Raises UsageError if `out` exists and `overwrite` is false, or holds what is no warehouse.
+    Raises UsageError if `out` exists and `overwrite` is false, or if `out` is no warehouse.
     """
     check_target(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _is_database(out: Path) -> bool:
 
 
 def check_target(out: Path, *, overwrite: bool) -> None:
-    """UsageError unless a warehouse can be put at `out` without destroying anything unasked."""
+    """UsageError if a warehouse put at `out` would destroy what the user did not ask to replace."""
     if not out.exists():
         return
     if not overwrite:

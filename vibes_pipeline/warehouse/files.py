@@ -1,4 +1,4 @@
-"""Files of a warehouse: which version of one stands there, and the errors about one.
+"""A warehouse's files: how to see that a file was changed, and the errors about a file.
 
 Here belongs what a DuckDB file and a Parquet part have in common; each has its own module.
 """
@@ -15,7 +15,7 @@ from vibes_pipeline.errors import WarehouseError, first_line
 # Device, inode, size, time of the last write in nanoseconds.
 Version = tuple[int, int, int, int]
 
-# What is said of a file that cannot be read, and what to do about it.
+# Words in the cause why a file cannot be read → what the user can do about it.
 WAYS_OUT = {
     "storage version number": f"write it as DuckDB {duckdb.__version__} reads it, or as Parquet",
     "encrypted": "no key is known here: write it unencrypted",
@@ -26,12 +26,12 @@ WRITE_ANEW = "write it anew"
 
 
 def version_of(found: os.stat_result) -> Version:
-    """What changes when a file is written into, or another is renamed over it."""
+    """A value that changes when a file is written into, or another is renamed over it."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def changed(file: Path) -> WarehouseError:
-    """The error for a file that is not any more what was read of it before."""
+    """The error for a file that was changed after we first read it."""
     return WarehouseError(
         f"{file} was changed while it was read; run the same again: it reads one state of the "
         "warehouse, or nothing"

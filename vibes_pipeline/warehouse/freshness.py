@@ -1,4 +1,4 @@
-"""How far the warehouse's tables are complete, and the gate that asks for it (Rulebook §13)."""
+"""Up to when the warehouse's tables are complete, and the gate that requires it (Rulebook §13)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vibes_pipeline.warehouse.contract import (
 )
 from vibes_pipeline.warehouse.source import Warehouse
 
-# Per table: its newest good instant and, as text, one out of bounds, which Python may not hold.
+# Per table: its newest good instant, and one out of bounds, as text: Python may not hold it.
 LOADED = """
 SELECT
     table_name,
@@ -35,10 +35,10 @@ GROUP BY table_name
 
 
 def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None:
-    """Per table that is there, up to when it is complete; None where the warehouse does not say.
+    """Up to when each table that is there is complete, None without an entry in `raw.loads`.
 
-    Every table that is there must keep the raw contract, also one that the slot does not read.
-    Raises `WarehouseError` for a table of which `raw.loads` holds an instant that is none (§13).
+    None for all without `raw.loads`. Raises `WarehouseError` if a table breaks the raw contract,
+    also one that the slot does not read, or if `raw.loads` holds an instant out of bounds (§13).
     """
     tables = warehouse.tables()
     with duckdb.connect() as connection, warehouse.mounted(connection, CONTRACT):
@@ -61,9 +61,9 @@ def require_complete(
     time_zone: ZoneInfo,
     tables: Collection[str] = tuple(RAW_TABLES),
 ) -> bool:
-    """Raise `StaleWarehouse` naming which of the tables are not complete through the instant.
+    """Raise `StaleWarehouse` that names the tables that are not complete through the instant.
 
-    False when the warehouse has no `raw.loads`: then nobody knows.
+    Returns whether the warehouse has `raw.loads`; without it nobody knows what is complete.
     """
     loads = loaded_through(warehouse)
     if loads is None:

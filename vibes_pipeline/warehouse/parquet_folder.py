@@ -1,8 +1,8 @@
 """An order warehouse that is a folder of Parquet: which files belong to which table.
 
-A table is one file or a folder of parts, which may lie in folders of their own. The parts are
-listed once, at the first query: parts that come later are not read, and a part that was replaced or
-removed is an error.
+A table is one file, or a folder of parts, also in subfolders. The parts are listed once, at the
+first query: parts that come later are not read, and a part that was replaced or removed is an
+error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vibes_pipeline.parquet import sql_paths, sql_rows
 from vibes_pipeline.warehouse.contract import CONTRACT
 from vibes_pipeline.warehouse.files import Version, changed, no_access, version_of
 
-# What Spark, Delta, Hudi and others keep beside a table's parts begins like this.
+# How the names of other files in a table's folder begin, such as those of Spark, Delta and Hudi.
 NOT_A_PART = ("_", ".")
 
 
@@ -36,9 +36,9 @@ class ParquetFolder:
         yield frozenset(table for table, parts in self._tables.items() if parts)
 
     def origins(self, connection: duckdb.DuckDBPyConnection, table: str) -> Mapping[str, Path]:
-        """What to select a table's rows from, with the place to name if they are at fault.
+        """SQL relations that together are a table's rows → the path that an error about each names.
 
-        One entry for all parts of one schema: of hundreds of parts there are a few.
+        All parts of one schema are one relation: hundreds of parts have only a few schemas.
         """
         groups = connection.execute(
             "SELECT list(file_name ORDER BY file_name) AS files FROM ("
@@ -53,7 +53,7 @@ class ParquetFolder:
         return {sql_rows(parts): parts[0] for parts in of_schemas}
 
     def require_unchanged(self, tables: Collection[str]) -> None:
-        """`WarehouseError` that names a part of the tables that is another one by now, or gone."""
+        """`WarehouseError` that names a part of the tables that was changed or removed."""
         for table in tables:
             for part, version in self._tables[table].items():
                 try:
@@ -64,9 +64,9 @@ class ParquetFolder:
                     raise changed(part)
 
     def culprit(self, error: duckdb.Error, tables: Collection[str]) -> Path | None:
-        """The part of the tables that an error of DuckDB's is about, if it is about one.
+        """The part of the tables that DuckDB's error is about, else None.
 
-        What it stumbles over below its SQL it may tell without a name: then each part is tried.
+        An error from below DuckDB's SQL may name no file: then each part is tried.
         """
         parts = [part for table in tables for part in self._tables[table]]
         named = [part for part in parts if str(part) in str(error)]
@@ -87,7 +87,7 @@ class ParquetFolder:
 
 
 def _parts(folder: Path, table: str) -> list[Path]:
-    """A table's Parquet files: one, or those in its folder, which may be named like a file."""
+    """A table's Parquet files: one, or those in its folder, `sellers` or `sellers.parquet`."""
     file, parts = folder / f"{table}.parquet", folder / table
     if parts.is_dir():
         if os.path.lexists(file):
@@ -97,7 +97,7 @@ def _parts(folder: Path, table: str) -> list[Path]:
         return _below(parts)
     if file.is_dir():
         return _below(file)
-    # A link to nowhere is a mistake to be told, not a table that is absent.
+    # A broken link counts as a file: it is a mistake to report, not an absent table.
     return [file] if os.path.lexists(file) else []
 
 

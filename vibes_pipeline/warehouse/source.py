@@ -1,7 +1,7 @@
 """Opening the order warehouse: its tables as views of the contract's columns, always one state.
 
-Here belongs what may be read of a warehouse, and the errors for one that is not as the raw contract
-demands. `database_file` and `parquet_folder` know how each form is opened and kept to one state.
+Here belong the views, and the errors for a warehouse that breaks the raw contract. `database_file`
+and `parquet_folder` each open one form of a warehouse and keep it to one state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vibes_pipeline.warehouse.parquet_folder import ParquetFolder
 
 PATIENCE_SECONDS = 180.0
 
-# The types of a column that never had a value, as DuckDB names them; the second may have had some.
+# DuckDB's names for the type of a column without a value. An INTEGER column may also have values.
 UNTYPED, MAYBE_UNTYPED = '"NULL"', "INTEGER"
 
 
@@ -31,8 +31,8 @@ UNTYPED, MAYBE_UNTYPED = '"NULL"', "INTEGER"
 class Warehouse:
     """A DuckDB file with a schema `raw`, or a folder with a Parquet file or folder per table.
 
-    All that is read through one object is of one state, that of its first query; where this cannot
-    be had any more, because the loader wrote into what was read, a `WarehouseError` says so.
+    One object reads one state of the warehouse, the state at its first query. If the loader has
+    since changed what the object reads, a `WarehouseError` says so.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Warehouse:
     def mounted(
         self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]
     ) -> Iterator[None]:
-        """Views `raw.<table>` of exactly the contract's columns, for as long as they are read.
+        """Views `raw.<table>` of exactly the contract's columns, while the block runs.
 
         An optional table that is absent is an empty view. Raises `WarehouseError` that names what
         is missing, unreadable or of a wrong type, or says that the file stayed busy or was changed.
@@ -97,7 +97,7 @@ class Warehouse:
     def _select(
         self, connection: duckdb.DuckDBPyConnection, table: RawTable, there: Collection[str]
     ) -> str:
-        """The table's rows out of all its parts, each of which must keep the contract."""
+        """SQL for the table's rows from all its parts; each part must keep the contract."""
         if table.name in there:
             try:
                 return " UNION ALL ".join(
@@ -118,7 +118,7 @@ class Warehouse:
 def _columns(
     connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str, place: Path
 ) -> Iterator[str]:
-    """The contract's columns as an origin has them; `WarehouseError` that names a wrong one."""
+    """SQL for each of the contract's columns in `origin`; `WarehouseError` for a wrong column."""
     rows = connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
     found = {name: type_ for name, type_, *_ in rows}
     for name, type_ in table.columns.items():
