@@ -1,8 +1,8 @@
 """How a made marketplace behaves: demand, shops' temperaments, prices, faults.
 
-Every number the generator uses stands here or in `words.py`. They describe people and shops, never
-the programme's rules: the policy may change without a line changing here. Shares are probabilities
-from 0 to 1, durations hours or days as their names say.
+Every number that may be tuned stands here. The numbers describe people and shops, never the
+programme's rules: a change of the policy changes nothing here. Shares are probabilities from 0 to
+1, durations hours or days as their names say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Temperament:
-    """One way of running a shop. `share` is its part of all sellers, the rest its part of items."""
+    """One way of running a shop. `share` is its share of all sellers; the others are of items."""
 
     name: str
     share: float
@@ -23,7 +23,7 @@ class Temperament:
     rejection: float
     qc_failure: float
     counterfeit: float = 0.0
-    # The first so many of its products, the best-selling ones, are bad enough to be regulated.
+    # How many of a shop's products, the best-selling first, are bad enough to be regulated.
     faulty_products: int = 0
 
 
@@ -92,10 +92,10 @@ CATEGORIES = (
 class Habits:
     """The marketplace as a whole."""
 
-    # Size: without a number of items, a seller sells this many a week on average.
+    # Size: how many items a seller sells a week on average, if the caller names no number of items.
     items_per_seller_week: int = 15
     items_per_customer: int = 3
-    # The exponent of the power law that gives the first sellers, and products, most of the sales.
+    # Exponents of the power laws that give the first sellers and products most of the sales.
     seller_skew: float = 2.2
     product_skew: float = 2.0
     products_per_seller: tuple[int, int] = (3, 24)
@@ -110,8 +110,8 @@ class Habits:
     highest_price: int = 400_000
     deepest_discount: float = 0.10
 
-    # Orders: the chance that an order goes on after an item (to at most four), and that the next
-    # item is another seller's. Demand by weekday, Monday first, and by hour.
+    # Orders: the chance that an order has a next item (it has at most four), and the chance that
+    # the next item is another seller's. Then the demand by weekday, Monday first, and by hour.
     next_item: float = 0.30
     other_seller: float = 0.30
     demand_by_weekday: tuple[int, ...] = (15, 14, 14, 14, 16, 15, 12)
@@ -120,7 +120,7 @@ class Habits:
         *(7, 6, 6, 6, 6, 6, 6, 7, 6, 5, 3, 2),
     )
 
-    # What becomes of an order item that its seller handles; out of stock goes by temperament.
+    # Why and when order items are cancelled; the share out of stock stands with the temperament.
     customer_request: float = 0.012
     payment_failed: float = 0.004
     wrong_order: float = 0.002
@@ -130,8 +130,8 @@ class Habits:
     out_of_stock_hours: int = 20
     late_out_of_stock: float = 0.35
     late_out_of_stock_days: int = 6
-    # A step not done in time is done later the same day, or days later, or cancelled by the order
-    # system that night, or forgotten (the rest).
+    # A step that the seller does not do in time: the seller does it later the same day, or days
+    # later; or the order system cancels the item that night; or (the rest) the item is forgotten.
     late_same_day: float = 0.50
     late_days: float = 0.14
     late_cancelled: float = 0.32
@@ -152,7 +152,7 @@ class Habits:
     wrong_item: float = 0.35
     defective_item: float = 0.50
 
-    # Checks: sampled at drop-off; after a failure the seller brings a replacement, some twice.
+    # Checks: a sample at drop-off; after a failure the seller brings a replacement, which may fail.
     qc_sampled: float = 0.05
     qc_failed_again: float = 0.20
     # Counterfeit cases: found days after delivery; proven, or not, days after the notification.
@@ -162,19 +162,21 @@ class Habits:
     counterfeit_proven_days: int = 4
     counterfeit_unnotified: float = 0.06
 
-    # Claims: at least so many for each kind of trouble, and, about bills, only on small sums, whose
-    # penalty is the commission itself.
+    # Claims: at least so many for each kind of trouble. Claims about bills are about commissions
+    # below this sum only: their penalty is the commission itself.
     fewest_claims_per_trouble: int = 5
     small_commission: int = 1_500
 
-    # Sellers: every so many of one temperament is on Jumia Express, or new; of all, unreachable.
+    # Sellers: one in so many of a temperament is on Jumia Express; one in so many of a temperament
+    # is new; one in so many of all sellers cannot be reached by mail.
     express_every: int = 6
     newcomer_every: int = 7
     unreachable_every: int = 40
     longest_onboarded_days: int = 1500
     shortest_onboarded_days: int = 60
 
-    # One row in so many is torn, unless a week is so small that one row weighs more than it should.
+    # One row in so many is bad. No row is bad if the weeks have fewer items than the second number
+    # says: there one bad row would be too large a share.
     items_per_bad_row: int = 700
     fewest_weekly_items_for_bad_rows: int = 500
 

@@ -23,7 +23,7 @@ from vibes_pipeline.generate.roster import Roster, make_roster
 from vibes_pipeline.warehouse.file import count_rows, new_warehouse
 
 ITEMS_PER_BLOCK = 500_000
-# The week after the last observed one, in which that one's alert and implementation happen.
+# One week after the last observed week, for the last cycle's alert and implementation.
 RUNNING_WEEKS = 1
 FRIDAY_AFTERNOON_SECONDS = 4 * 86_400 + 15 * 3_600
 WEEK_SECONDS = 7 * 86_400
@@ -36,7 +36,7 @@ class MadeMarketplace:
     """What was made: where, how many rows per table, and the span it is complete for.
 
     `first_week` and `last_week` are the Mondays of the first and last observed week whose cycle can
-    be run in full; `loaded_through` is the end of the week after, up to which slots may be run.
+    be run in full. Slots may be run up to `loaded_through`, the end of the week after `last_week`.
     """
 
     path: Path
@@ -63,16 +63,17 @@ def generate_marketplace(
     """Write an order warehouse (Rulebook §13) with exactly `items` order items to `out`.
 
     Orders begin on `first_week` (a Monday, 00:00 in `time_zone`) and go on for `weeks` observed
-    weeks and one running week, so that each observed week's alert and implementation, and the late
-    orders of those days, find the market as lively as before. Nothing happens beyond the end of the
-    running week; `raw.loads` says complete through it. The same arguments make the same rows.
+    weeks and one running week, so that the last cycle's alert and implementation, and the late
+    orders of those days, also find orders as usual. Nothing happens after the running week;
+    `raw.loads` says that every table is complete through its end. The same arguments make the same
+    rows.
 
-    `progress` is called with the items made and those to make. Changes of the clock within the span
-    are not followed: a zone with summer time sees its shops an hour off for a part of it. Public
-    holidays are working days like others.
+    `progress` is called with the items made so far and the items to make. Clock changes within the
+    span are ignored: in a zone with summer time, the shops' hours are one hour off for a part of
+    it. Public holidays are working days like others.
 
     Raises UsageError for a `first_week` that is no Monday, an unknown time zone, counts below 1,
-    and as `new_warehouse` does for what stands at `out`.
+    and, as `new_warehouse` does, for an `out` that cannot be written.
     """
     habits = habits or Habits()
     all_weeks = weeks + RUNNING_WEEKS
@@ -166,8 +167,8 @@ def _slots(percentages: tuple[int, ...]) -> list[int]:
 
 def _prepare(con: duckdb.DuckDBPyConnection, roster: Roster, values: Mapping[str, object]) -> None:
     """Give the SQL files their relations, variables and macros."""
-    # The files join the big table to small ones, in this order; guessing at sizes, the optimizer
-    # would now and then read the small one by the big one, and that with a single core.
+    # The SQL files name the big table first and join small tables to it. DuckDB's optimizer guesses
+    # sizes wrong at times and swaps the two; such a join uses a single core.
     con.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
     con.register("roster_sellers", roster.sellers)
     con.register("roster_products", roster.products)
@@ -177,7 +178,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, roster: Roster, values: Mapping[str
         "CREATE TEMP VIEW newcomers AS "
         "SELECT rank, opens_week FROM made_sellers WHERE opens_week IS NOT NULL"
     )
-    # A table, since DuckDB reads one with all cores and counts a range with a single one.
+    # A table, because DuckDB reads a table with all cores, but makes a range with a single core.
     con.execute(
         "CREATE TEMP TABLE numbers AS SELECT number FROM range($n) AS r (number)",
         {"n": ITEMS_PER_BLOCK},
@@ -189,7 +190,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, roster: Roster, values: Mapping[str
 
 
 def _run(con: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, object]) -> None:
-    """Run one SQL file with those of the values that it names."""
+    """Run one SQL file with the values that it names."""
     sql = _sql(name)
     con.execute(sql, {key: values[key] for key in set(re.findall(r"\$(\w+)", sql))})
 

@@ -1,6 +1,6 @@
-"""The sellers of a made marketplace and what they sell: tables small enough to make row by row.
+"""The sellers of a made marketplace and their products: tables small enough to make row by row.
 
-Sellers are numbered by rank, the biggest first; a seller's id does not give the rank away.
+Sellers are numbered by rank, the biggest first; a seller's id does not show the rank.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ SELLER_SCHEMA = {
 
 @dataclass(frozen=True)
 class Roster:
-    """`sellers` by SELLER_SCHEMA, one row per rank; `products` by PRODUCT_SCHEMA, seller after
-    seller, so that a seller's are `first_product` and the `products - 1` after it. `opens_week` is
-    the first week (counted from 0) in which a seller sells, null for those who always did."""
+    """`sellers` by SELLER_SCHEMA, one row per rank; `products` by PRODUCT_SCHEMA, sorted by rank: a
+    seller's products are row `first_product` and the `products - 1` rows after it. `opens_week` is
+    the week in which a newcomer begins to sell (0: the first one), null for all other sellers."""
 
     sellers: pl.DataFrame
     products: pl.DataFrame
@@ -85,7 +85,7 @@ def make_roster(sellers: int, weeks: int, habits: Habits, random: Random) -> Ros
         home = random.choice(habits.categories)
         products = _product_rows(rank, number, temperament, nth, home, habits, random)
         opens_week = None
-        # Before it opens, a newcomer's customers go to the next bigger seller, so that is none.
+        # Before a newcomer opens, its orders go to the next bigger seller, who is no newcomer.
         follows_newcomer = bool(newcomers) and newcomers[-1] == rank - 1
         if nth % habits.newcomer_every == 2 and rank > 0 and not follows_newcomer:
             opens_week = (2 * len(newcomers)) % (weeks + WEEKS_NEW_BEFORE_START)
@@ -132,7 +132,7 @@ def _temperament(point: float, temperaments: tuple[Temperament, ...]) -> Tempera
 
 
 def _shop_names(random: Random) -> Iterator[str]:
-    """All pairs of words in a random order, then again with a number behind."""
+    """All pairs of words in a random order, then the same pairs with a number at the end."""
     pairs = [f"{first} {second}" for first in SHOP_FIRST for second in SHOP_SECOND]
     random.shuffle(pairs)
     yield from pairs
@@ -151,7 +151,7 @@ def _email(shop_name: str, rank: int, habits: Habits) -> str | None:
 
 
 def _onboarded(opens_week: int | None, habits: Habits, random: Random) -> int:
-    """Hours before the span's start; negative for those who join later."""
+    """Hours before the span's start; negative for a seller who joins later."""
     if opens_week is None:
         return random.randint(
             habits.shortest_onboarded_days * HOURS_PER_DAY,

@@ -1,6 +1,6 @@
-"""The words that shop and product names are made of, and what people write in claims.
+"""The words of shop and product names, and the addresses that no mail can reach.
 
-Names of things only: a made shop bears no person's name.
+All words are names of things or qualities: no made shop has a person's name.
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ PRODUCT_WORDS = (
         "Two-Piece",
     ),
 )
-# What stands in the address column of sellers nobody can write to.
+# Values of the address column for sellers who cannot be reached by mail.
 UNREACHABLE_ADDRESSES = (None, "", "not given", "orders(at)shop", "shop@")

@@ -1,5 +1,5 @@
-"""Marketplaces that exist already, brought into the shape of the order warehouse.
+"""Importers: each writes the data of a real marketplace as an order warehouse.
 
-One module per source. An importer maps; it neither mends nor drops rows: judging them is the
-pipeline's part (Rulebook §13).
+One module per source. An importer maps rows; it neither mends nor drops them: the pipeline judges
+them (Rulebook §13).
 """

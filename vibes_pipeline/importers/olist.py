@@ -1,7 +1,7 @@
 """The Olist data set (a Brazilian marketplace, 2016 to 2018) as an order warehouse.
 
 Here belongs what an Olist column means in the words of Rulebook §13. Rows that break the rulebook's
-order of events are brought over as they are; the pipeline sets them aside and shows them.
+order of events are imported as they are; the pipeline sets them aside and shows them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SOURCE_COLUMNS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class OlistSummary:
-    """What was brought over: rows per table, and a count of the data set's best-known oddity."""
+    """What was imported: rows per table, and how many items shipped before their approval."""
 
     path: Path
     rows: dict[str, int]
@@ -67,13 +67,13 @@ def import_olist(
     """Write the Olist Parquet files of folder `source` as an order warehouse at `out`.
 
     `country` (ISO 3166 alpha-2) is given to every seller, so that its policy applies; `rate` is
-    that country's currency units per real. Every order item becomes one row; Pending is the
-    approval (the purchase, where never approved), ready to ship and shipped are the handing over to
-    the carrier; a cancelled item whose price is blank costs 0. `raw.loads` says complete through
-    the midnight after the last event.
+    that country's currency units per real. Every order item becomes one row. It is Pending from the
+    approval (or the purchase, if never approved), ready to ship and shipped from the handover to
+    the carrier; a cancelled item with a blank price costs 0. `raw.loads` says that every table is
+    complete through the midnight after the last event.
 
     Raises WarehouseError for a missing file, a missing or mistyped column, or for items whose
-    order, customer or seller is in no file; UsageError as `new_warehouse`.
+    order, customer or seller is in no file; UsageError as `new_warehouse` does.
     """
     with new_warehouse(out, overwrite=overwrite) as con:
         _attach_source(con, source)
@@ -89,7 +89,7 @@ def import_olist(
 
 
 def _attach_source(con: duckdb.DuckDBPyConnection, source: Path) -> None:
-    """Make each source file a view of its name, or say what is missing."""
+    """Make a view `source_<table>` of each source file; `WarehouseError` if one is not fit."""
     for table, columns in SOURCE_COLUMNS.items():
         file = source / f"{table}.parquet"
         if not file.is_file():
@@ -122,8 +122,8 @@ def _require_every_item(con: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-# One seller's listing of one product: the rulebook's product. Eight characters of the seller's id
-# keep it readable; where two sellers of a product share them, the whole id tells them apart.
+# One seller's listing of one product: the rulebook's product. Its SKU holds the first eight
+# characters of the seller's id; if two sellers of a product share these, the whole id.
 _LISTINGS = """
 CREATE TEMP TABLE listings AS
 SELECT
@@ -136,8 +136,8 @@ SELECT
 FROM (SELECT DISTINCT product_id, seller_id FROM source_order_items)
 """
 
-# A line that the customer cancelled brings its seller no charge for stock: where its price is
-# blank, nothing was owed. Any other without a price comes over without one and is set aside.
+# An item that the customer cancelled makes no out-of-stock charge, so its blank price becomes 0.
+# Any other item without a price keeps none, and the pipeline sets it aside.
 _ITEMS = """
 INSERT INTO raw.order_items BY NAME
 WITH priced AS (
@@ -221,7 +221,7 @@ SELECT
 FROM named
 """
 
-# A cancellation's time is a planned date, up to years ahead: it does not say how far the data goes.
+# Cancellation times are planned dates, some of them years ahead: they are no event to count here.
 _LOADS = """
 INSERT INTO raw.loads BY NAME
 WITH last_event AS (
