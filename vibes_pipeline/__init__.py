@@ -2,7 +2,7 @@
 
 import zoneinfo
 
-# The pinned wheel `tzdata` alone: the files of the machine may be years older, and those of the
-# next machine others. Whoever imports any part of us has it, the servers and their runs too.
+# Use only the pinned wheel `tzdata`: a machine's own files may be years older and differ from the
+# next machine's. Every import of the package sets this, also in the servers and their runs.
 zoneinfo.reset_tzpath(to=())
 zoneinfo.ZoneInfo.clear_cache()

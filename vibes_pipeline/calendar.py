@@ -1,12 +1,12 @@
 """Local time of the programme: observed weeks, slots, the fulfilment clock, working days.
 
-Here belongs what follows from dates and times alone (Rulebook §1, §2, §3, §6). It is pure: it
-reads no policy and no clock; weekdays, holidays and slot times are handed in, as functions of the
-day, so that an amended policy keeps its old days as they were. What is done at a slot does not
-belong here.
+Here belongs what follows from dates and times alone (Rulebook §1, §2, §3, §6). The module reads no
+policy and no clock. The caller passes the holidays, and weekdays and slot times as functions of the
+day, so that an amendment of the policy leaves earlier days as they were. What is done at a slot
+does not belong here.
 
-Instants are zone-aware. They are compared and added in UTC, where a day lasts as long as it really
-does, and given back in local time.
+Instants are zone-aware. They are compared and added in UTC, where no hour is skipped or repeated,
+and returned in local time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Weekday(IntEnum):
 
 
 def local_instant(day: date, at: time, time_zone: ZoneInfo) -> datetime:
-    """The instant of a local wall-clock time; one that the clocks skip is the moment they do."""
+    """The instant of a local wall-clock time.
+
+    A time that the clocks skip is moved on by the skip: of 02:00 to 03:00, 02:30 becomes 03:30.
+    """
     return datetime.combine(day, at, time_zone).astimezone(UTC).astimezone(time_zone)
 
 
@@ -55,9 +58,9 @@ def in_utc(instant: datetime) -> datetime:
 
 
 def parse_local(text: str, time_zone: ZoneInfo) -> datetime:
-    """The instant of a local time such as `2026-11-18T07:00`; UsageError if the text is none.
+    """The instant of a local time such as `2026-11-18T07:00`; UsageError if the text is no time.
 
-    A time with an offset of its own is taken as it stands.
+    If the text has an offset, the offset counts and not `time_zone`.
     """
     try:
         if "T" not in text:
@@ -79,12 +82,12 @@ def monday_of(day: date) -> date:
 
 
 def parse_cycle(text: str) -> date:
-    """The Monday that names a cycle, from `2026-11-09`; UsageError if it is none (Rulebook §1)."""
+    """The Monday of a cycle, from `2026-11-09`; UsageError if it is no Monday (Rulebook §1)."""
     return require_monday(_date(text, "name a cycle by its Monday, such as 2026-11-09"))
 
 
 def parse_day(text: str) -> date:
-    """A local date, from `2026-11-09`; UsageError if the text is none."""
+    """A local date, from `2026-11-09`; UsageError if the text is no date."""
     return _date(text, "write one such as 2026-11-09")
 
 
@@ -169,7 +172,7 @@ class WeeklyTime:
 
 @dataclass(frozen=True)
 class SlotTimes:
-    """When the timed slots happen, as one day's policy has it."""
+    """The times of the timed slots, in the policy of one day."""
 
     weekly_alert: WeeklyTime
     weekly_implementation: WeeklyTime
@@ -190,9 +193,9 @@ class SlotTimes:
         raise ValueError(f"the slot {slot} has no time of its own")
 
     def cron(self, slot: Slot, *, later: timedelta = timedelta()) -> str:
-        """The slot's local times, or times so much later, as a cron line, such as `0 7 * * 3`."""
+        """The slot's local time, moved by `later`, as a cron line, such as `0 7 * * 3`."""
         weekday, at = self.time_of(slot)
-        # Any Monday: a time past midnight carries the weekday along.
+        # 2024-01-01 is a Monday. A date, because `later` may move the time past midnight.
         moved = datetime(2024, 1, 1 + (weekday or 0), at.hour, at.minute) + later  # noqa: DTZ001
         # Cron counts the week from Sunday.
         day_of_week = "*" if weekday is None else str(moved.isoweekday() % 7)
@@ -212,15 +215,15 @@ class DueSlot:
 class SlotCalendar:
     """When each slot of each period is due (Rulebook §2).
 
-    `times_on(day)` gives the times in force; those on the period's date decide, so that a cycle's
-    alert and implementation are always of one policy.
+    `times_on(day)` gives the times in force on a day. The period's date decides, so that a cycle's
+    alert and implementation always follow one policy.
     """
 
     time_zone: ZoneInfo
     times_on: Callable[[date], SlotTimes]
 
     def due_at(self, slot: Slot, period: date) -> datetime:
-        """The local instant; a weekly slot lies in the week after the observed one."""
+        """The local instant; a weekly slot is due in the week after the observed week."""
         weekday, at = self.times_on(period).time_of(slot)
         if weekday is None:
             return local_instant(period, at, self.time_zone)
@@ -228,7 +231,7 @@ class SlotCalendar:
         return local_instant(day, at, self.time_zone)
 
     def period_of(self, slot: Slot, at: datetime) -> date:
-        """The latest period whose slot is due at or before `at`; that of `claims` is the day."""
+        """The latest period whose slot is due at or before `at`; for `claims`, the day of `at`."""
         if slot is Slot.CLAIMS:
             return in_utc(at).astimezone(self.time_zone).date()
         period = self._period_due_around(slot, at)
@@ -237,12 +240,12 @@ class SlotCalendar:
         return period
 
     def due_around(self, slot: Slot, at: datetime) -> DueSlot:
-        """The one due in the local week, or on the day, that holds the instant."""
+        """The weekly slot of the local week, or the daily slot of the day, that holds `at`."""
         period = self._period_due_around(slot, at)
         return DueSlot(self.due_at(slot, period), slot, period)
 
     def next_due(self, slot: Slot, at: datetime) -> DueSlot:
-        """The first one due at the instant or later."""
+        """The first slot of this kind that is due at `at` or later."""
         period = self._period_due_around(slot, at)
         if in_utc(self.due_at(slot, period)) < in_utc(at):
             period += self._step(slot)
@@ -260,16 +263,17 @@ class SlotCalendar:
         return sorted(due, key=lambda d: (in_utc(d.due_at), order.index(d.slot)))
 
     def late_slot_is_over_at(self, slot: Slot, period: date) -> datetime:
-        """When it is too late for a late slot of a day: missed days are not replayed (Rulebook §2).
+        """When it is too late to run a day's late slot: missed days are not replayed (Rulebook §2).
 
-        The late alert is over at the day's late cancellation, that at the next late alert.
+        For the late alert, that is the day's late cancellation; for the late cancellation, the next
+        day's late alert.
         """
         if slot is Slot.LATE_ALERT:
             return self.due_at(Slot.LATE_CANCELLATION, period)
         return self.due_at(Slot.LATE_ALERT, period + DAY)
 
     def takes_effect_at(self, sent_at: datetime, notice_hours: int) -> datetime:
-        """The first weekly implementation that leaves the notice its hours (Rulebook §2)."""
+        """The first weekly implementation at least `notice_hours` after `sent_at` (Rulebook §2)."""
         slot = Slot.WEEKLY_IMPLEMENTATION
         earliest = in_utc(sent_at) + timedelta(hours=notice_hours)
         period = self.period_of(slot, earliest)
@@ -301,9 +305,9 @@ class SlotCalendar:
 class CalendarDay:
     """One listed day.
 
-    `working_days` counts the working days from the first listed day through this one;
-    `clock_before` and `clock_after` are the seconds the fulfilment clock has run since the first
-    listed day when this one starts and when it ends.
+    `working_days` counts the working days from the first listed day through this one. The
+    fulfilment clock has run `clock_before` seconds from the first listed day to the start of this
+    one, and `clock_after` seconds to its end.
     """
 
     day: date

@@ -1,7 +1,7 @@
 """The only place that reads the wall clock.
 
-A slot fixes its `now` once (Rulebook §2). A clock with a fixed instant makes history replayable;
-a ledger that has seen one is simulated for good.
+A slot fixes its `now` once (Rulebook §2). With a clock that is fixed at a past instant, history can
+be replayed; a ledger whose slots use such a clock is simulated for good.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Gives the present instant, zone-aware; `is_simulated` unless it is the wall clock's."""
+    """Gives the present instant, zone-aware; `is_simulated` is false only for the wall clock."""
 
     @property
     def is_simulated(self) -> bool: ...
@@ -32,7 +32,7 @@ class WallClock:
 
 @dataclass(frozen=True)
 class SimulatedClock:
-    """Stands still at one instant: a replayed slot happens in no time."""
+    """Stands still at one instant: no time passes while a replayed slot runs."""
 
     at: datetime
     is_simulated: bool = True

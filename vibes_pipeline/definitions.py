@@ -52,7 +52,7 @@ definitions = dg.Definitions(
     schedules=schedules(location),
     sensors=SENSORS,
     resources={"vibes": Vibes(), "country": Country(location.policy)},
-    # A process per step costs seconds and buys nothing; and a slot has one instant, which steps in
-    # processes of their own would each take anew.
+    # All steps run in one process: a process per step would cost seconds, and each would take its
+    # own instant, but a slot has one instant.
     executor=dg.in_process_executor,
 )

@@ -1,7 +1,7 @@
-"""What goes wrong, in one line each: every error a user can meet is a `VibesError`.
+"""Errors of one line: every error that a user can meet is a `VibesError`.
 
 The message names the thing and the way out; the command line prints it without a traceback and
-exits with `exit_status`. Errors that are ours alone (bugs) are ordinary Python exceptions.
+exits with `exit_status`. Our own bugs are ordinary Python exceptions.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class VibesError(Exception):
 
 
 class UsageError(VibesError):
-    """The command itself was wrong: an unknown slot, a time that is none, a missing file."""
+    """The command itself was wrong: an unknown slot, a text that is no time, a missing file."""
 
     exit_status = 2
 
 
 class SettingsError(VibesError):
-    """A setting names what cannot be used as such."""
+    """A setting's value cannot be used, such as a file where a folder is needed."""
 
 
 class PolicyError(VibesError):
@@ -43,15 +43,15 @@ class TooManyBadRows(WarehouseError):
 
 
 class TooMuchMissingEvidence(WarehouseError):
-    """So many rows that actions rest on are missing that the load must have failed (§2)."""
+    """So many rows with the evidence of charges are missing that the load must have failed (§2)."""
 
 
 class BrokenGrain(VibesError):
-    """A model made rows that are not what its file says one is; nothing may rest on them."""
+    """A model's rows are not what its SQL file says that a row is; nothing may be built on them."""
 
 
 class AuditFailed(VibesError):
-    """What is to be frozen or implemented is not what it must be; nothing is done."""
+    """Actions to be frozen or implemented do not pass an audit; nothing is done."""
 
 
 class CalendarError(VibesError):
@@ -71,26 +71,26 @@ class MailError(VibesError):
 
 
 def first_line(error: object) -> str:
-    """An error's own words as the cause in a line of ours: its first line, or the error's kind.
+    """The first line of an error's text, for our own line to name as the cause; else its class.
 
-    Errors of others may go on for lines, with what they stumbled over.
+    Errors of other packages may have many lines, and hold the data that caused them.
     """
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> UsageError:
-    """For a name that is none of those known: says which was meant, if one is near, and all."""
+    """The error for an unknown name: it suggests known names that are near, and lists them all."""
     return UsageError(
         f"no {what} {name!r}{did_you_mean(near(name, known))}; the {what}s are {', '.join(known)}"
     )
 
 
 def near(name: str, known: Collection[str]) -> list[str]:
-    """The known names, at most two, of which a mistyped one is nearly one."""
+    """The known names, at most two, that a mistyped name is close to."""
     return get_close_matches(name.lower(), known, n=2)
 
 
 def did_you_mean(meant: Sequence[str]) -> str:
-    """What an error says of names that may be meant; nothing if there are none."""
+    """The part of an error that suggests names, such as ` (did you mean x?)`; empty without any."""
     return f" (did you mean {' or '.join(meant)}?)" if meant else ""

@@ -1,7 +1,7 @@
-"""Writing a file: to a temporary name beside it, which is renamed once it is whole.
+"""Writing a file: under a temporary name beside it, which is renamed once the file is whole.
 
-Here belongs what every file of ours has in common: nobody ever sees half of one, and a full disk is
-told in one line. What is in the file is the business of those who write it.
+Here belongs what all our files have in common: no reader sees half a file, and a full disk is an
+error of one line. What a file holds is decided by the module that writes it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from pathlib import Path
 
 from vibes_pipeline.errors import VibesError
 
-# No space, a user's or a process's share used up, a disk that was set to read-only.
+# The system's words for: no space, a user's quota or a process's file size used up, a read-only
+# disk.
 REFUSALS = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)]
 
 BLOCK = 4096
 
 
 def keep_to_owner() -> None:
-    """From now on what this process, and what it starts, makes is for its user's eyes alone.
+    """Let only the user read the files that this process, and any it starts, makes from now on.
 
-    Every entry point calls it: nearly all that we write holds sellers' ids, names or mails.
+    Every entry point calls it: nearly all our files hold sellers' ids, names or mails.
     """
     os.umask(0o077)
 
 
 @contextmanager
 def put_into_place(file: Path) -> Iterator[Path]:
-    """A temporary name to write to; what stands there when the block ends well becomes the file.
+    """A temporary path to write to; when the block ends without error, it is renamed to `file`.
 
-    Raises `VibesError` when the disk takes no more; what stood there before stays.
+    Raises `VibesError` when the disk takes no more; an older `file` then stays as it was.
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -52,15 +53,15 @@ def put_into_place(file: Path) -> Iterator[Path]:
 
 
 def disk_refusal(error: BaseException) -> str | None:
-    """The system's words when a disk took no more, whoever wrote to it; None for another error."""
+    """The system's words if an error says that a disk takes no more; None for another error."""
     if isinstance(error, VibesError):
         return None
-    # DuckDB and Polars put them somewhere into their own.
+    # DuckDB and Polars put the system's words somewhere into their own message.
     return next((words for words in REFUSALS if words in str(error)), None)
 
 
 def _refusal_of_more(error: BaseException, file: Path) -> str | None:
-    """Why the disk takes no more, asked of itself: writers do not always tell what hit them."""
+    """Why the disk takes no more, found by writing to it: an error does not always say why."""
     if isinstance(error, VibesError):
         return None
     try:

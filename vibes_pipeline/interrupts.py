@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM, put off to a moment at which they can do no harm.
+"""Ctrl-C and SIGTERM, delayed to a moment at which they do no harm.
 
-An interrupt is an exception that may be raised anywhere in Python; raised where compiled code calls
-back into Python, it makes that code panic, loudly, or is lost. What calls such code and is soon
-done holds it; so does what has threads to end, which looks at whether one has come.
+Python raises an interrupt as an exception, at any place. Where compiled code calls back into
+Python, the exception makes that code panic, loudly, or is lost. So code that calls compiled code
+for a short time holds interrupts. Code that must end its threads holds them too, and looks whether
+one has come.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from types import FrameType
 
 @contextmanager
 def interrupts_held() -> Iterator[threading.Event]:
-    """Hold an interrupt that comes within the block, and let it strike at the block's end.
+    """Hold an interrupt that comes within the block, and raise it at the block's end.
 
-    Gives what is set once one has come.
+    Gives an event that is set once an interrupt has come.
     """
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        # Python interrupts the main thread alone.
+        # Python interrupts only the main thread.
         yield came
         return
     numbers: list[int] = []

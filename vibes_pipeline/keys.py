@@ -1,7 +1,7 @@
-"""The key of a home, with which whoever is a person is hashed before anything of them is kept.
+"""The key of a home: addresses and customer ids are hashed with it before they are kept.
 
-Here belong making it, once, and what is hashed with it. Without a key a hash hides nothing: there
-are few enough addresses and customer ids to hash them all and compare.
+Here belong making the key, once, and hashing with it. A hash without a key hides nothing: anybody
+can hash all addresses and customer ids and compare.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from tempfile import NamedTemporaryFile
 from vibes_pipeline.errors import SettingsError
 
 KEY_BYTES = 32
-WRITTEN = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}")
+KEY_TEXT = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}")
 
 
 @dataclass(frozen=True)
 class Key:
-    """The secret of a home, and the file that keeps it; each purpose has a key of its own."""
+    """The secret of a home, and its file; for each purpose another key is derived from it."""
 
     file: Path
     secret: bytes = field(repr=False)
 
     @property
     def fingerprint(self) -> str:
-        """Tells keys apart and gives none away: 16 hexadecimal digits."""
+        """16 hexadecimal digits that tell keys apart and do not reveal the key."""
         return self._derived("fingerprint").hex()[:16]
 
     @property
     def customers(self) -> str:
-        """What SQL writes before a customer's id to hash both: 64 hexadecimal digits.
+        """The text that SQL puts before a customer's id to hash both: 64 hexadecimal digits.
 
-        SHA-256 over key and id, which every engine has, is enough here. The key has one length, so
-        no two ids make the same text. What HMAC adds keeps others from making hashes of longer
-        texts, and nobody takes such a hash for a proof.
+        SHA-256 over key and id is enough, and every engine has it. All keys have one length, so two
+        ids never make the same text. HMAC would also stop others from making the hash of a longer
+        text; we need not stop them, because we accept no such hash as a proof.
         """
         return self._derived("customers").hex()
 
     def hash_address(self, address: str | None) -> str | None:
-        """Tells a mended address from the one that failed, without keeping it."""
+        """A hash that tells a mended address from the one that failed; None without an address."""
         if address is None:
             return None
         return hmac.digest(self._derived("addresses"), address.encode(), "sha256").hex()
@@ -53,7 +53,8 @@ class Key:
     def is_of_address(self, hashed: str | None, address: str | None) -> bool:
         """Whether the ledger's hash is that of the address.
 
-        The ledger forgets nothing: what was recorded before there was a key has none.
+        Events from before the first key hold a plain SHA-256, and the ledger keeps them: both
+        hashes count.
         """
         if hashed is None or address is None:
             return hashed is None and address is None
@@ -64,7 +65,7 @@ class Key:
 
 
 def home_key(home: Path) -> Key:
-    """The key of a home, made if it has none; the same one for all who begin at the same moment.
+    """The key of a home, made if it has none; processes that begin together get the same key.
 
     Raises `SettingsError` that names the file when it cannot be made or read, or holds no key.
     """
@@ -78,7 +79,7 @@ def home_key(home: Path) -> Key:
             f"the key {file} cannot be made or read: {error.strerror}; let the user that vibes "
             "runs as read it, and write in its folder"
         ) from error
-    if not WRITTEN.fullmatch(text):
+    if not KEY_TEXT.fullmatch(text):
         raise SettingsError(
             f"{file} does not hold a key ({2 * KEY_BYTES} hexadecimal digits); restore it from the "
             "backup"
@@ -87,9 +88,9 @@ def home_key(home: Path) -> Key:
 
 
 def _make(file: Path) -> None:
-    """Write a whole key beside the file, then give it the name, which only the first one gets."""
+    """Write a whole key to a temporary file, then link `file` to it unless `file` exists by now."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A temporary file is its owner's alone, and so is the key.
+    # Only its owner may read a temporary file, and so the key.
     with NamedTemporaryFile(dir=file.parent, prefix=".key.") as made:
         made.write(secrets.token_hex(KEY_BYTES).encode())
         made.flush()

@@ -1,6 +1,6 @@
-"""Where a slot's partitions lie in the lake, and whether they are there still.
+"""Where a slot's partitions lie in the lake, and whether they are still there.
 
-What a partition holds is its model's business; how long it is kept is `slots.old_partitions`'s.
+A model says what its partitions hold; `slots.old_partitions` says how long they are kept.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
 
-# Beside a cycle's folder, in its place: when its partitions were removed.
+# Ending of the file that takes the place of a removed cycle folder and holds the day of removal.
 MARKER = ".pruned"
 
 
 def partition_folder(lake: Path, country: str, slot: Slot, period: date) -> Path:
-    """Where the partitions of a slot's period lie, or will."""
+    """Where the partitions of a slot's period lie, or will lie."""
     return lake / country / slot / period.isoformat()
 
 

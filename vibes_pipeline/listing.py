@@ -1,4 +1,4 @@
-"""How checks and errors name rows on one line: the first of them, plain, and how many more."""
+"""How checks and errors name rows on one line: the first rows as plain text, and how many more."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from vibes_pipeline.rules import CHARGES
 SHOWN = 10
 CHARACTERS_SHOWN = 40
 
-# What an action's source rows are named by, the closest first.
+# The columns that name an action's source rows, the most exact first, with a word for each.
 SOURCES = {"order_item_id": "item", "order_number": "order", "sku": "SKU", "seller_id": "seller"}
 
 
@@ -24,7 +24,7 @@ def counted(count: int, one: str, several: str | None = None) -> str:
 
 
 def some_of(count: int, whole: int, several: str) -> str:
-    """`2 of 75 sellers`, which a check that is about some of many says first."""
+    """`2 of 75 sellers`: how a check about some of many begins."""
     return f"{count:,} of {whole:,} {several}"
 
 
@@ -36,7 +36,7 @@ def first(texts: Sequence[str], count: int) -> str:
 
 
 def shown(row_id: str | None) -> str:
-    """An id as a person may be shown it: plain, not too long, and told where there is nothing."""
+    """An id as plain, short text for a person; `null` or `(empty)` if there is no id."""
     if row_id is None:
         return "null"
     return plain(row_id)[:CHARACTERS_SHOWN] or "(empty)"
@@ -45,8 +45,8 @@ def shown(row_id: str | None) -> str:
 def named(action: Mapping[str, Any]) -> str:
     """An action by its reference and the rows of the warehouse that it comes from.
 
-    `NG-ABCDEFGH of returns_charge: item I-1, order O-1, SKU K-1, seller S-1`; what the action
-    does not name is left out, but of a charge told as null.
+    `NG-ABCDEFGH of returns_charge: item I-1, order O-1, SKU K-1, seller S-1`; a column that is
+    null is left out, but for a charge it is shown as `null`.
     """
     sources = [
         f"{word} {shown(action[column])}"
@@ -57,5 +57,5 @@ def named(action: Mapping[str, Any]) -> str:
 
 
 def plain(text: object) -> str:
-    """Ids may be anybody's text: nothing in it may make a table, a link or markup."""
+    """The text without characters that make a table, a link or markup: an id may hold any text."""
     return re.sub(r"[|<>\[\]()`*\\\x00-\x1f\x7f]", " ", str(text))

@@ -1,8 +1,8 @@
 """Parquet files by name: how DuckDB and Polars are told to read exactly these files.
 
-Here belongs how a path is written down for a reader. A path is a name, never a pattern and never
-data: left to themselves the readers take `*`, `?` and `[` in it for wildcards, and a folder named
-`country=GH` for a column that replaces the file's own.
+Here belongs how a path is passed to a reader. A path is a name, never a pattern and never data. By
+default the readers take `*`, `?` and `[` in it for wildcards, and a folder named `country=GH` for a
+column that replaces the file's own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def sql_text(text: Path | str) -> str:
 
 
 def sql_paths(paths: Iterable[Path]) -> str:
-    """A list of paths in SQL, in which each means the file of that name alone."""
+    """A list of paths in SQL; each matches only the file of that name."""
     return f"[{', '.join(sql_text(without_wildcards(path)) for path in paths)}]"
 
 
@@ -32,12 +32,12 @@ def sql_rows(files: Iterable[Path]) -> str:
 
 
 def without_wildcards(path: Path) -> str:
-    """The pattern that only the path itself matches."""
+    """A pattern that matches only the path itself."""
     return WILDCARD.sub(lambda found: f"[{found[0]}]", str(path))
 
 
 def scan(file: Path) -> pl.LazyFrame:
-    """A file's rows, of which only what is asked for is read."""
+    """A file's rows; Polars reads only the columns and rows that the query needs."""
     return pl.scan_parquet(file, glob=False, hive_partitioning=False)
 
 

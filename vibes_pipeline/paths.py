@@ -1,6 +1,6 @@
-"""The one place that knows where the top-level files that the package needs are.
+"""The paths of the top-level files that the package needs; no other module knows them.
 
-In the source tree they lie beside the package, in an installed wheel inside it.
+In the source tree these files lie beside the package, in an installed wheel inside it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A folder by another, plain name, for programs that take some letters of a path for more.
+"""A second, plain path for a folder, for programs that read some characters of a path as syntax.
 
-The other name lies in the system's folder for temporary files, in a folder that only its user may
-enter: whoever could put something in its place would be trusted with what it stands for.
+The plain path lies in the system's folder for temporary files, in a folder that only its user may
+enter: another user who could replace it would get what is meant for the real folder.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from vibes_pipeline.errors import SettingsError
 
-# What no syntax, of a shell, a URL, a pattern or a settings file, takes for anything else.
+# Characters without a special meaning in a shell, a URL, a pattern and a settings file.
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 
 def without_wildcards(folder: Path) -> Path:
-    """The folder itself, or a link to it where its path could be read as a pattern."""
+    """The folder itself, or a link to it if its path could be read as a pattern."""
     if not glob.has_magic(str(folder)):
         return folder
     link = private_folder(folder, os.geteuid()) / "link"
@@ -31,9 +31,9 @@ def without_wildcards(folder: Path) -> Path:
 
 
 def private_folder(place: Path, owner: int) -> Path:
-    """A short, plain folder of the user's alone, always the same one for a place.
+    """A folder of a short, plain path that only `owner` may enter; always the same for a place.
 
-    Raises `SettingsError` when somebody else has it, or may enter it.
+    Raises `SettingsError` when another user owns it or may enter it.
     """
     temporary = Path(tempfile.gettempdir())
     base = temporary if PLAIN.fullmatch(str(temporary)) else Path("/tmp")

@@ -1,8 +1,8 @@
 """The registry of rules: what each rule is, said once (Rulebook §2, §5 to §9, §12).
 
 Here belongs what code must know of a rule besides its numbers: its name, what it does to whom, how
-often, where mails tell of it, and the evidence that something hangs on. Its numbers and words are
-policy; how it decides is SQL. What a new rule takes is in `docs/new_rule.md`.
+often, its place in mails, and the evidence that code reads. Its numbers and words are in the
+policy, its decisions in SQL files. `docs/new_rule.md` says how to add a rule.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class Subject(StrEnum):
-    """Whom or what the rule strikes; the value is the column of a decision that names it."""
+    """Whom or what the rule acts on; the value is the column of a decision that names it."""
 
     SELLER = "seller_id"
     PRODUCT = "sku"
@@ -62,10 +62,10 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True)
 class Registered:
-    """One rule. `mail_order` is its place in mails: what weighs most comes first.
+    """One rule. `mail_order` is its place in mails: the most serious rule comes first.
 
-    `evidence` are the keys that its decision must have as columns, each with its Python type;
-    a decision may have more, for people to read.
+    `evidence` holds the keys that its decision must have as columns, each with its Python type;
+    a decision may have more columns, for people to read.
     """
 
     rule: Rule
@@ -76,21 +76,21 @@ class Registered:
 
     @property
     def is_weekly(self) -> bool:
-        """Decided on Wednesday and implemented on Saturday; else every day."""
+        """Decided on Wednesday and implemented on Saturday; the other rules work every day."""
         return self.kind is not Kind.CANCELLATION
 
     @property
     def is_bound_to_cycle(self) -> bool:
-        """It does not outlive its cycle: the next one decides anew (Rulebook §2)."""
+        """An action not yet implemented expires when the next cycle is frozen (Rulebook §2)."""
         return self.kind is Kind.REGULATION or self.rule is Rule.PRODUCT_DELISTING
 
     @property
     def strikes_once(self) -> bool:
-        """It strikes its subject once, ever; others once a cycle (Rulebook §12)."""
+        """It acts on its subject at most once, ever; other rules once per cycle (Rulebook §12)."""
         return self.subject is Subject.ITEM
 
 
-# By the reason a charge is known again when its evidence is looked up (Rulebook §2).
+# When a charge's evidence is looked up again, its reason must be the same (Rulebook §2).
 _CHARGED = {Evidence.REASON: str}
 _ENTERED = {Evidence.ENTERED_STATE: str, Evidence.ENTERED_AT: datetime}
 
@@ -171,7 +171,7 @@ REGISTRY: Mapping[Rule, Registered] = {
 
 
 def _names(registered: Iterable[Registered]) -> tuple[str, ...]:
-    """Plain text, as the ledger and the lake hold it."""
+    """The rules' names as plain text, as the ledger and the lake hold them."""
     return tuple(r.rule.value for r in registered)
 
 

@@ -33,7 +33,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read `VIBES_*`; an empty variable counts as unset.
 
-        Raises `SettingsError` when a file stands where the folder of state is, or is to be made.
+        Raises `SettingsError` when the folder of state, or a folder above it, is a file.
         """
         given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
         home = Path(given.get("VIBES_HOME", "var")).resolve()
@@ -79,5 +79,5 @@ class Settings:
 
     @property
     def dagster_log(self) -> Path:
-        """What Dagster says of each step of the runs that `vibes up` starts."""
+        """Dagster's messages about each step of the runs that `vibes up` starts."""
         return self.home / "log" / "dagster.log"

@@ -1,8 +1,8 @@
-"""The time zone databases: Python's, which the calendar is made of, and the engines' own.
+"""The time zone databases: Python's, which the calendar uses, and the engines' own.
 
-Python reads the pinned wheel `tzdata` (the package's first lines see to that). Polars and DuckDB
-carry a database inside and take no other. Where one of them differs, a deadline or a local day
-would be another one in SQL than in the calendar, so no slot begins. Here belongs that comparison.
+Python reads the pinned wheel `tzdata` (`vibes_pipeline/__init__.py` sets this). Polars and DuckDB
+each contain a database and use no other. If one of them differs, deadlines or local days in SQL
+differ from the calendar's, so no slot begins. Here belongs the comparison of the databases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ SECOND = timedelta(seconds=1)
 def require_agreement(calendar: Calendar) -> None:
     """`TimeZoneError` unless every engine has the calendar's offsets throughout its listed years.
 
-    It names the zone, the engine and the first day. Asked once per process and zone.
+    The error names the zone, the engine and the first day that differs. A process compares each
+    zone once.
     """
     _require_agreement(calendar.time_zone, calendar.first_day, calendar.last_day)
 
@@ -34,7 +35,7 @@ def require_agreement(calendar: Calendar) -> None:
 def _require_agreement(zone: ZoneInfo, first: date, last: date) -> None:
     import polars as pl
 
-    instants = list(_telling_instants(zone, first, last))
+    instants = list(_instants_to_compare(zone, first, last))
     ours = [_offset_seconds(instant, zone) for instant in instants]
     frame = pl.DataFrame({"instant": instants}, schema={"instant": pl.Datetime("us", "UTC")})
     for engine, offsets_of in ENGINES.items():
@@ -49,8 +50,8 @@ def _require_agreement(zone: ZoneInfo, first: date, last: date) -> None:
                 )
 
 
-def _telling_instants(zone: ZoneInfo, first: date, last: date) -> Iterator[datetime]:
-    """Every day's start, and the seconds before and at which the offset changes within a day."""
+def _instants_to_compare(zone: ZoneInfo, first: date, last: date) -> Iterator[datetime]:
+    """Every day's start; on a day whose offset changes, also the change and the second before."""
     start = in_utc(day_start(first, zone))
     for day in range((last - first).days + 1):
         end = in_utc(day_start(first + (day + 1) * DAY, zone))
@@ -63,7 +64,7 @@ def _telling_instants(zone: ZoneInfo, first: date, last: date) -> Iterator[datet
 
 
 def _change_between(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
-    """The first second with the offset of the end."""
+    """The first second between the two that has the offset of `end`."""
     before, after = start, end
     while after - before > SECOND:
         middle = before + (after - before) // 2 // SECOND * SECOND
@@ -118,6 +119,6 @@ def _unknown(engine: str, zone: str) -> TimeZoneError:
 
 
 def _spell(seconds: int) -> str:
-    """`+01:00`."""
+    """Seconds as an offset from UTC, such as `+01:00`."""
     sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
     return f"{sign}{minutes // 60:02}:{minutes % 60:02}"

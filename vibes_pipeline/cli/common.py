@@ -61,7 +61,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def latest_first_week(policy: Policy, weeks: int) -> date:
-    """The first of `weeks` Mondays; the last names the newest cycle to be implemented by now."""
+    """The first of `weeks` Mondays, up to the newest cycle whose implementation is due by now."""
     last = policy.slot_calendar.period_of(Slot.WEEKLY_IMPLEMENTATION, WallClock().now())
     return last - timedelta(weeks=weeks - 1)
 

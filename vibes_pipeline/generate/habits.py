@@ -162,8 +162,8 @@ class Habits:
     counterfeit_proven_days: int = 4
     counterfeit_unnotified: float = 0.06
 
-    # Claims: at least so many for each kind of trouble. Claims about bills are about commissions
-    # below this sum only: their penalty is the commission itself.
+    # Claims: at least so many for each kind of trouble. Claims about bills are only about items
+    # below this commission: their penalty is the commission itself.
     fewest_claims_per_trouble: int = 5
     small_commission: int = 1_500
 
@@ -175,8 +175,8 @@ class Habits:
     longest_onboarded_days: int = 1500
     shortest_onboarded_days: int = 60
 
-    # One row in so many is bad. No row is bad if the weeks have fewer items than the second number
-    # says: there one bad row would be too large a share.
+    # One row in so many is bad. If a week has on average fewer items than the second number, no row
+    # is bad: one bad row would be too large a share.
     items_per_bad_row: int = 700
     fewest_weekly_items_for_bad_rows: int = 500
 

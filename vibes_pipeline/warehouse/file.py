@@ -28,7 +28,8 @@ def new_warehouse(out: Path, *, overwrite: bool = False) -> Iterator[duckdb.Duck
     The connection holds schema `raw` with all tables of Rulebook §13 and `raw.loads`, typed and
     empty. `out` becomes a DuckDB file if its name ends in `.duckdb`, else a folder with one Parquet
     file per table. It is built beside `out` and renamed, so a reader sees the old warehouse or the
-    new one. If the block fails, nothing new is left, and `out` is as it was.
+    new one (or, between the two renames of a folder, none). If the block fails, nothing new is
+    left, and `out` is as it was.
 
     Raises UsageError if `out` exists and `overwrite` is false, or if `out` is no warehouse.
     """

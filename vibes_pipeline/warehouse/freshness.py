@@ -35,10 +35,11 @@ GROUP BY table_name
 
 
 def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None:
-    """Up to when each table that is there is complete, None without an entry in `raw.loads`.
+    """Up to when each table that is there is complete; None for a table without an entry.
 
-    None for all without `raw.loads`. Raises `WarehouseError` if a table breaks the raw contract,
-    also one that the slot does not read, or if `raw.loads` holds an instant out of bounds (§13).
+    Returns None if the warehouse has no `raw.loads`. Raises `WarehouseError` if a table breaks the
+    raw contract, also one that the slot does not read, or if `raw.loads` holds an instant out of
+    bounds (Rulebook §13).
     """
     tables = warehouse.tables()
     with duckdb.connect() as connection, warehouse.mounted(connection, CONTRACT):
