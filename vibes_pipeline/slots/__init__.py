@@ -1,6 +1,6 @@
-"""What a slot does, free of Dagster: one slot at one instant, its steps, its order, its claims.
+"""What a slot does, without Dagster: how it begins, its steps, their order, its claims.
 
-`run` is a slot at its instant, `order` whether it may be begun, `catch_up` what is missing;
-`weekly`, `late_orders`, `claims` and `mail` are the steps, `audits` and `evidence` what must hold
-before anything is done, and `steps` puts them together.
+`run` holds what the steps of a slot share. `order` says whether a slot may be begun, `catch_up`
+which slots are missing. `weekly`, `late_orders`, `claims` and `mail` are the steps, `audits` and
+`evidence` check what must hold before anything is done, and `steps` puts all of them in order.
 """

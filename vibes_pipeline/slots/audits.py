@@ -1,7 +1,7 @@
-"""What must hold of a proposal before it is frozen; each audit gives the actions at fault.
+"""What must hold for a proposal before it is frozen; each audit returns the actions at fault.
 
-An audit finds faults of the pipeline's own. A row of the warehouse that would trip one is a bad row
-(Rulebook §13): `sql/warehouse/bad_*.sql` sets it aside before anything is made of it.
+An audit finds faults of the pipeline itself. A warehouse row that would fail an audit is a bad row
+(Rulebook §13): `sql/warehouse/bad_*.sql` sets it aside before any model uses it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _exceeds(row: dict[str, Any], run: SlotRun) -> bool:
 
 
 def in_words(audit: Audit, at_fault: pl.DataFrame) -> str:
-    """What the audit found, with the rows of the warehouse that the first actions come from."""
+    """The audit's finding as an error; it names the warehouse rows of the first actions."""
     actions = [named(action) for action in at_fault.head(SHOWN).iter_rows(named=True)]
     return (
         f"{at_fault.height} proposed actions fail the audit {audit.__name__} "
@@ -81,7 +81,7 @@ def in_words(audit: Audit, at_fault: pl.DataFrame) -> str:
 
 
 def require_sound(proposal: pl.DataFrame, run: SlotRun) -> None:
-    """`AuditFailed` with the words of the first audit that finds something."""
+    """Raise `AuditFailed` for the first audit that finds a fault."""
     for audit in AUDITS:
         at_fault = audit(proposal, run)
         if not at_fault.is_empty():

@@ -1,7 +1,8 @@
-"""What was due and is not done: the ledger's slots beside the calendar (Rulebook §2).
+"""Slots that were due and are not done: the ledger compared with the calendar (Rulebook §2).
 
-Nothing is missed: weekly slots that were due while the system was down, or that failed, are due
-until they are done, oldest first. The daily slots look at the present: only today's may be run.
+A weekly slot that was due while the system was down, or that failed, stays due until it is done;
+the oldest comes first. A late slot may be run only until the next late slot is due; after that the
+missed day is skipped.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 
-# A slot's own schedule comes first; what is later than this is left to catching up alone.
+# So long after its time a slot is left to its own schedule; after that, to `catch_up` alone.
 PUNCTUAL = timedelta(minutes=2)
 
 
@@ -25,14 +26,15 @@ def missing_slots(
 ) -> list[DueSlot]:
     """Slots due by `now` that are not done, oldest first; none before the ledger's first.
 
-    A ledger that is not used yet misses nothing, unless it is told when it is to be opened.
+    A ledger that no slot has used yet misses nothing, unless `opens_at` says when its first
+    slot will be run.
     """
     calendar = policy.slot_calendar
     record = _record(ledger, policy)
     since = record.opened_at or opens_at
     if since is None:
         return []
-    # The first slot of all opened the ledger after it was due: it is known by having begun.
+    # The ledger's first slot was due before it opened the ledger, so it is taken from `begun`.
     due_by_now = {*calendar.due_between(since, now), *record.begun} - record.finished
     missing = [due for due in due_by_now if _can_be_run(due, calendar, record, now)]
     order = list(Slot)
@@ -40,7 +42,7 @@ def missing_slots(
 
 
 def to_run_next(missing: list[DueSlot]) -> list[DueSlot]:
-    """Of the missing slots those that may run now: of the weekly ones the oldest alone.
+    """The missing slots that may run now: the oldest weekly slot, and every daily slot.
 
     A cycle is decided after the one before it, and implemented after it was decided.
     """
@@ -49,13 +51,13 @@ def to_run_next(missing: list[DueSlot]) -> list[DueSlot]:
 
 
 def finished_slots(ledger: Ledger, policy: Policy) -> set[DueSlot]:
-    """The slots that are done or, of days that were missed, skipped."""
+    """The slots that are done, and the slots of missed days, which are recorded as skipped."""
     return _record(ledger, policy).finished
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What the ledger has of slots; `newest_cycle` is the latest that is frozen."""
+    """What the ledger records about slots; `newest_cycle` is the latest frozen cycle."""
 
     opened_at: datetime | None
     begun: set[DueSlot]
@@ -64,9 +66,9 @@ class _Record:
 
 
 def _can_be_run(due: DueSlot, calendar: SlotCalendar, record: _Record, now: datetime) -> bool:
-    """Not a late slot whose day is over, nor an alert that a later cycle has outrun.
+    """False for a late slot whose day is over, and for an alert that a later cycle has outrun.
 
-    Cycles are decided in order: to wait for one that can't be decided any more is to wait for ever.
+    Cycles are decided in order, so an outrun cycle is never decided: no slot may wait for it.
     """
     if not due.slot.is_weekly:
         return now < calendar.late_slot_is_over_at(due.slot, due.period)

@@ -1,7 +1,7 @@
 """Evidence looked up again: what its outcomes mean for the slot that looked (Rulebook §2, §9).
 
-Here belongs what the weekly implementation and the late cancellation share. What has become of each
-action's evidence is decided in SQL; what is then done, and recorded, in the ledger.
+Here belongs what the weekly implementation and the late cancellation share. SQL decides what has
+become of each action's evidence; the ledger does and records what follows from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MISSING = "missing"
 
 
 def by_outcome(looked_up: pl.DataFrame) -> Mapping[str, list[UUID]]:
-    """The actions of a look-up (columns `action_id`, `outcome`) by outcome."""
+    """The looked-up actions (columns `action_id`, `outcome`), grouped by outcome."""
     actions: dict[str, list[UUID]] = {}
     for action_id, outcome in looked_up.select("action_id", "outcome").iter_rows():
         actions.setdefault(outcome, []).append(UUID(action_id))
@@ -27,14 +27,15 @@ def by_outcome(looked_up: pl.DataFrame) -> Mapping[str, list[UUID]]:
 
 
 def missing(looked_up: pl.DataFrame) -> list[UUID]:
-    """Those of the actions looked up whose evidence was not found."""
+    """The looked-up actions whose evidence was not found, sorted."""
     return sorted(by_outcome(looked_up).get(MISSING, []))
 
 
 def require_evidence(run: SlotRun, ledger: Ledger, looked_up: pl.DataFrame) -> None:
     """`TooMuchMissingEvidence` when so much is missing that the load must have failed (§2).
 
-    A slot that has taken its effects asks no more: what it did not wait for is no longer open.
+    A slot whose effects are recorded is not asked again: the actions it implemented are no longer
+    open, so the share of the missing ones would be too high.
     """
     if ledger.is_effected(run.slot, run.period):
         return

@@ -1,4 +1,4 @@
-"""What stopped a slot, in one line: errors of the database and the disk as errors of ours."""
+"""What stopped a slot, in one line: errors of the database and the disk as `VibesError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vibes_pipeline.files import disk_refusal
 
 
 def fault_of(error: BaseException) -> VibesError | None:
-    """The error of ours that an error is, or was raised from; None for one that nobody foresaw."""
+    """The `VibesError` that an error is, comes from or is told as; None for an unforeseen error."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, VibesError):
@@ -30,7 +30,7 @@ def fault_of(error: BaseException) -> VibesError | None:
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """What stops the block is raised as an error of ours, if it is one that can be understood."""
+    """Raise what stops the block as its `VibesError`, or as it is if nobody foresaw it."""
     try:
         yield
     except VibesError:

@@ -1,7 +1,7 @@
 """The one instant of a slot, and what all its steps share at it (Rulebook §2).
 
-Here belongs how a slot is begun, whoever begins it: a run of Dagster, the runner without Dagster,
-the sensor that looks for claims. `order` says whether it may be begun, `run` what it is then.
+Here belongs how a slot is begun: by a run of Dagster, by the runner without Dagster, by the sensor
+that looks for claims. `order` says whether the slot may be begun; `run` is the slot once begun.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Instant:
         return cls(settings, policy, ledger, clock, clock.now(), Warehouse(settings.warehouse))
 
     def period_to_begin(self, slot: Slot, period: date | None = None) -> date:
-        """The period for which the slot may be begun now; raises what `order` refuses it for."""
+        """The period for which the slot may be begun now; raises the refusals of `order`."""
         return period_to_begin(
             self.ledger,
             self.policy,
@@ -68,5 +68,5 @@ class Instant:
         )
 
     def claims_run(self) -> SlotRun:
-        """The claims slot, which every other one begins with."""
+        """The claims slot, with which every other slot begins."""
         return self.run(Slot.CLAIMS, self.policy.local_date(self.now))

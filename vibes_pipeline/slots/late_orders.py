@@ -50,7 +50,7 @@ def require_fresh(run: SlotRun) -> bool:
 
 
 def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
-    """What will be overdue at the day's cancellation unless it is updated, one row per item."""
+    """The items that will be overdue at the day's cancellation unless updated, one row each."""
     overdue = _found(run, ledger, OVERDUE)
     run.engine.write(OVERDUE, overdue)
     return overdue
@@ -118,14 +118,14 @@ def propose(run: SlotRun, ledger: Ledger) -> LateDay:
 
 
 def settle(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
-    """What has become of each open late action (action_id, outcome): overdue still, or why not."""
+    """What has become of each open late action (action_id, outcome): still overdue, or why not."""
     outcomes = _found(run, ledger, OUTCOMES)
     run.engine.write(OUTCOMES, outcomes)
     return outcomes
 
 
 def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
-    """Cancel what is overdue still, withdraw what is no longer, let the rest wait; once.
+    """Cancel what is still overdue, withdraw what is not, let missing evidence wait; once.
 
     `TooMuchMissingEvidence` before anything is done when so many items are missing that the load
     must have failed.
@@ -141,12 +141,12 @@ def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
 
 
 def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
-    """The rows of a late orders' model; of the order items only the recent ones are read (§9)."""
+    """The rows of a model of late orders, which reads only the recent order items (§9)."""
     engine = ScratchEngine.over(run.engine, stand_ins={"raw.order_items": RECENT})
     opened = ledger_late_orders.open_late_cancellations(ledger)
     engine.write(OPEN_ACTIONS, opened)
     engine.write("ledger.excuses", read_frame(ledger, select_excuses(ledger.country)))
-    # No relation of a weekly cycle is open here: the working set needs none of its items.
+    # No weekly charge is looked up here, so the working set needs no item of one.
     engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
     parameters = _parameters(run, ledger, opened)
     for model in (*closure([RECENT]), *closure([relation])):
@@ -157,7 +157,7 @@ def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
 def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:
     day = run.period
     monday = monday_of(day)
-    # A day more: an item whose time was put right a little is still found.
+    # One day more finds an item whose time was corrected by a few hours.
     since = min(
         [_looks_back_to(run), *(_instant(at) - timedelta(days=1) for at in opened["entered_at"])]
     )
@@ -174,7 +174,7 @@ def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameter
 
 
 def _looks_back_to(run: SlotRun) -> datetime:
-    """How early an item may have entered a state whose deadline the rule still looks back to."""
+    """The earliest time at which an item entered a state whose deadline is in the lookback days."""
     days = run.policy.late_orders.late_lookback_days.on(run.period)
     return run.earliest_entry(run.period - timedelta(days=days))
 

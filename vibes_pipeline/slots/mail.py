@@ -15,14 +15,14 @@ from vibes_pipeline.slots.run import SlotRun
 
 
 def deliver(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
-    """Attempt every open notice that is due, as of the slot's instant; how many ended how."""
+    """Attempt every open notice due at the slot's instant; return the notices per outcome."""
     return deliver_notices(ledger, run.policy, run.settings, clock, slot_now=run.now)
 
 
 def finish(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
-    """Send the slot's notices, and record the slot as finished; how many ended how.
+    """Send the slot's notices, record the slot as finished; return the notices per outcome.
 
-    `MailError` when nobody was reached and several wait: a slot is not done by trying alone.
+    `MailError` when no notice was accepted and several wait: then the slot is not finished.
     """
     outcomes = deliver(run, ledger, clock)
     _require_any_sent(run, ledger, clock)
@@ -31,7 +31,7 @@ def finish(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
 
 
 def _require_any_sent(run: SlotRun, ledger: Ledger, clock: Clock) -> None:
-    """Those put off just before may not be due yet, so the delivery may have found no fault."""
+    """Notices deferred shortly before may not be due yet, so `deliver` may have raised nothing."""
     kind = KIND_OF_SLOT[run.slot]
     unsent = len(not_accepted(ledger, kind, run.period))
     waiting = [

@@ -25,8 +25,8 @@ FOLDER = re.compile(rf"\.?(\d{{4}}-\d\d-\d\d)(?:{re.escape(MARKER)})?")
 class OldPartitions:
     """What may be removed: folders of slots' periods, all before `kept_since`.
 
-    `needed` are the cycles as old as that whose partitions a claim may still need, or that the
-    ledger has not decided.
+    `needed` are the cycles that are as old but stay: a claim may still need their partitions, or
+    the ledger has not decided them.
     """
 
     folders: Sequence[tuple[Slot, date, Path]]
@@ -43,8 +43,8 @@ class OldPartitions:
 def old_partitions(lake: Path, ledger: Ledger, policy: Policy, now: datetime) -> OldPartitions:
     """The partitions that are older than the policy keeps them and that no claim can need (§17).
 
-    `LedgerError` while the ledger is not used, or a weekly slot is missing: what that slot will do,
-    and claims on it, may need partitions of any age.
+    `LedgerError` while the ledger is not used, or a weekly slot is missing: that slot, and claims
+    about its actions, may need partitions of any age.
     """
     if ledger.opened_at() is None:
         raise LedgerError(
@@ -68,12 +68,12 @@ def old_partitions(lake: Path, ledger: Ledger, policy: Policy, now: datetime) ->
 
 
 def remove(old: OldPartitions, today: date) -> None:
-    """Remove the partitions, each folder in one step; of a cycle's it stays known when."""
+    """Remove each folder in one step; for a cycle a marker file keeps the day of removal."""
     for slot, period, folder in old.folders:
         if slot is Slot.WEEKLY_ALERT:
             with put_into_place(folder.with_name(f"{period}{MARKER}")) as temporary:
                 temporary.write_text(f"{today.isoformat()}\n", encoding="ascii")
-        # Under this name nobody reads it; a removal that was cut short has left it so.
+        # Nobody reads a hidden folder. A removal that was interrupted has left this name.
         hidden = folder.with_name(f".{period}{MARKER}")
         if folder != hidden:
             folder.rename(hidden)
@@ -81,7 +81,7 @@ def remove(old: OldPartitions, today: date) -> None:
 
 
 def _periods(lake: Path) -> Iterator[tuple[Slot, date, Path]]:
-    """Every folder of a slot's period, oldest first; with what a removal cut short has left."""
+    """Every folder of a slot's period, also those that an interrupted removal has left."""
     for slot in TIMED_SLOTS:
         for folder in sorted((lake / slot).glob("*")):
             if folder.is_dir() and (named := FOLDER.fullmatch(folder.name)):

@@ -1,8 +1,8 @@
 """Whether a slot may be begun: live or simulated, its time, its turn (Rulebook §2).
 
 Here belong the refusals that come before anything is done. The command and the replay ask before
-they start a run, the schedules and sensors before they request one, and the run itself asks before
-its first step, for it may have been started in the UI. None of this knows Dagster.
+they start a run, the schedules and sensors before they request one. The run itself asks before its
+first step, because a person may have started it in the UI. None of this knows Dagster.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def period_to_begin(
     now: datetime,
     is_simulated: bool,
 ) -> date:
-    """The period for which the slot may be begun at `now`: the one named, if one is.
+    """The period for which the slot may be begun at `now`: the given `period`, if any.
 
-    Without one it is the oldest that is missing of a weekly slot, else the latest that is due.
-    Only weekly slots wait for older weekly ones. The daily slots look at the present: a weekly
-    alert that fails for days must not keep the late alerts back, nor what a claim undoes.
+    Without one it is the oldest missing period of a weekly slot, else the latest that is due.
+    Only weekly slots wait for older weekly slots: a weekly alert that fails for days must hold
+    back neither the late alerts nor the effects of claims.
 
     Raises `LedgerError` when the ledger is of the other mode or has an event after `now`,
     `CalendarError` for a day outside the years whose holidays are listed, `UsageError` when the
@@ -42,7 +42,7 @@ def period_to_begin(
     ledger.require_not_before(now)
     missing = weekly_ones(missing_slots(ledger, policy, now)) if slot.is_weekly else []
     if period is None:
-        period = _unnamed(policy, slot, missing, now)
+        period = _default_period(policy, slot, missing, now)
     for day in (policy.local_date(now), period):
         policy.calendar.require(day)
     if slot is Slot.CLAIMS:
@@ -56,8 +56,8 @@ def period_to_begin(
     return period
 
 
-def _unnamed(policy: Policy, slot: Slot, missing: Sequence[DueSlot], now: datetime) -> date:
-    """The period that is meant when none is named."""
+def _default_period(policy: Policy, slot: Slot, missing: Sequence[DueSlot], now: datetime) -> date:
+    """The period to begin when the caller names none."""
     if not missing:
         return policy.slot_calendar.period_of(slot, now)
     oldest = missing[0]

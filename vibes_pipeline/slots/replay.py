@@ -1,4 +1,4 @@
-"""History, slot by slot: which slots a span holds, and which of them are still to be run."""
+"""Replaying history: which slots are due in a span of time, and which are still to be run."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime
 
 
 def still_to_replay(ledger: Ledger, policy: Policy, due: Sequence[DueSlot]) -> list[DueSlot]:
-    """Those of the slots, given in order of time, that a replay has still to run.
+    """The slots of `due` (in order of time) that a replay must still run.
 
-    What is finished is left out, and so is a claims slot before the ledger's newest event: every
-    slot settles the claims that came up before it. Raises what refuses one of the slots, before
-    any is run: a ledger that is live, or has an event after the first of them; a weekly slot that
-    is missing, is not among them, and is older than one of them.
+    Finished slots are left out, and so is a claims slot before the ledger's newest event: every
+    slot settles the claims that came up before it. Before any slot is run, raises `LedgerError`
+    when the ledger is live or has an event after the first slot, and `UsageError` when a weekly
+    slot is missing that is not in `due` and is older than a weekly slot to be run.
     """
     ledger.require_mode(is_simulated=True)
     finished, newest = finished_slots(ledger, policy), ledger.newest_event_at()

@@ -1,7 +1,7 @@
 """One slot at one instant: its period, its `now`, its policy, its partitions (Rulebook §2).
 
-Here belongs what every step of a slot needs to know. What the steps do is in `weekly` and, for
-mail, in `notices.outbox`; none of this knows Dagster.
+Here belongs what every step of a slot needs to know. What the steps do is in `weekly`,
+`late_orders`, `claims` and `mail`; none of this knows Dagster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vibes_pipeline.warehouse.contract import BOUNDS, LATEST_INSTANT
 from vibes_pipeline.warehouse.source import Warehouse
 from vibes_pipeline.zones import require_agreement
 
-# No good item is that new: a working set from here on holds only items wanted by name.
+# No good item is so new: with this horizon the working set holds only items asked for by id.
 NO_HORIZON = LATEST_INSTANT
 
 
@@ -50,9 +50,9 @@ class SlotRun:
         is_simulated: bool,
         warehouse: Warehouse | None = None,
     ) -> SlotRun:
-        """The slot of a period at its one instant; whether it may be begun `slot_order` says.
+        """The slot of a period at its one instant; `order` says whether it may be begun.
 
-        `warehouse` is what a step before this one has read: the slot goes on with that state.
+        `warehouse` is the one an earlier step has read: the slot goes on with the state it saw.
         Raises `TimeZoneError` when an engine's local time is another than the calendar's.
         """
         require_agreement(policy.calendar)
@@ -84,9 +84,9 @@ class SlotRun:
 
     @property
     def view(self) -> Parameters:
-        """How every model of any slot looks at the warehouse: of one country, as of `now` (§13).
+        """The parameters of every model of any slot: one country, as of `now` (§13).
 
-        With the key that customers are hashed with; no model gives it away.
+        They hold the key that hashes customers' ids; no model puts the key into its rows.
         """
         return {
             "country": self.policy.country,
@@ -98,9 +98,9 @@ class SlotRun:
     def parameters(
         self, *, first_cycle: date | None = None, horizon: datetime | None = None
     ) -> Parameters:
-        """What the models of this slot take.
+        """The parameters of this slot's models.
 
-        `first_cycle` is the first one this ledger has run, by default this one; `horizon` is how
+        `first_cycle` is the first cycle of this ledger, by default this one; `horizon` is how
         far back the working set reaches, by default as far as any weekly rule looks.
         """
         return {
@@ -113,7 +113,7 @@ class SlotRun:
         }
 
     def require_decided(self, relation: str) -> None:
-        """`VibesError` when the lake has not the partition that this decided cycle rests on."""
+        """`VibesError` when the lake lacks the relation's partition of this decided cycle."""
         require_kept(self.engine.folder, self.period)
         if not self.engine.partition(relation).exists():
             raise VibesError(
@@ -128,7 +128,7 @@ class SlotRun:
     def earliest_entry(self, day: date) -> datetime:
         """How early an item may have entered a state whose deadline falls on the day or later.
 
-        Going back from the day, the fulfilment clock must have run its hours. Raises
+        From that time to the day the fulfilment clock has run its hours. Raises
         `CalendarError` for a day, or a `now`, outside the years whose holidays are listed.
         """
         calendar = self.policy.calendar
@@ -139,7 +139,7 @@ class SlotRun:
         start = first = (day - days[0].day).days
         while start > 0 and days[first].clock_before - days[start].clock_before < clock_seconds:
             start -= 1
-        # On the days before it on which the clock stood still items waited for it to run.
+        # Items that entered while the clock stood still wait for it: include those days.
         while start > 0 and not days[start - 1].is_fulfilment_day:
             start -= 1
         return days[start].starts_at

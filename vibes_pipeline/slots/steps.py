@@ -1,8 +1,8 @@
-"""The steps of each slot, in order: what Dagster's jobs show, and what runs without Dagster.
+"""The steps of each slot, in order: Dagster's jobs show them; `run_slot` runs them without Dagster.
 
-A step is named like the asset that shows it. Every slot begins with the claims and ends with its
-mail (Rulebook §2); what would block the job stops the slot here too, with the same words. What an
-asset shows of a step beside doing it is in `defs`.
+A step has the name of the asset that shows it. Every slot begins with the claims and, after its
+effects, sends its mail (Rulebook §2). What blocks the job stops the slot here too, with the same
+words. What an asset shows about its step is in `defs`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from vibes_pipeline.slots.run import SlotRun
 
 @dataclass(frozen=True)
 class Work:
-    """What the steps of one slot share; both runs are of the same instant."""
+    """What the steps of one slot share; both runs have the same instant."""
 
     run: SlotRun
     claims_run: SlotRun
@@ -42,7 +42,7 @@ class Work:
 
     @classmethod
     def begin(cls, instant: Instant, slot: Slot, period: date) -> Self:
-        """The slot of a period; raises what refuses it before anything is done."""
+        """The slot of a period; raises the refusals of `order` before anything is done."""
         instant.period_to_begin(slot, period)
         return cls(instant.run(slot, period), instant.claims_run(), instant.ledger, instant.clock)
 
@@ -51,7 +51,7 @@ class Work:
 class Step:
     """One step, named `stage/name` like the asset that shows it.
 
-    An interrupt strikes at its end, unless it ends at one by itself.
+    With `holds_interrupts` an interrupt waits for the step's end; without, the step handles it.
     """
 
     asset: str
@@ -65,7 +65,7 @@ SETTLE = Step("claims/settled_claims", lambda work: settle(work.claims_run, work
 
 @cache
 def steps_of(slot: Slot) -> tuple[Step, ...]:
-    """All steps of a slot, each after those it rests on."""
+    """All steps of a slot, each after the steps whose results it needs."""
     return (SETTLE, *_STEPS[slot]())
 
 
@@ -79,10 +79,10 @@ def run_slot(
     *,
     without: Collection[str] = (),
 ) -> dict[str, object]:
-    """Run a whole slot in this process, without Dagster; give what each step did, by its asset.
+    """Run a whole slot in this process, without Dagster; return each step's result by its asset.
 
-    `without` are assets that need not be made: the report, of each of many weeks.
-    Raises what refuses the slot before anything is done, and what stopped a step.
+    `without` names assets to leave out, for instance the report when many weeks are run.
+    Raises the refusals of `order` before anything is done, and the error that stopped a step.
     """
     instant = Instant.take(settings, policy, ledger, clock)
     work = Work.begin(instant, slot, period)
@@ -191,7 +191,7 @@ def _claims() -> tuple[Step, ...]:
 
 
 def _mail_step(asset: str) -> Step:
-    """The outbox ends at an interrupt by itself, after the mails at hand."""
+    """Send the slot's mail; at an interrupt the outbox itself stops after the mails at hand."""
     return Step(
         asset,
         lambda work: mail.finish(work.run, work.ledger, work.clock),

@@ -36,7 +36,7 @@ FACTS = "ledger.facts"
 FIRST_CYCLE = "first_cycle"
 DIRECTORY = "warehouse.directory"
 REVIEWS, REVIEWED = "decisions.account_reviews", "decisions.reviewed_counterfeits"
-# What is read when a cycle is frozen.
+# The relations that freezing a cycle reads.
 FROZEN_FROM = (PROPOSAL, FACTS, BAD_ROW_SHARE, REVIEWS, REVIEWED, DIRECTORY)
 
 
@@ -46,10 +46,10 @@ def require_fresh(run: SlotRun) -> None:
 
 
 def require_fresh_evidence(run: SlotRun, ledger: Ledger) -> bool:
-    """Stop before anything is implemented unless what it rests on is fresh enough (§13).
+    """Stop before anything is implemented unless the warehouse is fresh enough (§13).
 
     Every table must be complete through the observed week, order items to shortly before `now`;
-    a slot that has taken its effects asks for nothing more. False when the warehouse does not say
+    a slot whose effects are recorded is not asked again. False when the warehouse does not say
     how far it is complete.
     """
     if ledger.is_effected(run.slot, run.period):
@@ -65,9 +65,9 @@ def require_fresh_evidence(run: SlotRun, ledger: Ledger) -> bool:
 
 
 def take_history(run: SlotRun, ledger: Ledger) -> history.History:
-    """Snapshot the ledger beside the slot's partitions, where the models read it.
+    """Write a snapshot of the ledger beside the slot's partitions, where the models read it.
 
-    The history that a frozen cycle was decided on stays as it was.
+    The snapshot that a frozen cycle was decided on stays as it was.
     """
     taken = history.take(ledger)
     if frozen_cycle(ledger, run.period):
@@ -83,10 +83,10 @@ def take_history(run: SlotRun, ledger: Ledger) -> history.History:
 
 
 def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
-    """Run one model of the weekly alert over the history taken; give its rows, unread.
+    """Run one model of the weekly alert over the history taken; return its rows, not read yet.
 
-    A frozen cycle's partitions stay as they were when it was decided; a model that a later version
-    of the program brought has none there, and no rows.
+    A frozen cycle's partitions stay as they were when it was decided. A model that a later version
+    of the program added has no partition there, so it has no rows.
     """
     if frozen_cycle(ledger, run.period):
         run.require_decided(PROPOSAL)
@@ -98,7 +98,7 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
 
 
 def _parameters(run: SlotRun, model: Model) -> Parameters:
-    """What the model takes; the ledger's first cycle is known from the history taken."""
+    """The model's parameters; the ledger's first cycle comes from the history taken."""
     if FIRST_CYCLE not in model.parameters:
         return run.parameters()
     facts = run.engine.read(FACTS).row(0, named=True)
@@ -112,7 +112,7 @@ def bad_row_share(run: SlotRun) -> tuple[int, int]:
 
 
 def require_few_bad_rows(run: SlotRun) -> None:
-    """`TooManyBadRows` when more are bad than the policy's limit (Rulebook §13)."""
+    """`TooManyBadRows` when the share of bad rows is above the policy's limit (Rulebook §13)."""
     rows, bad = bad_row_share(run)
     limit = run.policy.warehouse.bad_row_limit_pct.on(run.period)
     if 100 * bad > limit * rows:
@@ -124,7 +124,7 @@ def require_few_bad_rows(run: SlotRun) -> None:
 
 
 def write_proposal(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
-    """Gather the decisions of every rule as actions (columns of the ledger's; evidence as JSON)."""
+    """Gather every rule's decisions as actions (the ledger's columns; evidence as JSON)."""
     if frozen_cycle(ledger, run.period):
         return read_proposal(run)
     terms = _terms(run)
@@ -177,16 +177,16 @@ def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
 
 
 def require_unchanged(run: SlotRun, ledger: Ledger) -> None:
-    """`AuditFailed` unless what is to be implemented still makes the hash it was frozen with."""
+    """`AuditFailed` unless every proposal to be implemented has the hash it was frozen with."""
     if changed := changed_cycles(ledger, run.period):
         raise AuditFailed(changed_in_words(changed))
 
 
 def implement_alerted(run: SlotRun, ledger: Ledger) -> Implementation:
-    """Implement what was alerted in time, but for what has lost its evidence or awaits it.
+    """Implement the actions alerted in time, except those whose evidence is gone or missing.
 
-    `TooMuchMissingEvidence` before anything is done when so much of it is missing that the load
-    must have failed.
+    `TooMuchMissingEvidence` before anything is done when so much evidence is missing that the
+    load must have failed.
     """
     evidence = run.engine.read(EVIDENCE)
     require_evidence(run, ledger, evidence)

@@ -1,6 +1,6 @@
-"""Claims (Rulebook §11): taking them in, what an upheld one is about, and its effects at once.
+"""Claims (Rulebook §11): taking them in, what an upheld claim is about, and its effects at once.
 
-`intake` judges a claim by the policy, `remedy` finds what it is about and cancels that, `recompute`
-calculates a seller's regulations again, `settle` is the step that every slot begins with. What is
-recorded is `ledger.claims`'.
+`intake` judges a claim by the policy, `remedy` finds what an upheld claim is about and cancels it,
+`recompute` calculates a seller's regulations again, `settle` is the step with which every slot
+begins. `ledger.claims` records all of it.
 """

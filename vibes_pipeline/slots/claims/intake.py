@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.claims import ClaimCategory
 
-# Fields that a claim gives in words of its own; every other one is known or not.
+# The fault of a field that the claim does not state.
 MISSING = "missing"
 
 
@@ -24,10 +24,10 @@ MISSING = "missing"
 class Claim:
     """A claim as stated, None where it states nothing, and what the warehouse holds of its order.
 
-    `seller_items` are the items of the order that are the claim's seller's, `claimed_items` those
-    of the SKU stated; `order_created_at` is when the order's first item was pending,
+    `seller_items` counts the order's items of the claim's seller, `claimed_items` those of them
+    with the SKU stated; `order_created_at` is when the order's first item was pending,
     `evidence_closes_at` the end of the window after a counterfeit notification on those items.
-    `has_referenced_action` says whether the action reference is one of this seller's.
+    `has_referenced_action` says whether this seller has an action with the action reference.
     """
 
     claim_id: str
@@ -56,17 +56,17 @@ class Claim:
     has_referenced_action: bool = False
 
     def day(self, policy: Policy, now: datetime) -> date:
-        """The local day whose policy applies: that on which it was raised.
+        """The local day whose policy applies: the day on which the claim was raised.
 
-        What was raised before the policy begins is judged by its first values: the day is the
-        seller's word, and one that lies too far back must stop nobody's slot.
+        A claim raised before the policy begins is judged by the policy's first values: the seller
+        states `raised_at`, and a day too far back must not stop a slot.
         """
         return max(policy.local_date(self.raised_at or now), policy.calendar.first_day)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state that intake gives a claim, and for an incomplete one why, by field."""
+    """The state that intake gives a claim and, if it is incomplete, each field's fault."""
 
     state: str
     faults: Mapping[str, str]
@@ -86,7 +86,7 @@ def judge(claim: Claim, policy: Policy, now: datetime) -> Judgement:
 
 
 def category_of(claim: Claim, policy: Policy, now: datetime) -> ClaimCategory | None:
-    """The category, as of the day the claim was raised; None for an unknown one."""
+    """The claim's category, as of the day it was raised; None for an unknown category."""
     for name, category in policy.claims.categories.items():
         if name == claim.category:
             return category.on(claim.day(policy, now))
@@ -94,7 +94,7 @@ def category_of(claim: Claim, policy: Policy, now: datetime) -> ClaimCategory | 
 
 
 def is_redirected(claim: Claim, category: ClaimCategory) -> bool:
-    """Whether the reason is one that somebody else answers."""
+    """Whether another contact answers claims with this reason."""
     reason = category.reasons.get(claim.reason or "")
     return reason is not None and reason.redirected_to is not None
 
@@ -102,9 +102,10 @@ def is_redirected(claim: Claim, category: ClaimCategory) -> bool:
 def _known_reasons(
     claim: Claim, category: ClaimCategory | None, policy: Policy, now: datetime
 ) -> Collection[str] | None:
-    """The reasons that the category takes, None for any.
+    """The reasons that the category takes; None if it takes any.
 
-    A claim that is about what a rule rests on names the rule; about an action, it names that.
+    Where the category excuses the events of a rule, the reason names that rule, unless the claim
+    has an action reference.
     """
     if category is None:
         return None
@@ -118,7 +119,7 @@ def _known_reasons(
 def _faults(
     claim: Claim, category: ClaimCategory | None, known_reasons: Collection[str] | None
 ) -> Iterator[tuple[str, str]]:
-    """Every field that is missing or names what nobody knows."""
+    """Every field that is missing or unknown, with its fault."""
     if claim.raised_at is None:
         yield "raised_at", MISSING
     if not claim.is_known_seller:
@@ -168,7 +169,7 @@ def _unknown(claim: Claim, category: ClaimCategory) -> Iterator[tuple[str, str]]
         if not claim.has_referenced_action:
             yield "action_reference", "unknown"
     elif claim.order_number is not None and claim.is_known_seller:
-        # A claim about another shop's order is about nothing of the claimant's.
+        # The order must hold an item of the claim's seller.
         if claim.seller_items == 0:
             yield "order_number", "unknown"
         elif claim.claimed_items == 0:

@@ -1,4 +1,4 @@
-"""When claims came up: the moments at which a replay runs the claims slot (Rulebook §2)."""
+"""The moments at which a replay runs the claims slot (Rulebook §2)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORDER BY moment
 
 
 def claim_moments(warehouse: Warehouse, start: datetime, end: datetime) -> list[datetime]:
-    """Each moment from start to end at which a claim was raised, or it or an account decided on."""
+    """Each moment from start to end at which a claim was raised, or a claim or account decided."""
     with (
         duckdb.connect() as connection,
         warehouse.mounted(connection, ["claims", "account_decisions"]),

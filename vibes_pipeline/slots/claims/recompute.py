@@ -1,8 +1,8 @@
-"""A seller's regulations of a decided cycle, calculated again without what is excused (§11).
+"""A seller's regulations of a decided cycle, calculated again without the excused events (§11).
 
 They are calculated as of their alert: from the partitions that the cycle was decided on, under the
-policy it was decided under, with the same SQL. Only what rests on excused events is made anew, and
-of the order items only the seller's are looked at.
+policy it was decided under, with the same SQL. Only the models that depend on excused events are
+run again, over the order items of this seller alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REGULATIONS = {
 
 @dataclass(frozen=True)
 class DecidedCycle:
-    """A cycle to calculate from; `run` is its alert as it was: its instant, its policy."""
+    """A cycle to calculate from; `run` is its weekly alert, with the instant and policy it had."""
 
     run: SlotRun
 
@@ -44,7 +44,7 @@ class DecidedCycle:
 
 
 def _resting_on_excuses(target: str) -> list[Model]:
-    """Of the target's models those that the excused events reach, in order."""
+    """The target's models that depend on the excused events, each after those it reads."""
     reached = {EXCUSED}
     models = []
     for model in closure([target]):

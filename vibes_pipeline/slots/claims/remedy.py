@@ -1,8 +1,8 @@
-"""What an upheld claim is about, and what it cancels: at once, and of its own seller's only (§11).
+"""What an upheld claim is about, and which actions of its seller it cancels at once (§11).
 
-Here belongs the way from a claim to the actions that fall: events excused, charges and
-cancellations that rest on them, regulations that come out milder without them, delistings that lose
-their ground. All of it reads and writes through the one transaction it is given.
+Here belongs the way from a claim to the actions it cancels. The claim excuses events; that cancels
+the charges and late cancellations that rest on them, regulations that come out milder without them,
+and delistings that lose their ground. All of it reads and writes in one transaction.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ALL_EVENTS: tuple[str, ...] = get_args(Event)
 class Remedy:
     """What a claim is about: events to excuse, or actions themselves to cancel.
 
-    `is_found` says whether the warehouse or the ledger has anything of it by now.
+    `is_found` says whether the warehouse or the ledger has any of it yet.
     """
 
     excuses: Sequence[Excuse] = ()
@@ -48,7 +48,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Case:
-    """A claim before the ledger: the transaction, the slot, and what has come of it so far."""
+    """A claim being settled: its transaction, its slot, and the actions cancelled or staying."""
 
     connection: sa.Connection
     run: SlotRun
@@ -62,7 +62,7 @@ class Case:
 
     @cached_property
     def rule_events(self) -> Mapping[str, Sequence[str]]:
-        """The events that each rule rests on, as the policy has it for this claim."""
+        """The events that each rule rests on, by the policy of the claim's day."""
         day = self.claim.day(self.run.policy, self.run.now)
         return {
             rule.value: events
@@ -70,11 +70,11 @@ class Case:
         }
 
 
-# What it is about -------------------------------------------------------------------------------
+# What a claim is about ---------------------------------------------------------------------------
 
 
 def remedy_for(case: Case) -> Remedy | None:
-    """What an upheld claim excuses or cancels; None when it is about nothing of its seller's."""
+    """What an upheld claim excuses or cancels; None when its seller has nothing of it."""
     claim = case.claim
     if claim.seller_id is None:
         return None
@@ -97,7 +97,7 @@ def remedy_for(case: Case) -> Remedy | None:
 def _of_one(
     actions: Sequence[Mapping[str, Any]], rule_events: Mapping[str, Sequence[str]]
 ) -> Remedy | None:
-    """The one action's event if it is an item's, else the regulation or delisting itself."""
+    """For one action: excuse its item's events, or cancel it if it has no item; else None."""
     if len(actions) != 1:
         return None
     (action,) = actions
@@ -112,16 +112,16 @@ def _of_one(
 
 
 def _of_named_rule(case: Case) -> Sequence[str]:
-    """The events of the rule that the reason names; all if it is empty, none for no rule's name."""
+    """The events of the rule that the reason names; all without a reason, none if unknown."""
     reason = case.claim.reason
     return ALL_EVENTS if reason is None else case.rule_events.get(reason, ())
 
 
 def _of_order(case: Case, events: Sequence[str]) -> Remedy | None:
-    """The seller's events in the order, also while the warehouse has none of its items.
+    """Excuse the seller's events in the order, even while the warehouse lacks its items.
 
-    A load that lacks them must not undo what a person upheld. Of an order that is another seller's
-    this excuses nothing: an excuse is for the items of the claim's seller alone.
+    A load that lacks the items must not undo what a person upheld. In another seller's order this
+    excuses nothing: an excuse is for the items of the claim's seller alone.
     """
     claim = case.claim
     if claim.seller_id is None or claim.order_number is None or not events:
@@ -134,7 +134,7 @@ def _of_order(case: Case, events: Sequence[str]) -> Remedy | None:
 
 
 def _referenced(case: Case) -> list[dict[str, Any]]:
-    """The seller's actions of the claim's reference."""
+    """The seller's actions with the claim's action reference."""
     claim = case.claim
     return ledger_claims.actions_by_reference(
         case.connection, case.country, claim.seller_id or "", claim.action_reference or ""
@@ -142,7 +142,7 @@ def _referenced(case: Case) -> list[dict[str, Any]]:
 
 
 def _billed(case: Case) -> list[dict[str, Any]]:
-    """The seller's standing charges of the claim's amount and statement period."""
+    """The seller's standing charges with the claim's amount and statement period."""
     claim = case.claim
     try:
         period = date.fromisoformat(claim.statement_period or "")
@@ -153,7 +153,7 @@ def _billed(case: Case) -> list[dict[str, Any]]:
     )
 
 
-# What that cancels ------------------------------------------------------------------------------
+# What a claim cancels ----------------------------------------------------------------------------
 
 
 def carry_out(case: Case, remedy: Remedy) -> None:
@@ -166,7 +166,7 @@ def carry_out(case: Case, remedy: Remedy) -> None:
 
 
 def about(case: Case) -> list[UUID]:
-    """The standing actions a claim speaks of, whatever its outcome: its order's, or the one."""
+    """The standing actions a claim is about, upheld or not: its order's, or the referenced one."""
     claim = case.claim
     if claim.seller_id is None:
         return []
@@ -185,7 +185,7 @@ def _resting_on(case: Case, excuse: Excuse) -> list[UUID]:
 
 
 def _undo(case: Case, actions: Iterable[UUID]) -> None:
-    """Withdraw or reverse actions, and product delistings that so lose their ground."""
+    """Withdraw or reverse actions, and the product delistings that lose their ground by it."""
     undone = [
         row for row in ledger_claims.by_ids(case.connection, actions) if row["state"] in STANDING
     ]
@@ -220,7 +220,7 @@ def _recompute(case: Case, excuse: Excuse) -> None:
 
 
 def _to_recompute(case: Case, rule: str) -> list[dict[str, Any]]:
-    """The seller's standing regulations; order regulations only while to come or in force."""
+    """The seller's standing regulations; order regulations only if open or in force."""
     connection, country, seller_id = case.connection, case.country, case.claim.seller_id or ""
     standing = ledger_claims.standing_of_seller(connection, country, seller_id, rule)
     if rule != "order_regulation":
@@ -258,7 +258,7 @@ def _decided_cycle(case: Case, action: Mapping[str, Any]) -> DecidedCycle:
 
 
 def _comes_out_milder(action: Mapping[str, Any], made: pl.DataFrame) -> bool:
-    """Whether a regulation is gone, in a lighter band, without one of its grounds, or no strike."""
+    """Whether a regulation is gone, has a lighter band, lost a ground or is no occurrence now."""
     if action["rule"] == "order_regulation":
         return made.is_empty() or made["band"][0] < action["band"]
     of_sku = made.filter(pl.col("sku") == action["sku"])

@@ -1,7 +1,7 @@
-"""The step that every slot begins with: claims and account decisions, applied at once (§2, §11).
+"""The step with which every slot begins: apply claims and account decisions at once (§2, §11).
 
-Each claim, and each decision on one, is one transaction: a crash leaves it untouched or done. What
-is done already is known by the ledger, so nothing is lost by a failed run and nothing done twice.
+Each claim, and each decision on one, is one transaction: a crash leaves it untouched or done. The
+ledger knows what is done already, so a failed run loses nothing and the next repeats nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNSETTLED = "claims.unsettled_claims"
 ORDERS = "claims.claimed_orders"
 KEPT = "claims.keep_decisions"
 UNDECIPHERABLE = "claims.undecipherable"
-# What is read of the warehouse. An upheld claim also reads the partitions of decided cycles.
+# The models that read the warehouse. An upheld claim also reads the partitions of decided cycles.
 READ = (UNSETTLED, ORDERS, KEPT, UNDECIPHERABLE)
 
 
@@ -41,8 +41,8 @@ class Settled:
     """What the step did: claims by their new state, actions undone, accounts kept.
 
     `waited` names the claims whose decision had waited too long when it was applied.
-    `undecipherable` is what stands in the warehouse and cannot be read; `untold` says why operators
-    could not be written to of it.
+    `undecipherable` are the values in the warehouse that cannot be read; `untold` says why
+    operators could not be mailed about them.
     """
 
     states: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Unsettled:
-    """A claim that waits: to be taken in, or for a decision to take effect, each at its time."""
+    """A claim that waits to be taken in, or whose decision waits to be applied."""
 
     claim: Claim
     needs_intake: bool
@@ -81,9 +81,10 @@ class Unsettled:
 
 
 def settle(run: SlotRun, ledger: Ledger) -> Settled:
-    """Take in new claims, apply decisions on claims and accounts made by the slot's instant.
+    """Take in new claims; apply the decisions on claims and accounts made by the slot's instant.
 
-    `LedgerError` when the ledger has an event after that: nothing is undone before it was done.
+    `LedgerError` when the ledger has an event after that instant: no action may be undone at an
+    instant before it was done.
     """
     ledger.require_not_before(run.now)
     found = _find(run, ledger)
@@ -114,7 +115,7 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
 
 
 def is_waiting(run: SlotRun, ledger: Ledger, *, patience_seconds: float) -> bool:
-    """Whether anything is to be settled; `WarehouseError` when the warehouse stays busy so long."""
+    """Whether anything is to be settled; `WarehouseError` if the warehouse stays busy."""
     warehouse = replace(run.engine.warehouse, patience_seconds=patience_seconds)
     impatient = replace(run, engine=replace(run.engine, warehouse=warehouse))
     found = _find(impatient, ledger)
@@ -129,7 +130,7 @@ def _patience(run: SlotRun) -> timedelta:
 
 
 def _find(run: SlotRun, ledger: Ledger) -> Found:
-    """What waits; nothing of it is kept: the lake holds only what slots decided."""
+    """What waits to be settled; the look-up leaves no file: the lake holds what slots decided."""
     engine = ScratchEngine.over(run.engine)
     return Found(
         _find_unsettled(engine, run, ledger),
@@ -189,7 +190,7 @@ def _raised_at(waiting: Unsettled) -> tuple[float, str]:
 
 
 def _in_order_of_decision(unsettled: Sequence[Unsettled]) -> list[tuple[datetime, Claim, str]]:
-    """All decisions as they were made: their effects must not hang on when claims were taken in."""
+    """All decisions in order of time: the effects must not depend on when claims were taken in."""
     decisions = [
         (decided_at, waiting.claim, decision)
         for waiting in unsettled
@@ -199,9 +200,9 @@ def _in_order_of_decision(unsettled: Sequence[Unsettled]) -> list[tuple[datetime
 
 
 def _take_in(run: SlotRun, ledger: Ledger, claim: Claim, is_told: bool) -> str | None:
-    """Record a claim's state and plan its receipt, if the seller is told; the state.
+    """Record a claim's state and, if the seller is told, plan the receipt; return the state.
 
-    None when another slot has done so since this one looked.
+    None when another slot has recorded it since this slot looked.
     """
     judgement = judge(claim, run.policy, run.now)
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
@@ -233,9 +234,9 @@ def _decide(
     decided_at: datetime,
     is_told: bool,
 ) -> int | None:
-    """Record a decision with all its effects and plan the mail about it; how many actions fell.
+    """Record a decision with all its effects, plan its mail; return how many actions it cancelled.
 
-    None when another slot has done so since this one looked.
+    None when another slot has recorded it since this slot looked.
     """
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         case = Case(connection, run, claim)
@@ -259,7 +260,7 @@ def _decide(
 
 
 def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> None:
-    """Undo the account delisting that a later decision to keep the account is against (§8)."""
+    """Undo a seller's account delisting, because a later decision keeps the account (§8)."""
     with ledger.writing(is_simulated=run.is_simulated, now=run.now) as connection:
         standing = ledger_claims.standing_of_seller(
             connection, ledger.country, seller_id, "account_delisting"
@@ -274,7 +275,7 @@ def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> Non
 
 
 def _plan_notice(case: Case, kind: NoticeKind, event_id: int, occasion: str) -> None:
-    """Write to the seller, if the warehouse knows whom; list what fell and what stays."""
+    """Plan the mail to a known seller; an outcome lists the actions cancelled and those staying."""
     if not case.claim.is_known_seller or case.claim.seller_id is None:
         return
     listed = (

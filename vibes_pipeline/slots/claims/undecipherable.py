@@ -1,7 +1,7 @@
-"""What people wrote of claims and accounts that cannot be read: recorded, told to operators (§11).
+"""Claims and account decisions that cannot be read: recorded, and mailed to operators (§11).
 
-It is not applied, and it stops nothing. Operators are mailed once of each value; what stands is
-shown by the claims step's check and by the week's report until it is corrected.
+Such a value is not applied, and it stops nothing. Operators are mailed once about each value; the
+claims step's check and the week's report show it until it is corrected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.notices.operators import SomeNotReached, write_to_operators
 from vibes_pipeline.slots.run import SlotRun
 
-# A mail is read, not searched.
+# A person reads the mail whole: a longer list goes into SQL.
 VALUES_TOLD = 40
 WHAT = {"claims": "claim", "account_decisions": "account decision"}
 WAY_OUT = (
@@ -49,7 +49,7 @@ def has_changed(ledger: Ledger, present: Sequence[Undecipherable]) -> bool:
 
 
 def in_words(value: Undecipherable) -> str:
-    """One line: which row, whose, why, and what is written there."""
+    """One line: the row, its seller, its faults, and what is written there."""
     row = f"{WHAT[value.table_name]} {value.row_id or 'without an id'}"
     return (
         f"{row} (seller {value.seller_id or 'not stated'}): {value.faults}; "
@@ -58,16 +58,16 @@ def in_words(value: Undecipherable) -> str:
 
 
 def record_and_tell(run: SlotRun, ledger: Ledger, present: Sequence[Undecipherable]) -> str | None:
-    """Record what has changed and write to operators of what they were not told of.
+    """Record what has changed; mail operators about the values they were not told of.
 
-    Gives why they could not all be written to, None if they were. What nobody was told of waits for
-    the next slot.
+    Returns why not all operators could be mailed, None if all were. Values that no operator was
+    told of wait for the next slot.
     """
     if has_changed(ledger, present):
         recorded.record_seen(ledger, present, is_simulated=run.is_simulated, now=run.now)
     if not present or not run.settings.operators or not recorded.untold(ledger):
         return None
-    # Of two slots at the same time one tells.
+    # If two slots run at the same time, only one of them writes.
     with ledger.holding(OPERATORS_LOCK):
         untold = recorded.untold(ledger)
         if not untold:
