@@ -2,7 +2,7 @@
 
 Nothing is written to a database file: a model's rows go to a temporary Parquet file that is renamed
 into place. The session's time zone is the policy's, so casts to DATE and weeks are local. The order
-warehouse is attached for one query at a time; what all queries of one slot read of it is one state.
+warehouse is attached for one query at a time; all queries of one slot read the same state of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Parameters = Mapping[str, date | datetime | str | int]
 class DuckDBEngine:
     """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
 
-    What others put there, the ledger's history say, models read by the same names.
+    Models also read, by relation, what steps put there, such as the ledger's history.
     """
 
     warehouse: Warehouse
@@ -40,20 +40,19 @@ class DuckDBEngine:
     policy: Mapping[str, pl.DataFrame] = field(repr=False)
 
     def partition(self, relation: str) -> Path:
-        """Where a relation's rows lie, or will."""
+        """The file of a relation's rows, which need not exist yet."""
         stage, name = relation.split(".")
         return self.folder / stage / f"{name}.parquet"
 
     def write(self, relation: str, rows: pl.DataFrame) -> None:
-        """Put rows that no model makes where models read them: the ledger's history, say."""
+        """Put rows that no model makes where models read them, such as the ledger's history."""
         with put_into_place(self.partition(relation)) as temporary:
             rows.write_parquet(temporary)
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
-        """Run one model and keep its rows; those of before are replaced in one step.
+        """Run one model and keep its rows; they replace earlier rows in one step.
 
-        Raises `BrokenGrain`, and leaves what was there as it was, when rows are not what the model
-        says one is.
+        Raises `BrokenGrain`, and keeps the earlier rows, when the new rows break the model's grain.
         """
         with (
             put_into_place(self.partition(model.relation)) as temporary,
@@ -63,7 +62,7 @@ class DuckDBEngine:
             require_grain(model, parquet.scan(temporary))
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
-        """Run one model and give its rows without keeping them."""
+        """Run one model and return its rows without keeping them."""
         with self._query(model, parameters) as relation:
             frame: pl.DataFrame = relation.pl()
         return frame
@@ -73,7 +72,7 @@ class DuckDBEngine:
         return self.scan(relation).collect()
 
     def scan(self, relation: str) -> pl.LazyFrame:
-        """A relation made before, of which only what is asked for is read."""
+        """The rows of a relation made before, not read yet; only what is asked for will be."""
         return parquet.scan(self.partition(relation))
 
     @contextmanager
@@ -87,13 +86,13 @@ class DuckDBEngine:
             yield self._connection.sql(model.sql, params=given)
 
     def _is_stored(self, relation: str) -> bool:
-        """Whether a relation is the order warehouse's own."""
+        """Whether a relation is a table of the order warehouse."""
         return relation.startswith("raw.")
 
     def _mount(self, relation: str) -> None:
-        """Make a relation that a model names, unless it is there.
+        """Make a relation that a model names, unless the session has it.
 
-        A view reads its file anew for each query: one that is there already stays.
+        An existing view stays: it reads its file anew for each query.
         """
         if relation in self._mounted:
             return
@@ -110,14 +109,14 @@ class DuckDBEngine:
         self._connection.unregister("given_rows")
 
     def _define(self, kind: str, relation: str, rows: str) -> None:
-        """Make a view or a table of the session out of what SQL reads rows from."""
+        """Make a view or a table of the session; `rows` is what its FROM names."""
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
         self._connection.execute(f"CREATE OR REPLACE {kind} {relation} AS FROM {rows}")
         self._mounted.add(relation)
 
     @cached_property
     def _mounted(self) -> set[str]:
-        """The relations that the connection has; of the warehouse's it has none."""
+        """The relations that the session has; the warehouse's tables are not among them."""
         return set()
 
     @cached_property

@@ -1,8 +1,9 @@
-"""What one row of a relation is, as its SQL file says it, and whether the rows keep to it.
+"""What one row of a relation is, as its SQL file states it, and whether the rows keep to it.
 
-A file's header has one line of it, after its words: `-- grain: order_item_id` (unique and never
-null), `-- grain: claim_id, seller_id?` (the seller may be null), `-- grain: one row`, or
-`-- grain: every stored row` where copies of stored rows are kept and nothing is unique.
+A file's header states the grain in one line after the description: `-- grain: order_item_id`
+(unique and never null), `-- grain: claim_id, seller_id?` (the seller may be null),
+`-- grain: one row`, or `-- grain: every stored row` where copies of stored rows are kept and
+nothing is unique.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ ONE_ROW, EVERY_STORED_ROW = "one row", "every stored row"
 
 @dataclass(frozen=True)
 class Grain:
-    """The columns that together name a row; those of `nullable` may be null."""
+    """The columns that together identify a row; the columns in `nullable` may be null."""
 
     columns: tuple[str, ...] = ()
     nullable: frozenset[str] = frozenset()
@@ -30,11 +31,11 @@ class Grain:
 
     @property
     def can_be_broken(self) -> bool:
-        """Copies of stored rows are kept as they are: there nothing is unique."""
+        """False for copies of stored rows: they are kept as they are, so nothing is unique."""
         return self.is_one_row or bool(self.columns)
 
     def broken(self, rows: pl.LazyFrame) -> pl.DataFrame:
-        """The grain's columns of the rows at fault: of a repeated key, or without one."""
+        """The grain's columns of the rows at fault: rows whose key is repeated or null."""
         if self.is_one_row:
             count = rows.select(pl.len()).collect().item()
             return pl.DataFrame({"rows": [count] if count != 1 else []})
@@ -42,7 +43,7 @@ class Grain:
             return pl.DataFrame()
         keys = rows.select(self.columns).collect()
         needed = [c for c in self.columns if c not in self.nullable]
-        # Cheap where all is well, which is nearly always.
+        # This test is cheap, and nearly always no row is at fault.
         if keys.n_unique() == keys.height and not any(keys[c].null_count() for c in needed):
             return keys.clear()
         is_null = pl.any_horizontal(pl.col(c).is_null() for c in needed)

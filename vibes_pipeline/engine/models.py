@@ -1,8 +1,8 @@
 """The SQL files as models, one SELECT each: `sql/metrics/seller_week.sql` is `metrics.seller_week`.
 
 The header comment says what a row is and why, and its grain; the comment behind each output column
-documents it.
-Which relations a model reads and which parameters it takes is read from the SQL itself.
+documents the column. Which relations a model reads and which parameters it takes is read from the
+SQL itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Model:
 
     @property
     def relation(self) -> str:
-        """The name other models read it by, `stage.name`."""
+        """The name by which other models read it, `stage.name`."""
         return f"{self.stage}.{self.name}"
 
     @property
@@ -56,7 +56,7 @@ def load_models(folder: Path | None = None) -> Mapping[str, Model]:
 
 
 def closure(targets: Iterable[str]) -> tuple[Model, ...]:
-    """The targets and every model they rest on, each after those it reads."""
+    """The targets and every model they depend on, each after those it reads."""
     models = load_models()
     wanted: set[str] = set()
     pending = list(targets)
@@ -71,8 +71,8 @@ def closure(targets: Iterable[str]) -> tuple[Model, ...]:
 def sources(relations: Iterable[str], made: Collection[str] = ()) -> frozenset[str]:
     """Where the rows of relations come from: `raw.*`, `policy.*`, `ledger.*`, and relations `made`.
 
-    `made` are those that another step has made, and which are read as they lie; what no step has
-    made is gone through to what its own SQL reads.
+    `made` are relations that another step has made: they are sources as they are. Any other
+    model's relation is replaced by what its own SQL reads.
     """
     models = load_models()
     found: set[str] = set()

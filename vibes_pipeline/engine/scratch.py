@@ -1,7 +1,7 @@
 """An engine that leaves no file: its relations are tables of its session, and end with it.
 
-Here belongs what a slot looks up and does not keep: the claims that wait, the items of which a few
-turn out to be overdue. What explains a decision is kept in partitions, by `engine.duckdb`.
+Here belongs what a slot looks up and does not keep, such as the claims that wait, or the items of
+which a few are overdue. `engine.duckdb` keeps in partitions what explains a decision.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ ZONED = cs.datetime(time_zone="*")
 
 @dataclass(frozen=True)
 class ScratchEngine(DuckDBEngine):
-    """Keeps what it makes in memory; what it has not made is read from the folder's partitions.
+    """Keeps its relations in memory; reads all other relations from the folder's partitions.
 
-    `stand_ins` names, for a raw table, the model whose rows are read in its place once it is made.
+    `stand_ins` maps a raw table to the model whose rows are read in its place once it is made.
     """
 
     stand_ins: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def over(cls, engine: DuckDBEngine, stand_ins: Mapping[str, str] | None = None) -> Self:
-        """Of the same warehouse, policy and partitions as another engine."""
+        """An engine over the same warehouse, policy and partitions as another engine."""
         return cls(
             engine.warehouse, engine.folder, engine.time_zone, engine.policy, stand_ins or {}
         )
@@ -40,7 +40,7 @@ class ScratchEngine(DuckDBEngine):
         self._put(relation, rows)
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
-        """Run one model and keep its rows; `BrokenGrain` when they are not what it says one is."""
+        """Run one model and keep its rows; `BrokenGrain` when the rows break its grain."""
         with self._query(model, parameters) as rows:
             self._put(model.relation, rows)
         keys = ", ".join(model.grain.columns) or "*"

@@ -1,4 +1,4 @@
-"""Which models the weekly alert computes: of every rule, and what people look at beside them."""
+"""Which models the weekly alert computes: every rule's, and what people look at besides."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.rules import WEEKLY_RULES
 
 BAD_ROW_SHARE = "warehouse.bad_row_share"
-# What people look at beside the decisions; of the bad rows the slot asks how many there are.
+# What people look at besides the decisions; the slot itself reads the share of bad rows.
 SHOWN_BESIDE = (
     "decisions.account_reviews",
     "claims.held_counterfeit_cases",
