@@ -107,7 +107,6 @@ def is_recorded(slot: str) -> Callable[[Shell, Ledger], bool]:
 # slot it is killed but once: a mail whose answer is unknown a second time waits for a person.
 KILLS: list[tuple[tuple[str, ...], Callable[[Shell, Ledger], bool]]] = [
     (ALERT, lambda shell, ledger: lake(shell, "decisions/proposal.parquet").exists()),
-    (ALERT, is_recorded("weekly-alert")),
     (ALERT, lambda shell, ledger: len(mails(shell)) > 0),
     (IMPLEMENTATION, is_recorded("weekly-implementation")),
     (IMPLEMENTATION, lambda shell, ledger: len(mails(shell)) > SELLERS),

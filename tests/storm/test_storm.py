@@ -11,7 +11,8 @@ from served import TEMPLATE
 from storm.course import Place
 from storm.run import Storms
 
-SEEDS = range(1, 5)
+# One that breaks a table, and one that loses an item whose claim is then upheld.
+SEEDS = (3, 97)
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_a_claims_slot_killed_again_and_again_leaves_the_ledger_of_an_undisturbe
         for table in TABLES:
             kill_before_writing(vibes, killed, table)
         assert count_done(killed) < ALL, "killed too late: all is done"
-        for done in range(count_done(killed) + 2, ALL, 5):
+        for done in range(count_done(killed) + 2, ALL, 8):
             kill_when(vibes, f"after {done}", lambda done=done: count_done(killed) >= done)
         kill_before_writing(vibes, killed, "deliveries")
         assert count_done(killed) == ALL

@@ -65,7 +65,7 @@ MARKS = {
         FROM ledger.notice_states WHERE kind = :kind
     """,
 }
-RANDOM_KILLS = 2
+RANDOM_KILLS = 1
 
 
 def furnish(days: Days) -> None:
