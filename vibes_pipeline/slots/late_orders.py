@@ -12,7 +12,7 @@ import polars as pl
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.engine.duckdb import Parameters
-from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.ledger import late_orders as ledger_late_orders
@@ -149,9 +149,15 @@ def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
     # No weekly charge is looked up here, so the working set needs no item of one.
     engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
     parameters = _parameters(run, ledger, opened)
-    for model in (*closure([RECENT]), *closure([relation])):
+    for model in models_of(relation):
         engine.materialize(model, parameters)
     return engine.read(relation)
+
+
+def models_of(*relations: str) -> list[Model]:
+    """All models of the relations, each once; the recent items first, which stand in for all."""
+    recent = closure([RECENT])
+    return [*recent, *(model for model in closure(relations) if model not in recent)]
 
 
 def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:

@@ -21,7 +21,6 @@ from slots.whole_slots import WholeSlots, settings_of
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.duckdb import Parameters
-from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.exports.tables import Source, cancellations
 from vibes_pipeline.ledger import schema
@@ -92,10 +91,7 @@ def found_on(
         "cancels_at": market.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, day),
         "first_late_day": first_late_day,
     }
-    for model in (
-        *closure([late_orders.RECENT]),
-        *closure([*map(decision, LATE_RULES), late_orders.OUTCOMES]),
-    ):
+    for model in late_orders.models_of(*map(decision, LATE_RULES), late_orders.OUTCOMES):
         engine.materialize(model, parameters)
     return Decided(run)
 
