@@ -56,15 +56,16 @@ class DuckDBEngine:
         """
         with (
             put_into_place(self.partition(model.relation)) as temporary,
-            self._query(model, parameters) as relation,
+            self._given(model, parameters) as given,
         ):
-            relation.write_parquet(str(temporary), compression="zstd")
+            rows = self._connection.sql(model.sql, params=given)
+            rows.write_parquet(str(temporary), compression="zstd")
             require_grain(model, parquet.scan(temporary))
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
         """Run one model and return its rows without keeping them."""
-        with self._query(model, parameters) as relation:
-            frame: pl.DataFrame = relation.pl()
+        with self._given(model, parameters) as given:
+            frame: pl.DataFrame = self._connection.sql(model.sql, params=given).pl()
         return frame
 
     def read(self, relation: str) -> pl.DataFrame:
@@ -76,14 +77,14 @@ class DuckDBEngine:
         return parquet.scan(self.partition(relation))
 
     @contextmanager
-    def _query(self, model: Model, parameters: Parameters) -> Iterator[duckdb.DuckDBPyRelation]:
+    def _given(self, model: Model, parameters: Parameters) -> Iterator[Parameters]:
+        """What the model's SQL takes, while the relations that it reads are there."""
         raw = [relation for relation in model.depends_on if self._is_stored(relation)]
         for relation in model.depends_on:
             if relation not in raw:
                 self._mount(relation)
-        given = {name: parameters[name] for name in model.parameters}
         with self.warehouse.mounted(self._connection, [r.removeprefix("raw.") for r in raw]):
-            yield self._connection.sql(model.sql, params=given)
+            yield {name: parameters[name] for name in model.parameters}
 
     def _is_stored(self, relation: str) -> bool:
         """Whether a relation is a table of the order warehouse."""
@@ -100,18 +101,21 @@ class DuckDBEngine:
         if schema == "policy":
             self._put(relation, self.policy[name])
         else:
-            self._define("VIEW", relation, parquet.sql_rows([self.partition(relation)]))
+            rows = parquet.sql_rows([self.partition(relation)])
+            self._define("VIEW", relation, f"FROM {rows}")
 
-    def _put(self, relation: str, rows: pl.DataFrame | duckdb.DuckDBPyRelation) -> None:
+    def _put(self, relation: str, rows: pl.DataFrame) -> None:
         """Make a table of the session out of rows."""
         self._connection.register("given_rows", rows)
-        self._define("TABLE", relation, "given_rows")
+        self._define("TABLE", relation, "FROM given_rows")
         self._connection.unregister("given_rows")
 
-    def _define(self, kind: str, relation: str, rows: str) -> None:
-        """Make a view or a table of the session; `rows` is what its FROM names."""
+    def _define(
+        self, kind: str, relation: str, select: str, given: Parameters | None = None
+    ) -> None:
+        """Make a view or a table of the session out of a SELECT."""
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
-        self._connection.execute(f"CREATE OR REPLACE {kind} {relation} AS FROM {rows}")
+        self._connection.execute(f"CREATE OR REPLACE {kind} {relation} AS\n{select}", given)
         self._mounted.add(relation)
 
     @cached_property
@@ -121,7 +125,7 @@ class DuckDBEngine:
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect()
+        connection = self.warehouse.connect(self)
         connection.execute(f"SET TimeZone = '{self.time_zone.key}'")
         connection.execute("SET preserve_insertion_order = false")
         return connection

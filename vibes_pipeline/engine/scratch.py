@@ -41,8 +41,8 @@ class ScratchEngine(DuckDBEngine):
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
         """Run one model and keep its rows; `BrokenGrain` when the rows break its grain."""
-        with self._query(model, parameters) as rows:
-            self._put(model.relation, rows)
+        with self._given(model, parameters) as given:
+            self._define("TABLE", model.relation, model.sql, given)
         keys = ", ".join(model.grain.columns) or "*"
         if model.grain.can_be_broken:
             require_grain(model, self._rows(f"SELECT {keys} FROM {model.relation}"))
@@ -65,7 +65,7 @@ class ScratchEngine(DuckDBEngine):
         if stand_in is None:
             super()._mount(relation)
         else:
-            self._define("VIEW", relation, stand_in)
+            self._define("VIEW", relation, f"FROM {stand_in}")
 
     def _stand_in(self, relation: str) -> str | None:
         stand_in = self.stand_ins.get(relation)

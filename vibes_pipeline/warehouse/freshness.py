@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from vibes_pipeline.errors import StaleWarehouse, WarehouseError
 from vibes_pipeline.warehouse.contract import (
     CONTRACT,
@@ -42,7 +40,8 @@ def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None
     bounds (Rulebook §13).
     """
     tables = warehouse.tables()
-    with duckdb.connect() as connection, warehouse.mounted(connection, CONTRACT):
+    connection = warehouse.connect(warehouse)
+    with warehouse.mounted(connection, CONTRACT):
         rows = connection.execute(LOADED, INSTANT_BOUNDS | {"tables": list(RAW_TABLES)}).fetchall()
     if LOADS.name not in tables:
         return None

@@ -40,17 +40,20 @@ class ParquetFolder:
 
         All parts of one schema are one relation: hundreds of parts have only a few schemas.
         """
+        parts = list(self._tables[table])
+        if len(parts) == 1:
+            return {sql_rows(parts): self.path}
         groups = connection.execute(
             "SELECT list(file_name ORDER BY file_name) AS files FROM ("
             "SELECT file_name, list((name, duckdb_type, type, logical_type, converted_type, "
             "num_children, repetition_type, precision, scale) ORDER BY column_id) AS columns "
-            f"FROM parquet_schema({sql_paths(self._tables[table])}) GROUP BY file_name"
+            f"FROM parquet_schema({sql_paths(parts)}) GROUP BY file_name"
             ") GROUP BY columns ORDER BY files"
         ).fetchall()
         of_schemas = [[Path(name) for name in names] for (names,) in groups]
         if len(of_schemas) == 1:
             return {sql_rows(of_schemas[0]): self.path}
-        return {sql_rows(parts): parts[0] for parts in of_schemas}
+        return {sql_rows(alike): alike[0] for alike in of_schemas}
 
     def require_unchanged(self, tables: Collection[str]) -> None:
         """`WarehouseError` that names a part of the tables that was changed or removed."""
