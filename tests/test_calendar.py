@@ -7,6 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from deadlines import evidence_closes_at, fulfilment_deadline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,12 +71,12 @@ def local(text: str, time_zone: ZoneInfo = LAGOS) -> datetime:
 def test_the_deadline_is_when_24_hours_of_running_clock_have_passed(
     entered: str, deadline: str, reason: str
 ) -> None:
-    assert calendar_of().fulfilment_deadline(local(entered), 24) == local(deadline), reason
+    assert fulfilment_deadline(calendar_of(), local(entered), 24) == local(deadline), reason
 
 
 def test_the_deadline_of_an_instant_in_utc_is_local_time() -> None:
     # Saturday 23:30 in UTC is already Sunday in Lagos.
-    deadline = calendar_of().fulfilment_deadline(datetime(2026, 11, 7, 23, 30, tzinfo=UTC), 24)
+    deadline = fulfilment_deadline(calendar_of(), datetime(2026, 11, 7, 23, 30, tzinfo=UTC), 24)
     assert deadline == local("2026-11-10T00:00")
     assert deadline.tzinfo is LAGOS
 
@@ -83,8 +84,8 @@ def test_the_deadline_of_an_instant_in_utc_is_local_time() -> None:
 def test_a_running_day_counts_its_real_seconds_when_clocks_change() -> None:
     # Cairo, Friday 2024-04-26 has 23 hours, Thursday 2024-10-31 has 25.
     cairo = calendar_of(CAIRO)
-    spring = cairo.fulfilment_deadline(local("2024-04-25T12:00", CAIRO), 24)
-    autumn = cairo.fulfilment_deadline(local("2024-10-31T12:00", CAIRO), 24)
+    spring = fulfilment_deadline(cairo, local("2024-04-25T12:00", CAIRO), 24)
+    autumn = fulfilment_deadline(cairo, local("2024-10-31T12:00", CAIRO), 24)
     assert spring.isoformat() == "2024-04-26T13:00:00+03:00"
     assert autumn.isoformat() == "2024-11-01T11:00:00+02:00"
     lengths = {d.day: d.clock_after - d.clock_before for d in cairo.days()}
@@ -94,7 +95,7 @@ def test_a_running_day_counts_its_real_seconds_when_clocks_change() -> None:
 
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
-        calendar_of().fulfilment_deadline(datetime(2026, 11, 2, 9, 40), 24)
+        fulfilment_deadline(calendar_of(), datetime(2026, 11, 2, 9, 40), 24)
 
 
 zones = st.sampled_from([LAGOS, CAIRO])
@@ -125,7 +126,7 @@ def test_exactly_the_given_running_hours_lie_before_the_deadline(
     zone: ZoneInfo, entered: datetime, hours: int
 ) -> None:
     calendar = CALENDARS[zone]
-    deadline = calendar.fulfilment_deadline(entered, hours).astimezone(UTC)
+    deadline = fulfilment_deadline(calendar, entered, hours).astimezone(UTC)
     assert deadline > entered
     assert clock_at(calendar, deadline) - clock_at(calendar, entered) == timedelta(hours=hours)
     # It is the first such instant: just before it, less has run.
@@ -139,8 +140,8 @@ def test_who_enters_later_is_never_due_earlier(
 ) -> None:
     calendar = CALENDARS[zone]
     first, last = sorted([one, other])
-    due_first = calendar.fulfilment_deadline(first, hours).astimezone(UTC)
-    due_last = calendar.fulfilment_deadline(last, hours).astimezone(UTC)
+    due_first = fulfilment_deadline(calendar, first, hours).astimezone(UTC)
+    due_last = fulfilment_deadline(calendar, last, hours).astimezone(UTC)
     assert due_first <= due_last
 
 
@@ -160,7 +161,7 @@ def deadline_by_counting_quarters(zone: ZoneInfo, entered: datetime, hours: int)
 def test_the_deadline_agrees_with_counting_quarters_of_an_hour(
     zone: ZoneInfo, entered: datetime, hours: int
 ) -> None:
-    deadline = CALENDARS[zone].fulfilment_deadline(entered, hours)
+    deadline = fulfilment_deadline(CALENDARS[zone], entered, hours)
     assert deadline.astimezone(UTC) == deadline_by_counting_quarters(zone, entered, hours)
 
 
@@ -225,9 +226,9 @@ def test_a_date_beyond_the_listed_years_is_an_error_that_says_what_to_do(day: da
 
 def test_a_deadline_beyond_the_listed_years_is_an_error_but_one_at_their_end_is_not() -> None:
     calendar = calendar_of()
-    assert calendar.fulfilment_deadline(local("2026-12-31T00:00"), 24) == local("2027-01-01T00:00")
+    assert fulfilment_deadline(calendar, local("2026-12-31T00:00"), 24) == local("2027-01-01T00:00")
     with pytest.raises(CalendarError, match="add the public holidays of 2027"):
-        calendar.fulfilment_deadline(local("2026-12-31T00:00:01"), 24)
+        fulfilment_deadline(calendar, local("2026-12-31T00:00:01"), 24)
 
 
 def test_a_year_left_out_between_listed_years_is_an_error() -> None:
@@ -258,7 +259,7 @@ def test_a_calendar_without_holidays_is_an_error() -> None:
 def test_evidence_may_come_until_the_end_of_the_second_working_day_after(
     notified: str, closes: str, reason: str
 ) -> None:
-    assert calendar_of().evidence_closes_at(local(notified), 2) == local(closes), reason
+    assert evidence_closes_at(calendar_of(), local(notified), 2) == local(closes), reason
 
 
 # --- observed weeks -----------------------------------------------------------------------------

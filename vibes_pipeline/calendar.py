@@ -364,29 +364,6 @@ class Calendar:
         self.require(day)
         return day not in self.holidays and day.weekday() in self.working_weekdays(day)
 
-    def fulfilment_deadline(self, entered_at: datetime, hours: int) -> datetime:
-        """The instant at which `hours` of running clock have passed since `entered_at`."""
-        remaining = timedelta(hours=hours)
-        start = in_utc(entered_at)
-        day = start.astimezone(self.time_zone).date()
-        while True:
-            end = in_utc(day_start(day + DAY, self.time_zone))
-            if self.is_fulfilment_day(day):
-                if remaining <= end - start:
-                    return (start + remaining).astimezone(self.time_zone)
-                remaining -= end - start
-            start, day = end, day + DAY
-
-    def evidence_closes_at(self, notified_at: datetime, working_days: int) -> datetime:
-        """24:00 of the n-th working day after the day of `notified_at` (Rulebook §6)."""
-        day = in_utc(notified_at).astimezone(self.time_zone).date()
-        self.require(day)
-        remaining = working_days
-        while remaining > 0:
-            day += DAY
-            remaining -= self.is_working_day(day)
-        return day_start(day + DAY, self.time_zone)
-
     def days(self) -> tuple[CalendarDay, ...]:
         """Every listed day, in order."""
         return self._days

@@ -132,7 +132,7 @@ def test_all_relations_are_shown_with_what_they_are(library: Library) -> None:
 @pytest.mark.parametrize(
     ("relation", "column"),
     [
-        ("raw.sellers", ("email", "VARCHAR", "where the seller is written to")),
+        ("raw.sellers", ("email", "VARCHAR", "the address that the seller is written to")),
         ("policy.order_regulation", ("in_force_days", "Int64", "days from the implementation")),
         ("metrics.seller_week", ("shipped_items", "BIGINT", "items shipped in the window")),
         ("Decisions.order_regulations", ("cycle", "", "the observed week's Monday")),

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from deadlines import fulfilment_deadline
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from marketplace import NIGERIA, Case, Decided, Item, Marketplace, each
@@ -327,6 +328,6 @@ def test_sql_and_calendar_agree_on_every_deadline(
     }
     hours = NIGERIA.fulfilment.hours.on(date(2026, 1, 1))
     assert found == {
-        str(number): NIGERIA.calendar.fulfilment_deadline(entered, hours).astimezone(UTC)
+        str(number): fulfilment_deadline(NIGERIA.calendar, entered, hours).astimezone(UTC)
         for number, entered in enumerate(instants)
     }

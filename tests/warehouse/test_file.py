@@ -61,6 +61,24 @@ def test_a_failure_leaves_the_old_warehouse_and_nothing_else(tmp_path: Path, nam
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_folder_that_cannot_be_put_into_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "made", Path.rename
+    write_one_seller(out, "old")
+
+    def fails_for_the_new(self: Path, target: Path) -> Path:
+        if self.name == "tables":
+            raise OSError("the disk is gone")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_for_the_new)
+    with pytest.raises(OSError, match="the disk is gone"):
+        write_one_seller(out, "new", overwrite=True)
+    assert the_sellers(out) == ["old"]
+    assert list(tmp_path.iterdir()) == [out]
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_overwriting_replaces_the_whole_warehouse(tmp_path: Path, name: str) -> None:
     out = tmp_path / name

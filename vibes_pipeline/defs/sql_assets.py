@@ -143,6 +143,12 @@ def written(run: SlotRun, relation: str) -> dict[str, dg.MetadataValue]:
     return {"parquet": dg.MetadataValue.path(run.engine.partition(relation))}
 
 
+def outcome_metadata(run: SlotRun, relation: str, looked_up: pl.DataFrame) -> dict[str, Any]:
+    """What became of the actions that were looked up: how many of each outcome, and a sample."""
+    by_outcome = dict(looked_up.group_by("outcome").len().sort("outcome").iter_rows())
+    return {**frame_metadata(run.policy, looked_up), **by_outcome, **written(run, relation)}
+
+
 def policy_in_force(run: SlotRun, model: Model) -> dict[str, dg.MetadataValue]:
     """The numbers and codes that the model reads of the run's policy, as of the run's period."""
     tables = {

@@ -100,6 +100,12 @@ def _put_database(built: Path, out: Path) -> None:
 
 
 def _put_folder(built: Path, out: Path, replaced: Path) -> None:
-    if out.exists():
-        out.rename(replaced)
-    built.rename(out)
+    if not out.exists():
+        built.rename(out)
+        return
+    out.rename(replaced)
+    try:
+        built.rename(out)
+    except BaseException:
+        replaced.rename(out)
+        raise

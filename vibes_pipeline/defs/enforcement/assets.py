@@ -9,7 +9,7 @@ from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, kept_in, read_by, written
+from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, outcome_metadata, read_by
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, changed_in_words, frozen_cycle
@@ -57,14 +57,7 @@ def _evidence(location: CodeLocation) -> dg.AssetsDefinition:
         run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
         yield from require_fresh(FRESH, lambda: weekly.require_fresh_evidence(run, vibes.ledger))
         looked_up = weekly.look_up_evidence(run, vibes.ledger)
-        by_outcome = dict(looked_up.group_by("outcome").len().sort("outcome").iter_rows())
-        yield dg.MaterializeResult(
-            metadata={
-                **frame_metadata(run.policy, looked_up),
-                **by_outcome,
-                **written(run, weekly.EVIDENCE),
-            }
-        )
+        yield dg.MaterializeResult(metadata=outcome_metadata(run, weekly.EVIDENCE, looked_up))
 
     return evidence
 

@@ -14,6 +14,7 @@ from vibes_pipeline.defs.sql_assets import (
     ENGINEERS,
     frame_metadata,
     kept_in,
+    outcome_metadata,
     policy_in_force,
     read_by,
     written,
@@ -199,14 +200,7 @@ def _outcomes(location: CodeLocation) -> dg.AssetsDefinition:
         run = vibes.slot_run(Slot.LATE_CANCELLATION, context)
         yield from _require_fresh(run)
         settled = late_orders.settle(run, vibes.ledger)
-        by_outcome = dict(settled.group_by("outcome").len().sort("outcome").iter_rows())
-        yield dg.MaterializeResult(
-            metadata={
-                **frame_metadata(run.policy, settled),
-                **by_outcome,
-                **written(run, late_orders.OUTCOMES),
-            }
-        )
+        yield dg.MaterializeResult(metadata=outcome_metadata(run, late_orders.OUTCOMES, settled))
 
     return outcomes
 
