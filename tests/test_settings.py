@@ -19,6 +19,7 @@ EVERYTHING = {
     "VIBES_OPERATORS": "night@operators.example, day@operators.example,",
     "VIBES_COUNTRY": "NG",
     "VIBES_POLICY": "/srv/ng.yaml",
+    "VIBES_MEMORY": "4GB",
 }
 
 
@@ -33,6 +34,7 @@ def test_every_variable_is_read() -> None:
         operators=("night@operators.example", "day@operators.example"),
         country="ng",
         policy=Path("/srv/ng.yaml"),
+        most_memory="4GB",
     )
 
 
@@ -96,3 +98,14 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path, home: str) -> None:
 def test_no_representation_shows_a_password() -> None:
     settings = Settings.from_environment(EVERYTHING)
     assert "s3cret" not in f"{settings!r}{settings}{settings!a}"
+
+
+@pytest.mark.parametrize("size", ["4GB", "1.5 GiB", "500mb", "60%"])
+def test_memory_is_a_size_or_a_part_of_the_machine(size: str) -> None:
+    assert Settings.from_environment({"VIBES_MEMORY": size}).most_memory == size
+
+
+@pytest.mark.parametrize("size", ["4", "much", "-1GB", "0GB", "4GB; DROP"])
+def test_a_memory_that_is_no_size_is_told_with_an_example(size: str) -> None:
+    with pytest.raises(SettingsError, match=r"VIBES_MEMORY is .*; set it to a size such as 4GB"):
+        Settings.from_environment({"VIBES_MEMORY": size})

@@ -6,12 +6,16 @@ Secrets (the passwords inside the two URLs) are kept out of every representation
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vibes_pipeline.errors import SettingsError
+from vibes_pipeline.memory import Memory
 
+MOST_MEMORY = "60%"
+A_SIZE = re.compile(r"[1-9]\d*(\.\d+)?\s*([KMGT]i?B|%)", re.IGNORECASE)
 DEFAULT_SENDER = "VIBES <vibes@marketplace.example>"
 
 
@@ -28,12 +32,14 @@ class Settings:
     operators: tuple[str, ...]
     country: str
     policy: Path | None
+    most_memory: str = MOST_MEMORY
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read `VIBES_*`; an empty variable counts as unset.
 
-        Raises `SettingsError` when the folder of state, or a folder above it, is a file.
+        Raises `SettingsError` when the folder of state, or a folder above it, is a file, and for a
+        `VIBES_MEMORY` that is no size.
         """
         given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
         home = Path(given.get("VIBES_HOME", "var")).resolve()
@@ -41,6 +47,12 @@ class Settings:
         if not standing.is_dir():
             raise SettingsError(f"{standing} is a file; set VIBES_HOME to a folder for the state")
         policy = given.get("VIBES_POLICY")
+        most_memory = given.get("VIBES_MEMORY", MOST_MEMORY)
+        if not A_SIZE.fullmatch(most_memory):
+            raise SettingsError(
+                f"VIBES_MEMORY is {most_memory!r}; set it to a size such as 4GB, or to a part of "
+                "the machine's memory such as 60%"
+            )
         return cls(
             home=home,
             warehouse=Path(given.get("VIBES_WAREHOUSE", home / "warehouse.duckdb")).resolve(),
@@ -55,12 +67,18 @@ class Settings:
             ),
             country=given.get("VIBES_COUNTRY", "ng").lower(),
             policy=Path(policy).resolve() if policy else None,
+            most_memory=most_memory,
         )
 
     @property
     def lake(self) -> Path:
         """The folder of Parquet partitions."""
         return self.home / "lake"
+
+    @property
+    def memory(self) -> Memory:
+        """What DuckDB may hold in memory; the rest goes to a folder of the home."""
+        return Memory(self.most_memory, self.home / "spill")
 
     @property
     def reports(self) -> Path:

@@ -84,7 +84,7 @@ class Library:
         try:
             with (
                 TemporaryDirectory(prefix="vibes-sql-") as scratch,
-                duckdb.connect() as connection,
+                duckdb.connect(config={"memory_limit": self.settings.most_memory}) as connection,
                 self._mounted(connection, named),
             ):
                 self._lock(connection, scratch)
@@ -196,7 +196,7 @@ class Library:
             with self._ledger.reading() as snapshot:
                 for relation in ledger:
                     _put(connection, relation, self._read(snapshot, relation))
-        warehouse = Warehouse(self.settings.warehouse, PATIENCE_SECONDS)
+        warehouse = Warehouse.of(self.settings, PATIENCE_SECONDS)
         with warehouse.mounted(connection, raw):
             yield
 

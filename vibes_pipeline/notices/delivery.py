@@ -57,7 +57,7 @@ def read_directory(
 
     Raises `WarehouseError` when another process has held it for longer than the patience.
     """
-    warehouse = Warehouse(settings.warehouse, patience_seconds)
+    warehouse = Warehouse.of(settings, patience_seconds)
     engine = ScratchEngine(warehouse, settings.lake, policy.time_zone, policy_tables(policy))
     view = {"country": policy.country, **BOUNDS}
     for model in closure(READ):

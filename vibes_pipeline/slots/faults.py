@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import duckdb
 import sqlalchemy as sa
 
 from vibes_pipeline.errors import LedgerError, VibesError, first_line
@@ -21,6 +22,11 @@ def fault_of(error: BaseException) -> VibesError | None:
             return LedgerError(
                 f"PostgreSQL went away: {first_line(inner.orig)}; run the slot again, "
                 "it goes on where it was"
+            )
+        if isinstance(inner, duckdb.OutOfMemoryException):
+            return VibesError(
+                "DuckDB needs more memory than it may hold, or more room for the rest than the "
+                "disk has; raise VIBES_MEMORY or make room, and run the slot again"
             )
         if words := disk_refusal(inner):
             return VibesError(f"a disk took no more: {words}; make room and run the slot again")

@@ -21,7 +21,7 @@ def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime
     A claims slot is due at each moment at which the warehouse has a claim raised or decided, or an
     account decided on, before any other slot of that moment.
     """
-    moments = claim_moments(Warehouse(settings.warehouse), start, end)
+    moments = claim_moments(Warehouse.of(settings), start, end)
     claims = [DueSlot(at, Slot.CLAIMS, policy.local_date(at)) for at in moments]
     timed = policy.slot_calendar.due_between(start, end)
     return sorted([*claims, *timed], key=lambda due: due.due_at.timestamp())

@@ -65,7 +65,7 @@ class SlotRun:
             policy=policy,
             settings=settings,
             engine=DuckDBEngine(
-                warehouse=warehouse or Warehouse(settings.warehouse),
+                warehouse=warehouse or Warehouse.of(settings),
                 folder=partition_folder(settings.lake, policy.country, slot, period),
                 time_zone=policy.time_zone,
                 policy=policy_tables(policy),

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.memory import Memory
+from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.contract import CONTRACT, VARCHAR, RawTable
 from vibes_pipeline.warehouse.database_file import DatabaseFile
 from vibes_pipeline.warehouse.files import no_access, unreadable
@@ -39,8 +42,14 @@ class Warehouse:
 
     path: Path
     patience_seconds: float = PATIENCE_SECONDS
+    memory: Memory | None = None
     _selects: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _numbers: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, settings: Settings, patience_seconds: float = PATIENCE_SECONDS) -> Self:
+        """The warehouse that the settings name, read within the memory that they allow."""
+        return cls(settings.warehouse, patience_seconds, settings.memory)
 
     def connect(self, owner: object) -> duckdb.DuckDBPyConnection:
         """A connection to a DuckDB in memory, with schemas of its own that go with their owner.
@@ -90,7 +99,7 @@ class Warehouse:
 
     @cached_property
     def _memory(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect()
+        return self.memory.database() if self.memory else duckdb.connect()
 
     @cached_property
     def _source(self) -> DatabaseFile | ParquetFolder:

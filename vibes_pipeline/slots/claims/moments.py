@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import duckdb
-
 from vibes_pipeline.warehouse.source import Warehouse
 
 MOMENTS = """
@@ -24,9 +22,7 @@ ORDER BY moment
 
 def claim_moments(warehouse: Warehouse, start: datetime, end: datetime) -> list[datetime]:
     """Each moment from start to end at which a claim was raised, or a claim or account decided."""
-    with (
-        duckdb.connect() as connection,
-        warehouse.mounted(connection, ["claims", "account_decisions"]),
-    ):
+    connection = warehouse.connect(warehouse)
+    with warehouse.mounted(connection, ["claims", "account_decisions"]):
         rows = connection.execute(MOMENTS, {"start": start, "end": end}).fetchall()
     return [moment for (moment,) in rows]
