@@ -211,16 +211,23 @@ class Judge:
         withdrawn for good (§2, "one item bears each rule at most once" §6), an amount is that of
         the alert (§2), and what was charged and implemented as the warehouse said is undone by a
         claim only. A row that is missing or bad is no such case: it says nothing about the seller.
+        Another one is a charge that names a check or a case which the good warehouse has under another id:
+        that row is missing then, and the charge waits for it (§2).
         """
         for outcome in self.record.outcomes:
             if outcome.is_done and self.storm.is_on(outcome.at):
-                seen = self._seen(outcome.at)
-                good = self._seen_good(outcome.at).facts.get((rule, item))
+                seen, seen_good = self._seen(outcome.at), self._seen_good(outcome.at)
+                good = seen_good.facts.get((rule, item))
                 fact = seen.facts.get((rule, item))
                 is_there = item in seen.items and (
                     good is None or seen.has_source(rule, good.source)
                 )
-                if is_there and fact != good:
+                is_renamed = (
+                    fact is not None
+                    and good is not None
+                    and not seen_good.has_source(rule, fact.source)
+                )
+                if (is_there and fact != good) or is_renamed:
                     return True
         return False
 

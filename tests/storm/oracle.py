@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
 
+from deadlines import fulfilment_deadline
 from rules.marketplace import NIGERIA
 from storm.world import Row, Tables, instant, micros
 
@@ -213,7 +214,7 @@ def _is_timely(row: Row, table: str) -> bool:
 
 def _deadline(pending_at: int) -> int | None:
     try:
-        return micros(NIGERIA.calendar.fulfilment_deadline(instant(pending_at), 24))
+        return micros(fulfilment_deadline(NIGERIA.calendar, instant(pending_at), 24))
     except CalendarError:
         return None
 
