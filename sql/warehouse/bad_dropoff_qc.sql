@@ -2,7 +2,7 @@
 -- grain: every stored row
 WITH repeated AS (
     SELECT qc_id
-    FROM raw.dropoff_qc
+    FROM warehouse.stored_checks
     WHERE qc_id IS NOT NULL
     GROUP BY qc_id
     HAVING COUNT(*) > 1
@@ -38,7 +38,7 @@ judged AS (
                 ) THEN 'failed without a known reason'
             END
         ) AS faults
-    FROM raw.dropoff_qc AS q
+    FROM warehouse.stored_checks AS q
     LEFT JOIN repeated AS r ON q.qc_id = r.qc_id
     LEFT JOIN warehouse.named_items AS i ON q.order_item_id = i.order_item_id
     WHERE NOT COALESCE(i.is_abroad, FALSE)

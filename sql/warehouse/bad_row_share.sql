@@ -3,7 +3,7 @@
 -- grain: one row
 WITH week_rows AS (
     SELECT COUNT(*) AS rows_in_week
-    FROM raw.order_items AS i
+    FROM warehouse.stored_items AS i
     LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
     WHERE
         f.seller_id IS NULL

@@ -2,7 +2,7 @@
 -- by them checks and cases are judged. Both are looked up in one read of the order items.
 -- grain: order_item_id
 WITH named AS (
-    SELECT order_item_id FROM raw.dropoff_qc
+    SELECT order_item_id FROM warehouse.stored_checks
     UNION
     SELECT order_item_id FROM raw.counterfeit_cases
 )
@@ -13,7 +13,7 @@ SELECT
         AS seller_id,                           -- its seller, if of the policy's country
     COUNT(f.seller_id) = COUNT(*) AS is_abroad, -- whether every stored copy is another country's
     COUNT(b.row_id) > 0 AS is_set_aside         -- whether its rows are bad
-FROM raw.order_items AS i
+FROM warehouse.stored_items AS i
 LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
 LEFT JOIN (SELECT DISTINCT row_id FROM warehouse.bad_order_items) AS b ON i.order_item_id = b.row_id
 WHERE i.order_item_id IN (SELECT order_item_id FROM named)

@@ -1,9 +1,6 @@
 -- The working set: good order items as they stood at the slot's instant, one row per item
 -- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
--- reason. Kept are the items that can still enter a rule: those with a time since $horizon, a drop-off check,
--- a counterfeit case, or a charge not yet implemented. A customer is kept only where a rule counts customers: who
--- refused or returned an item. They are kept as a keyed hash, which tells customers apart and does not say who
--- they are.
+-- reason.
 -- grain: order_item_id
 WITH as_of AS (
     SELECT
@@ -11,7 +8,7 @@ WITH as_of AS (
         i.order_number,
         i.seller_id,
         i.sku,
-        i.customer_id,
+        i.customer_hash,
         i.item_price,
         i.commission,
         i.pending_at,
@@ -23,17 +20,9 @@ WITH as_of AS (
         CASE WHEN i.rejected_at <= $now THEN i.rejected_at END AS rejected_at,
         CASE WHEN i.returned_at <= $now THEN i.returned_at END AS returned_at,
         CASE WHEN i.returned_at <= $now THEN i.return_reason END AS return_reason
-    FROM raw.order_items AS i
+    FROM warehouse.stored_items AS i
     INNER JOIN warehouse.sellers AS s ON i.seller_id = s.seller_id
     WHERE i.pending_at <= $now
-),
-
-wanted AS (
-    SELECT order_item_id FROM raw.dropoff_qc WHERE checked_at >= $horizon
-    UNION
-    SELECT order_item_id FROM raw.counterfeit_cases
-    UNION
-    SELECT order_item_id FROM ledger.open_charges
 )
 
 SELECT
@@ -52,23 +41,12 @@ SELECT
     a.rejected_at,          -- when the customer refused it
     a.returned_at,          -- when it was marked as returned
     a.return_reason,        -- one of the policy's return reasons
-    CASE
-        WHEN a.rejected_at IS NOT NULL OR a.returned_at IS NOT NULL THEN SHA256($customer_key || a.customer_id)
-    END AS customer_hash,   -- who refused or returned it, hashed with the home's key; else null
+    CASE WHEN a.rejected_at IS NOT NULL OR a.returned_at IS NOT NULL THEN a.customer_hash END
+        AS customer_hash,   -- who refused or returned it, hashed with the home's key; else null
     LEAST(a.ready_to_ship_at, a.shipped_at, a.delivered_at, a.rejected_at)
         AS ready_from,      -- ready to ship from (Rulebook §4)
     COALESCE(a.shipped_at, LEAST(a.delivered_at, a.rejected_at))
         AS shipped_from     -- shipped from (Rulebook §4)
 FROM as_of AS a
 LEFT JOIN warehouse.bad_order_items AS b ON a.order_item_id = b.row_id
-LEFT JOIN wanted AS w ON a.order_item_id = w.order_item_id
-WHERE
-    a.order_item_id IS NOT NULL
-    AND b.row_id IS NULL
-    AND (
-        w.order_item_id IS NOT NULL
-        OR GREATEST(
-            a.pending_at, a.ready_to_ship_at, a.shipped_at, a.delivered_at,
-            a.cancelled_at, a.rejected_at, a.returned_at
-        ) >= $horizon
-    )
+WHERE a.order_item_id IS NOT NULL AND b.row_id IS NULL

@@ -32,7 +32,6 @@ SELECT
     order_number,           -- as stored
     seller_id,              -- as stored
     sku,                    -- as stored
-    CAST(NULL AS VARCHAR) AS customer_id,   -- left out
     item_price,             -- as stored, naira
     commission,             -- as stored, naira
     pending_at,             -- as stored
@@ -43,5 +42,6 @@ SELECT
     cancel_reason,          -- as stored
     rejected_at,            -- as stored
     returned_at,            -- as stored
-    return_reason           -- as stored
+    return_reason,          -- as stored
+    CAST(NULL AS VARCHAR) AS customer_hash  -- left out
 FROM copies

@@ -8,7 +8,7 @@ WITH found AS (
         'dropoff_qc_charge' AS rule,
         q.qc_id AS row_id,
         q.order_item_id
-    FROM raw.dropoff_qc AS q
+    FROM warehouse.stored_checks AS q
     LEFT JOIN warehouse.bad_dropoff_qc AS b ON q.qc_id = b.row_id
     WHERE q.qc_id IS NOT NULL AND b.row_id IS NULL
     UNION ALL
@@ -44,7 +44,7 @@ found_more AS (
 
 SELECT DISTINCT c.action_id     -- the charge
 FROM ledger.open_charges AS c
-INNER JOIN raw.order_items AS i ON c.order_item_id = i.order_item_id
+INNER JOIN warehouse.stored_items AS i ON c.order_item_id = i.order_item_id
 LEFT JOIN warehouse.bad_order_items AS b ON c.order_item_id = b.row_id
 LEFT JOIN rests_on_more AS m ON c.action_id = m.action_id
 LEFT JOIN found_more AS f ON c.action_id = f.action_id

@@ -16,11 +16,12 @@ from slots_direct import DirectSlots
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.engine.duckdb import DuckDBEngine
-from vibes_pipeline.engine.models import Model, closure
+from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slots.late_orders import models_of
 from vibes_pipeline.slots.steps import steps_of
 
 DEPENDENCIES = {
@@ -41,14 +42,23 @@ def raw(names: Collection[str]) -> set[str]:
 
 @pytest.mark.parametrize("model", weekly_models(), ids=lambda model: model.relation)
 def test_a_model_of_the_week_depends_on_what_its_file_reads(model: Model) -> None:
-    read = {name(r) for r in model.depends_on if not r.startswith(("policy.", "ledger."))}
+    reads = [r for m in (model, *ephemeral(model)) for r in m.depends_on]
+    made = {m.relation for m in ephemeral(model)}
+    read = {name(r) for r in reads if not r.startswith(("policy.", "ledger.")) and r not in made}
     depends_on = DEPENDENCIES[name(model.relation)]
     assert read <= depends_on
     assert raw(read) == raw(depends_on)
     # The ledger's first cycle is a fact of its history.
     assert ("ledger/history" in depends_on) == (
-        "first_cycle" in model.parameters or any(r.startswith("ledger.") for r in model.depends_on)
+        "first_cycle" in model.parameters or any(r.startswith("ledger.") for r in reads)
     )
+
+
+def ephemeral(model: Model) -> list[Model]:
+    """The models that are run with this one, for no partition keeps their rows."""
+    upstream = [load_models()[relation] for relation in model.upstream]
+    own = [m for m in upstream if m.is_ephemeral]
+    return [*own, *(further for m in own for further in ephemeral(m))]
 
 
 # The asset, and the relations that are made to make it.
@@ -83,7 +93,9 @@ LOOKED_UP = [
 def test_what_looks_at_the_warehouse_anew_depends_on_every_table_that_is_read(
     asset: str, relations: list[str]
 ) -> None:
-    read = {name(r) for model in closure(relations) for r in model.depends_on}
+    is_late = asset.startswith("late_orders/")
+    models = models_of(*relations) if is_late else closure(relations)
+    read = {name(r) for model in models for r in model.depends_on}
     assert raw(DEPENDENCIES[asset]) == raw(read)
     # It makes the relations in between itself: those of the weekly alert are of another instant.
     of_the_week = {name(model.relation) for model in weekly_models()}

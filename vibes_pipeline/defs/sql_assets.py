@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -43,11 +44,15 @@ def model_assets(
     ]
 
 
-def read_by(relations: Iterable[str], made: Collection[str] = ()) -> set[dg.AssetKey]:
+def read_by(
+    relations: Iterable[str],
+    made: Collection[str] = (),
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
+) -> set[dg.AssetKey]:
     """The assets that SQL reads to make relations: raw tables, and what other steps have `made`."""
     return {
         asset_key(relation)
-        for relation in sources(relations, made)
+        for relation in sources(relations, made, stand_ins)
         if not relation.startswith(("policy.", "ledger."))
     }
 

@@ -19,7 +19,7 @@ import duckdb
 import polars as pl
 
 from vibes_pipeline import parquet
-from vibes_pipeline.engine.models import Model
+from vibes_pipeline.engine.models import Model, load_models
 from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.warehouse.source import Warehouse
@@ -53,7 +53,11 @@ class DuckDBEngine:
         """Run one model and keep its rows; they replace earlier rows in one step.
 
         Raises `BrokenGrain`, and keeps the earlier rows, when the new rows break the model's grain.
+        An ephemeral model's rows are held in memory until the engine goes.
         """
+        if model.is_ephemeral:
+            self._hold(model, parameters)
+            return
         with (
             put_into_place(self.partition(model.relation)) as temporary,
             self._given(model, parameters) as given,
@@ -82,7 +86,7 @@ class DuckDBEngine:
         raw = [relation for relation in model.depends_on if self._is_stored(relation)]
         for relation in model.depends_on:
             if relation not in raw:
-                self._mount(relation)
+                self._mount(relation, parameters)
         with self.warehouse.mounted(self._connection, [r.removeprefix("raw.") for r in raw]):
             yield {name: parameters[name] for name in model.parameters}
 
@@ -90,19 +94,27 @@ class DuckDBEngine:
         """Whether a relation is a table of the order warehouse."""
         return relation.startswith("raw.")
 
-    def _mount(self, relation: str) -> None:
+    def _mount(self, relation: str, parameters: Parameters) -> None:
         """Make a relation that a model names, unless the session has it.
 
-        An existing view stays: it reads its file anew for each query.
+        An existing view stays: it reads its file anew for each query. An ephemeral relation is
+        made by running its model.
         """
         if relation in self._mounted:
             return
         schema, name = relation.split(".")
         if schema == "policy":
             self._put(relation, self.policy[name])
+        elif (model := load_models().get(relation)) and model.is_ephemeral:
+            self._hold(model, parameters)
         else:
             rows = parquet.sql_rows([self.partition(relation)])
             self._define("VIEW", relation, f"FROM {rows}")
+
+    def _hold(self, model: Model, parameters: Parameters) -> None:
+        """Run one model into a table of the session."""
+        with self._given(model, parameters) as given:
+            self._define("TABLE", model.relation, model.sql, given)
 
     def _put(self, relation: str, rows: pl.DataFrame) -> None:
         """Make a table of the session out of rows."""

@@ -1,8 +1,8 @@
 """The SQL files as models, one SELECT each: `sql/metrics/seller_week.sql` is `metrics.seller_week`.
 
-The header comment says what a row is and why, and its grain; the comment behind each output column
-documents the column. Which relations a model reads and which parameters it takes is read from the
-SQL itself.
+The header comment says what a row is and why, and its grain; with the line `-- ephemeral` no
+partition keeps the rows. The comment behind each output column documents the column. Which
+relations a model reads and which parameters it takes is read from the SQL itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import MappingProxyType
 
 import sqlglot
 from sqlglot import exp
@@ -19,6 +20,7 @@ from sqlglot import exp
 from vibes_pipeline.engine.grain import MARK, Grain, read_grain
 from vibes_pipeline.paths import sql_dir
 
+EPHEMERAL = "-- ephemeral"
 # Schemas whose relations no model makes: the warehouse as stored, the policy, the ledger's history.
 GIVEN_SCHEMAS = frozenset({"raw", "policy", "ledger"})
 
@@ -35,6 +37,7 @@ class Model:
     depends_on: tuple[str, ...]
     parameters: frozenset[str]
     grain: Grain
+    is_ephemeral: bool
 
     @property
     def relation(self) -> str:
@@ -55,31 +58,40 @@ def load_models(folder: Path | None = None) -> Mapping[str, Model]:
     return {relation: models[relation] for relation in order}
 
 
-def closure(targets: Iterable[str]) -> tuple[Model, ...]:
-    """The targets and every model they depend on, each after those it reads."""
+def closure(targets: Iterable[str], made: Collection[str] = ()) -> tuple[Model, ...]:
+    """The targets and every model they depend on, each after those it reads.
+
+    Relations `made` by another step are left out, and so is what only they depend on.
+    """
     models = load_models()
     wanted: set[str] = set()
     pending = list(targets)
     while pending:
         relation = pending.pop()
-        if relation not in wanted:
+        if relation not in wanted and relation not in made:
             wanted.add(relation)
             pending.extend(models[relation].upstream)
     return tuple(model for relation, model in models.items() if relation in wanted)
 
 
-def sources(relations: Iterable[str], made: Collection[str] = ()) -> frozenset[str]:
+def sources(
+    relations: Iterable[str],
+    made: Collection[str] = (),
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
+) -> frozenset[str]:
     """Where the rows of relations come from: `raw.*`, `policy.*`, `ledger.*`, and relations `made`.
 
     `made` are relations that another step has made: they are sources as they are. Any other
-    model's relation is replaced by what its own SQL reads.
+    model's relation is replaced by what its own SQL reads. `stand_ins` maps a relation to the one
+    that is read in its place.
     """
     models = load_models()
     found: set[str] = set()
     seen: set[str] = set()
     pending = list(relations)
     while pending:
-        relation = pending.pop()
+        named = pending.pop()
+        relation = stand_ins.get(named, named)
         if relation in seen:
             continue
         seen.add(relation)
@@ -109,6 +121,7 @@ def _read(file: Path) -> Model:
         depends_on=tuple(sorted(tables)),
         parameters=frozenset(p.name for p in tree.find_all(exp.Parameter, exp.Placeholder)),
         grain=_grain(file, sql),
+        is_ephemeral=EPHEMERAL in sql.splitlines(),
     )
 
 
@@ -124,7 +137,7 @@ def _header(sql: str) -> str:
     for line in sql.splitlines():
         if not line.startswith("--"):
             break
-        if not line.startswith(MARK):
+        if not line.startswith((MARK, EPHEMERAL)):
             lines.append(line.removeprefix("--").strip())
     return " ".join(lines)
 

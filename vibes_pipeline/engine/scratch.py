@@ -23,7 +23,7 @@ ZONED = cs.datetime(time_zone="*")
 class ScratchEngine(DuckDBEngine):
     """Keeps its relations in memory; reads all other relations from the folder's partitions.
 
-    `stand_ins` maps a raw table to the model whose rows are read in its place once it is made.
+    `stand_ins` maps a relation to the one whose rows are read in its place.
     """
 
     stand_ins: Mapping[str, str] = field(default_factory=dict)
@@ -41,8 +41,7 @@ class ScratchEngine(DuckDBEngine):
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
         """Run one model and keep its rows; `BrokenGrain` when the rows break its grain."""
-        with self._given(model, parameters) as given:
-            self._define("TABLE", model.relation, model.sql, given)
+        self._hold(model, parameters)
         keys = ", ".join(model.grain.columns) or "*"
         if model.grain.can_be_broken:
             require_grain(model, self._rows(f"SELECT {keys} FROM {model.relation}"))
@@ -57,16 +56,7 @@ class ScratchEngine(DuckDBEngine):
         frame: pl.DataFrame = self._connection.sql(query).pl()
         return frame.lazy()
 
-    def _is_stored(self, relation: str) -> bool:
-        return super()._is_stored(relation) and self._stand_in(relation) is None
-
-    def _mount(self, relation: str) -> None:
-        stand_in = self._stand_in(relation)
-        if stand_in is None:
-            super()._mount(relation)
-        else:
-            self._define("VIEW", relation, f"FROM {stand_in}")
-
-    def _stand_in(self, relation: str) -> str | None:
-        stand_in = self.stand_ins.get(relation)
-        return stand_in if stand_in in self._mounted else None
+    def _mount(self, relation: str, parameters: Parameters) -> None:
+        if relation in self.stand_ins and relation not in self._mounted:
+            self._define("VIEW", relation, f"FROM {self.stand_ins[relation]}")
+        super()._mount(relation, parameters)

@@ -22,5 +22,6 @@ def decision(rule: str) -> Model:
 
 
 def weekly_models() -> tuple[Model, ...]:
-    """Every model of the weekly alert, each after those it reads."""
-    return closure([*(decision(rule).relation for rule in WEEKLY_RULES), *SHOWN_BESIDE])
+    """Every model of the weekly alert whose rows are kept, each after those it reads."""
+    models = closure([*(decision(rule).relation for rule in WEEKLY_RULES), *SHOWN_BESIDE])
+    return tuple(model for model in models if not model.is_ephemeral)

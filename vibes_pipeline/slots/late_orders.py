@@ -28,6 +28,8 @@ from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse import freshness
 
 RECENT = "warehouse.recent_order_items"
+# A late slot judges only the items that it may be about.
+STAND_INS = {"warehouse.stored_items": RECENT}
 OVERDUE = "late_orders.overdue_items"
 DECISIONS = {rule: f"late_orders.{rule}s" for rule in LATE_RULES}
 OUTCOMES = "late_orders.late_outcomes"
@@ -142,12 +144,10 @@ def cancel(run: SlotRun, ledger: Ledger) -> LateDay:
 
 def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
     """The rows of a model of late orders, which reads only the recent order items (§9)."""
-    engine = ScratchEngine.over(run.engine, stand_ins={"raw.order_items": RECENT})
+    engine = ScratchEngine.over(run.engine, stand_ins=STAND_INS)
     opened = ledger_late_orders.open_late_cancellations(ledger)
     engine.write(OPEN_ACTIONS, opened)
     engine.write("ledger.excuses", read_frame(ledger, select_excuses(ledger.country)))
-    # No weekly charge is looked up here, so the working set needs no item of one.
-    engine.write("ledger.open_charges", pl.DataFrame(schema={"order_item_id": pl.String()}))
     parameters = _parameters(run, ledger, opened)
     for model in models_of(relation):
         engine.materialize(model, parameters)
@@ -155,9 +155,10 @@ def _found(run: SlotRun, ledger: Ledger, relation: str) -> pl.DataFrame:
 
 
 def models_of(*relations: str) -> list[Model]:
-    """All models of the relations, each once; the recent items first, which stand in for all."""
+    """All models of the relations, each once; the recent items first, which stand in for others."""
     recent = closure([RECENT])
-    return [*recent, *(model for model in closure(relations) if model not in recent)]
+    models = closure(relations, made=STAND_INS)
+    return [*recent, *(model for model in models if model not in recent)]
 
 
 def _parameters(run: SlotRun, ledger: Ledger, opened: pl.DataFrame) -> Parameters:

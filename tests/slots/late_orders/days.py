@@ -66,12 +66,11 @@ def found_on(
 ) -> Decided:
     """Overdue items, decisions of both rules and outcomes of a day, as of the slot's due time."""
     begun = begin(market, folder, slot, day)
-    engine = ScratchEngine.over(begun.engine, stand_ins={"raw.order_items": late_orders.RECENT})
+    engine = ScratchEngine.over(begun.engine, late_orders.STAND_INS)
     run = replace(begun, engine=engine)
     opened = [p for p in past if p.state == "open"]
     _write(run, late_orders.OPEN_ACTIONS, [_opened(market, p) for p in opened], _OPENED)
     _write(run, late_orders.ACTIONS, [_known(market, p) for p in past], _KNOWN)
-    _write(run, "ledger.open_charges", [], {"order_item_id": pl.String()})
     _write(run, "ledger.excuses", [], EXCUSES)
     lookback = market.policy.late_orders.late_lookback_days.on(day)
     since = min(

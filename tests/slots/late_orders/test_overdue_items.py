@@ -28,6 +28,8 @@ from vibes_pipeline.calendar import Slot
 DAY = timedelta(days=1)
 
 
+OLDER = "warehouse.older_open_items"
+
 # --- the fulfilment clock -------------------------------------------------------------------------
 
 # Given: when the item entered its state; expected: its deadline, and the first day it is found on.
@@ -300,16 +302,17 @@ def test_an_item_of_a_sunday_is_looked_back_to_as_far_as_its_deadline(tmp_path: 
     assert [rule_of(found, item) for item in ("of Monday", "of Sunday")] == [PENDING, PENDING]
 
 
-def test_items_too_old_to_be_cancelled_are_counted_weekly(tmp_path: Path) -> None:
+def test_items_too_old_to_be_cancelled_are_counted_while_the_weekly_rules_look_at_them(
+    tmp_path: Path,
+) -> None:
     market = Marketplace()
-    item = Item(order_item_id="of summer", pending_at="2026-08-10T09:00")
-    market.item(item)
-    seller_id = market.raw["order_items"][0]["seller_id"]
-    market.item(item | Item(order_item_id="shipped", shipped_at="2026-08-11T09:00"))
-    older = market.decide(tmp_path, "warehouse.older_open_items")
-    row = older.row("warehouse.older_open_items", seller_id=seller_id)
-    assert row is not None
-    assert row["open_items"] == 1
+    market.seller(seller_id="S-1")
+    for pending_at in ("Mon-3 10:00", "Sun-2 23:59", "Mon-1 10:00", "2024-02-01T10:00"):
+        market.item(Item(seller_id="S-1", pending_at=pending_at))
+    market.item(Item(seller_id="S-1", pending_at="Mon-3 10:00", shipped_at="Mon-3 11:00"))
+    (counted,) = market.decide(tmp_path, OLDER).rows(OLDER)
+    assert (counted["seller_id"], counted["open_items"]) == ("S-1", 2)
+    assert counted["oldest_pending_at"] == market.at("Mon-3 10:00")
 
 
 # --- what the ledger knows of an item -------------------------------------------------------------

@@ -91,7 +91,7 @@ def _loads(location: CodeLocation) -> dg.AssetsDefinition:
 def _overdue_items(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "overdue_items"],
-        deps=[LOADS, *sorted(read_by([late_orders.RECENT, late_orders.OVERDUE]))],
+        deps=[LOADS, *sorted(read_by([late_orders.OVERDUE], stand_ins=late_orders.STAND_INS))],
         group_name="late_orders",
         kinds={"duckdb", "parquet"},
         owners=ENGINEERS,
@@ -184,7 +184,7 @@ def _outcomes(location: CodeLocation) -> dg.AssetsDefinition:
             CLAIMS_STEP,
             ["late_orders", "proposed_cancellations"],
             ["raw", "loads"],
-            *sorted(read_by([late_orders.RECENT, late_orders.OUTCOMES])),
+            *sorted(read_by([late_orders.OUTCOMES], stand_ins=late_orders.STAND_INS)),
         ],
         group_name="late_orders",
         kinds={"duckdb", "parquet"},

@@ -1,0 +1,109 @@
+-- The stored order items that are judged and may enter a rule, one row per stored row (Rulebook §13): those with
+-- a time since $horizon, those without pending_at, and those that a check, a case or an open charge names. Each
+-- part is a read of its own, by one range of time: in a warehouse stored in the order of time, each read skips
+-- what is older, and an OR of them would read the whole history. No row is in two parts.
+-- A customer is kept only where a rule counts customers: who refused or returned an item. They are kept as a
+-- keyed hash, which tells customers apart and does not say who they are.
+-- ephemeral
+-- grain: every stored row
+WITH named AS (
+    SELECT order_item_id FROM warehouse.stored_checks
+    UNION
+    SELECT order_item_id FROM raw.counterfeit_cases
+    UNION
+    SELECT order_item_id FROM ledger.open_charges
+),
+
+judged AS (
+    SELECT *
+    FROM raw.order_items
+    WHERE pending_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE pending_at IS NULL
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND ready_to_ship_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND shipped_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND COALESCE(shipped_at < $horizon, TRUE)
+        AND delivered_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND COALESCE(shipped_at < $horizon, TRUE)
+        AND COALESCE(delivered_at < $horizon, TRUE)
+        AND cancelled_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND COALESCE(shipped_at < $horizon, TRUE)
+        AND COALESCE(delivered_at < $horizon, TRUE)
+        AND COALESCE(cancelled_at < $horizon, TRUE)
+        AND rejected_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND COALESCE(shipped_at < $horizon, TRUE)
+        AND COALESCE(delivered_at < $horizon, TRUE)
+        AND COALESCE(cancelled_at < $horizon, TRUE)
+        AND COALESCE(rejected_at < $horizon, TRUE)
+        AND returned_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND COALESCE(shipped_at < $horizon, TRUE)
+        AND COALESCE(delivered_at < $horizon, TRUE)
+        AND COALESCE(cancelled_at < $horizon, TRUE)
+        AND COALESCE(rejected_at < $horizon, TRUE)
+        AND COALESCE(returned_at < $horizon, TRUE)
+        AND order_item_id IN (SELECT order_item_id FROM named)
+)
+
+SELECT
+    order_item_id,          -- as stored
+    order_number,           -- as stored
+    seller_id,              -- as stored
+    sku,                    -- as stored
+    item_price,             -- as stored, naira
+    commission,             -- as stored, naira
+    pending_at,             -- as stored
+    ready_to_ship_at,       -- as stored
+    shipped_at,             -- as stored
+    delivered_at,           -- as stored
+    cancelled_at,           -- as stored
+    cancel_reason,          -- as stored
+    rejected_at,            -- as stored
+    returned_at,            -- as stored
+    return_reason,          -- as stored
+    CASE
+        WHEN rejected_at IS NOT NULL OR returned_at IS NOT NULL THEN SHA256($customer_key || customer_id)
+    END AS customer_hash    -- who refused or returned it, hashed with the home's key; else null
+FROM judged
