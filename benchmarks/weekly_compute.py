@@ -54,6 +54,7 @@ class Query:
     relation: str
     sql: str
     parameters: Parameters
+    is_kept: bool
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def make_warehouse(file: Path, items: int) -> None:
 
 def prepare(warehouse: Path, home: Path) -> Inputs:
     """Write the policy's tables and what a ledger without a past gives as history."""
+    from vibes_pipeline.engine.models import closure
     from vibes_pipeline.engine.weekly import weekly_models
     from vibes_pipeline.keys import home_key
     from vibes_pipeline.ledger.ledger import Ledger
@@ -110,8 +112,13 @@ def prepare(warehouse: Path, home: Path) -> Inputs:
         key=home_key(home).file,
         time_zone=run.policy.time_zone.key,
         queries=tuple(
-            Query(m.relation, m.sql, {name: parameters[name] for name in m.parameters})
-            for m in weekly_models()
+            Query(
+                m.relation,
+                m.sql,
+                {name: parameters[name] for name in m.parameters},
+                not m.is_ephemeral,
+            )
+            for m in closure(model.relation for model in weekly_models())
         ),
     )
 
@@ -199,8 +206,8 @@ def run_bare(inputs: Inputs) -> Outcome:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {query.relation.split('.')[0]}")
             connection.execute(f"CREATE TABLE {query.relation} AS {query.sql}", query.parameters)
     taken = watch.stop()
-    contents = {relation: content(connection.table(relation)) for relation in taken.seconds_of}
-    return Outcome(taken, contents)
+    kept = [query.relation for query in inputs.queries if query.is_kept]
+    return Outcome(taken, {relation: content(connection.table(relation)) for relation in kept})
 
 
 def mount(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:

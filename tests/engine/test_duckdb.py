@@ -130,6 +130,19 @@ def test_a_reader_holds_on_to_the_partition_that_it_opened(
         assert pl.read_parquet(reader).rows() == [(1,)]
 
 
+def test_an_ephemeral_model_is_run_when_another_names_it_and_leaves_no_file(
+    tmp_path: Path, engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = model(tmp_path, "warehouse.held", "-- ephemeral\nSELECT seller_id FROM raw.sellers")
+    reads = model(tmp_path, "warehouse.reads", "SELECT COUNT(*) AS n FROM warehouse.held")
+    monkeypatch.setattr("vibes_pipeline.engine.duckdb.load_models", lambda: {held.relation: held})
+    assert made(engine, reads) == [(2,)]
+    engine.release()
+    assert made(engine, reads) == [(2,)], "made again"
+    engine.materialize(held, {})
+    assert files(tmp_path / "slot") == ["warehouse/reads.parquet"]
+
+
 def test_evaluating_keeps_nothing(tmp_path: Path, engine: DuckDBEngine) -> None:
     sellers = model(tmp_path, "metrics.sellers", "SELECT COUNT(*) AS n FROM raw.sellers")
     assert engine.evaluate(sellers, {}).rows() == [(2,)]

@@ -24,6 +24,9 @@ from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.warehouse.source import Warehouse
 
+# Snappy: zstd takes half as much processor again, for a fifth fewer bytes.
+PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy"
+
 Parameters = Mapping[str, date | datetime | str | int]
 
 
@@ -62,8 +65,8 @@ class DuckDBEngine:
             put_into_place(self.partition(model.relation)) as temporary,
             self._given(model, parameters) as given,
         ):
-            rows = self._connection.sql(model.sql, params=given)
-            rows.write_parquet(str(temporary), compression="zstd")
+            place = parquet.sql_text(temporary)
+            self._connection.execute(f"COPY (\n{model.sql}\n) TO {place} ({PARQUET})", given)
             require_grain(model, parquet.scan(temporary))
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
@@ -71,6 +74,13 @@ class DuckDBEngine:
         with self._given(model, parameters) as given:
             frame: pl.DataFrame = self._connection.sql(model.sql, params=given).pl()
         return frame
+
+    def release(self) -> None:
+        """Let go of the ephemeral relations; one that is needed again is made again."""
+        held = [model.relation for model in load_models().values() if model.is_ephemeral]
+        for relation in self._mounted.intersection(held):
+            self._connection.execute(f"DROP TABLE {relation}")
+            self._mounted.remove(relation)
 
     def read(self, relation: str) -> pl.DataFrame:
         """The rows of a relation made before."""

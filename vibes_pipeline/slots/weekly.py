@@ -127,6 +127,7 @@ def write_proposal(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """Gather every rule's decisions as actions (the ledger's columns; evidence as JSON)."""
     if frozen_cycle(ledger, run.period):
         return read_proposal(run)
+    run.engine.release()
     terms = _terms(run)
     actions = [
         action

@@ -1,0 +1,101 @@
+"""Rulebook §13: which stored rows are judged, so that a slot's cost follows the weeks it looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from marketplace import Case, Decided, Item, Marketplace, each
+
+QUARANTINE = "warehouse.quarantine"
+# The weekly rules look back some weeks; this is longer than any of them.
+LONG_AGO = "Mon-40 09:00"
+WHILE_AGO = "Mon-40 18:00"
+
+# All are bad, for their price is negative, and all became pending long ago unless they say otherwise.
+STORED = [
+    Case("pending lately", Item(pending_at="Mon-1 09:00"), True),
+    Case("pending long ago and never moved since", Item(), False),
+    Case("pending and shipped long ago", Item(shipped_at=WHILE_AGO), False),
+    Case("ready lately", Item(ready_to_ship_at="Tue 09:00"), True),
+    Case(
+        "ready long ago, shipped lately",
+        Item(ready_to_ship_at=WHILE_AGO, shipped_at="Tue 09:00"),
+        True,
+    ),
+    Case("delivered lately", Item(shipped_at=WHILE_AGO, delivered_at="Tue 09:00"), True),
+    Case("cancelled lately", Item(cancelled_at="Tue 09:00", cancel_reason="other"), True),
+    Case("rejected lately", Item(shipped_at=WHILE_AGO, rejected_at="Tue 09:00"), True),
+    Case(
+        "returned lately",
+        Item(delivered_at=WHILE_AGO, returned_at="Tue 09:00", return_reason="other"),
+        True,
+    ),
+    Case("never pending", Item(pending_at=None), True),
+    Case("never pending, shipped long ago", Item(pending_at=None, shipped_at=WHILE_AGO), True),
+    Case("of the end of the type", Item(pending_at="9999-01-01T00:00"), True),
+]
+NAMED = [
+    Case("checked lately", None, True),
+    Case("checked long ago", None, False),
+    Case("with a counterfeit case of long ago", None, True),
+    Case("with a charge that is open", None, True),
+]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Decided:
+    market = Marketplace()
+    bad = Item(pending_at=LONG_AGO, item_price="-1.00")
+    for sentence, columns, _ in STORED:
+        market.item({**bad, "order_item_id": sentence, **columns})
+    for sentence, *_ in NAMED:
+        market.item({**bad, "order_item_id": sentence})
+    market.check("checked lately", checked_at="Tue 09:00")
+    market.check("checked long ago", checked_at=WHILE_AGO)
+    market.counterfeit_case("with a counterfeit case of long ago", notified_at=WHILE_AGO)
+    market.remember(
+        "open_charges",
+        action_id="a",
+        rule="returns_charge",
+        seller_id="S",
+        order_item_id="with a charge that is open",
+        reason="wrong_item",
+    )
+    return market.decide(tmp_path_factory.mktemp("judged"), QUARANTINE)
+
+
+@each([*STORED, *NAMED])
+def test_a_row_is_judged_as_long_as_it_can_enter_a_rule(
+    judged: Decided, sentence: str, expected: bool
+) -> None:
+    assert bool(judged.rows(QUARANTINE, table_name="order_items", row_id=sentence)) == expected
+
+
+# The other copy of an item that is pending lately, and whether it makes both bad.
+COPIES = [
+    ("another of last week", Item(pending_at="Mon-1 09:00"), True),
+    ("one that was never pending", Item(pending_at=None), True),
+    ("one of long ago", Item(pending_at=LONG_AGO), False),
+]
+
+
+@pytest.mark.parametrize(("copy", "columns", "is_bad"), COPIES)
+def test_a_repeated_id_is_bad_when_another_copy_is_judged(
+    tmp_path: Path, copy: str, columns: Item, is_bad: bool
+) -> None:
+    market = Marketplace()
+    market.item(Item(order_item_id=copy, pending_at="Mon 09:00"))
+    market.item({"order_item_id": copy, **columns})
+    rows = market.decide(tmp_path, QUARANTINE).rows(QUARANTINE, row_id=copy)
+    assert bool(rows) == is_bad
+
+
+def test_the_first_failed_check_of_an_item_counts_however_old_it_is(tmp_path: Path) -> None:
+    market = Marketplace()
+    item = market.item(Item(order_item_id="checked twice", pending_at=LONG_AGO))
+    market.check(item, checked_at=WHILE_AGO, result="failed", failure_reason="wrong_item")
+    market.check(item, checked_at="Tue 09:00", result="failed", failure_reason="wrong_item")
+    failures = "events.dropoff_qc_failures"
+    (failure,) = market.decide(tmp_path, failures).rows(failures)
+    assert failure["event_at"] == market.at(WHILE_AGO)
