@@ -6,7 +6,8 @@ Cycle, alert and implementation are those of the example in Rulebook §2.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,17 +20,21 @@ from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims, history, notices, schema
-from vibes_pipeline.ledger.actions import Action, Terms, actions_of
+from vibes_pipeline.ledger.actions import PROPOSAL, Terms, actions_of
+from vibes_pipeline.ledger.events import record_events
 from vibes_pipeline.ledger.implementation import (
     Implementation,
     implement,
-    record_implemented,
     record_postings,
 )
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.ledger.proposals import FrozenCycle, freeze
+from vibes_pipeline.ledger.states import State
 from vibes_pipeline.rules import REGISTRY, Evidence, Rule
+
+# A row of `ledger.actions`, its id and its evidence as Python has them.
+Action = Mapping[str, Any]
 
 LAGOS = ZoneInfo("Africa/Lagos")
 WEEK = timedelta(weeks=1)
@@ -83,8 +88,19 @@ def decided(rule: str, row: Mapping[str, Any], given: Terms) -> Action:
     frame = pl.DataFrame(
         [{**needed, **row}], schema_overrides={"amount": pl.Decimal(14, 2)}, orient="row"
     )
-    (action,) = actions_of(rule, frame, given)
-    return action
+    (action,) = actions_of(rule, frame, given).iter_rows(named=True)
+    ids = {"action_id": UUID(action["action_id"])}
+    return {**action, **ids, "evidence": json.loads(action["evidence"])}
+
+
+def proposal(actions: Sequence[Action]) -> pl.DataFrame:
+    """The frame that actions are recorded from, as the weekly alert writes it: in local time."""
+    rows = [
+        {**a, "action_id": str(a["action_id"]), "evidence": json.dumps(a["evidence"])}
+        for a in actions
+    ]
+    frame = pl.DataFrame(rows, schema=PROPOSAL, orient="row")
+    return frame.with_columns(pl.col("event_at").dt.convert_time_zone(LAGOS.key))
 
 
 def charge(
@@ -229,7 +245,7 @@ def freeze_cycle(
     at = now or ALERT_AT + (cycle - CYCLE)
     return freeze(
         ledger,
-        list(actions),
+        proposal([*actions]),
         reviews,
         reviewed_counterfeits,
         shops(names or {}),
@@ -292,8 +308,9 @@ def implement_cycle(
 def implement_charge(ledger: Ledger, action: Action, at: datetime = IMPLEMENT_AT) -> None:
     """Implement and post one alerted charge, whatever its rule."""
     with ledger.writing(is_simulated=True, now=at) as connection:
-        record_implemented(connection, [action], at, cause="implemented")
-        record_postings(connection, "debit", [action], at, LAGOS)
+        charges = proposal([action])
+        record_events(connection, State.IMPLEMENTED, charges, at, cause="implemented")
+        record_postings(connection, "debit", charges, at, LAGOS)
 
 
 def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str | None = "C-1") -> None:

@@ -11,7 +11,6 @@ from ledger import made
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.implementation import implementation
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -25,7 +24,7 @@ def implemented_in(ledger: Ledger) -> dict[str, datetime]:
     return {item: at for item, at in found if item and at}
 
 
-def withdraw(ledger: Ledger, action: Action, at: datetime) -> None:
+def withdraw(ledger: Ledger, action: made.Action, at: datetime) -> None:
     with ledger.writing(is_simulated=True, now=at) as connection:
         connection.execute(
             schema.action_events.insert().values(

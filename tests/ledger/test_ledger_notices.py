@@ -11,8 +11,8 @@ from ledger import made
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import (
     OpenNotice,
     actions_to_list,
@@ -24,12 +24,12 @@ from vibes_pipeline.ledger.notices import (
 LATER = made.ALERT_AT + timedelta(minutes=3)
 
 
-def withdraw(ledger: Ledger, *actions: Action) -> None:
+def withdraw(ledger: Ledger, *actions: made.Action) -> None:
     with ledger.writing(is_simulated=True, now=LATER) as connection:
         _withdraw(connection, *actions)
 
 
-def _withdraw(connection: sa.Connection, *actions: Action) -> None:
+def _withdraw(connection: sa.Connection, *actions: made.Action) -> None:
     for action in actions:
         connection.execute(
             schema.action_events.insert().values(
@@ -38,7 +38,7 @@ def _withdraw(connection: sa.Connection, *actions: Action) -> None:
         )
 
 
-def one_alert(ledger: Ledger, *actions: Action) -> OpenNotice:
+def one_alert(ledger: Ledger, *actions: made.Action) -> OpenNotice:
     made.freeze_cycle(ledger, actions or made.a_handful()[:1])
     (notice,) = made.open_notices(ledger)
     return notice
@@ -99,9 +99,9 @@ def test_a_notice_with_an_end_is_pointless_from_then_on(ledger: Ledger) -> None:
         plan_notices(
             connection,
             country="NG",
-            kind="late_alert",
+            kind=NoticeKind.LATE_ALERT,
             period=date(2026, 11, 18),
-            actions=[("S-1", charge["action_id"])],
+            actions=made.proposal([charge]),
             now=made.ALERT_AT,
             pointless_at=end,
         )

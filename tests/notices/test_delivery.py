@@ -20,7 +20,6 @@ from mail_server import Post, serving
 from outbox_sender import SetClock
 
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger.actions import Action
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy, load_policy
@@ -110,7 +109,7 @@ def office(ledger: Ledger, tmp_path: Path) -> Office:
     return Office(ledger, tmp_path)
 
 
-def proposed() -> Sequence[Action]:
+def proposed() -> Sequence[made.Action]:
     return [
         made.charge("S-1", "I1", sku="SKU-S-1"),
         made.charge("S-1", "I2", sku="SKU-S-1", amount="1500.00", reason="wrong_item"),

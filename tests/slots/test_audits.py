@@ -7,17 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-import polars as pl
 import pytest
 from ledger import made
 from rules.marketplace import NIGERIA, Marketplace, amended
 
-from vibes_pipeline.ledger.actions import Action, proposal_frame
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.slots import audits
 from vibes_pipeline.slots.run import SlotRun
 
-GOOD: Sequence[Action] = (
+GOOD: Sequence[made.Action] = (
     *made.a_handful(),
     made.charge("S-1", "I4", rule="dropoff_qc_charge", amount="50000.00"),
     made.charge("S-1", "I5", rule="late_fulfilment_charge", amount="2500.00"),
@@ -34,14 +32,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SlotRun:
     return run_of(tmp_path_factory.mktemp("audits"))
 
 
-def frame_of(actions: Sequence[Action]) -> pl.DataFrame:
-    frame: pl.DataFrame = proposal_frame(actions, made.LAGOS)
-    return frame
-
-
-def at_fault(actions: Sequence[Action], run: SlotRun) -> dict[str, list[str]]:
+def at_fault(actions: Sequence[made.Action], run: SlotRun) -> dict[str, list[str]]:
     """The references that each audit gives, but for the audits that give none."""
-    found = {a.__name__: a(frame_of(actions), run)["reference"].to_list() for a in audits.AUDITS}
+    found = {
+        a.__name__: a(made.proposal(actions), run)["reference"].to_list() for a in audits.AUDITS
+    }
     return {name: references for name, references in found.items() if references}
 
 
@@ -58,15 +53,17 @@ def test_every_audit_says_what_must_hold() -> None:
         assert (audit.__doc__ or "").endswith(".")
 
 
-def charged(rule: str, amount: str, event_at: str = "2026-11-11 10:30") -> Callable[[], Action]:
+def charged(
+    rule: str, amount: str, event_at: str = "2026-11-11 10:30"
+) -> Callable[[], made.Action]:
     return lambda: made.charge("S-9", "I9", rule=rule, amount=amount, event_at=made.local(event_at))
 
 
-def without(column: str, action: Callable[[], Action]) -> Callable[[], Action]:
+def without(column: str, action: Callable[[], made.Action]) -> Callable[[], made.Action]:
     return lambda: {**action(), column: None}
 
 
-def regulated(**changes: object) -> Callable[[], Action]:
+def regulated(**changes: object) -> Callable[[], made.Action]:
     return lambda: {**made.sales_regulation("S-9", "SKU-9"), **changes}
 
 
@@ -97,7 +94,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("bad", "audit"), FAULTS)
 def test_an_audit_gives_the_action_at_fault_and_no_other_audit_does(
-    run: SlotRun, bad: Callable[[], Action], audit: str
+    run: SlotRun, bad: Callable[[], made.Action], audit: str
 ) -> None:
     action = bad()
     assert at_fault([*GOOD, action], run) == {audit: [action["reference"]]}

@@ -138,7 +138,9 @@ def test_whatever_happened_last_no_slot_is_begun_before_it(ledger: Ledger, what:
         match what:
             case "an action":
                 record_policy(connection, made.terms(), "the text of the made policy", NEWEST)
-                record_proposed(connection, [made.charge("S-1", "I1")], NEWEST, cause="decided")
+                record_proposed(
+                    connection, made.proposal([made.charge("S-1", "I1")]), NEWEST, cause="decided"
+                )
             case "a claim":
                 made.claim(connection, "C-1", "S-1", NEWEST)
             case "a decision":

@@ -12,7 +12,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
-from vibes_pipeline.ledger.identity import reference
+from vibes_pipeline.ledger.identity import references
 from vibes_pipeline.listing import listed, some_of
 from vibes_pipeline.slots.evidence import missing, require_evidence
 
@@ -81,18 +81,18 @@ def evidence_checks(
         context: dg.AssetCheckExecutionContext, vibes: Vibes
     ) -> dg.AssetCheckResult:
         looked_up = vibes.slot_run(slot, context).engine.read(relation)
-        references = [reference(vibes.ledger.country, action) for action in missing(looked_up)]
+        waiting = references(vibes.ledger.country, missing(looked_up)).to_list()
         return dg.AssetCheckResult(
-            passed=not references,
+            passed=not waiting,
             severity=ASKS_FOR_A_PERSON,
             metadata={
                 **counts(looked_up),
-                "first_references": references[:REFERENCES_SHOWN],
+                "first_references": waiting[:REFERENCES_SHOWN],
             },
             description=None
-            if not references
-            else f"{some_of(len(references), looked_up.height, f'open {actions}')} await their "
-            f"evidence ({listed(references)}): a row that they rest on is missing from the "
+            if not waiting
+            else f"{some_of(len(waiting), looked_up.height, f'open {actions}')} await their "
+            f"evidence ({listed(waiting)}): a row that they rest on is missing from the "
             'warehouse or set aside. Load it again; `vibes sql "FROM ledger.awaiting_evidence"` '
             "lists them all.",
         )

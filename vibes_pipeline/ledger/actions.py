@@ -1,30 +1,31 @@
 """Decisions as actions: their ids, columns and evidence, and the hash of all (Rulebook §2, §12).
 
-Here belongs what is made before anything is recorded. The rows are `proposals`'s.
+Here belongs what is made before anything is recorded. The rows are `proposals`'s. A proposal is a
+frame with the columns of `ledger.actions`: ids are text, evidence is the text of a JSON object.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from datetime import date
+from json.encoder import encode_basestring_ascii
 
 import polars as pl
 
 from vibes_pipeline.ledger import identity, schema
+from vibes_pipeline.ledger.copying import storable
 from vibes_pipeline.ledger.frames import frame_schema
 from vibes_pipeline.rules import REGISTRY, Rule
 
-Action = Mapping[str, Any]
-
 # Columns of a decision that the ledger has columns for; every other one is evidence.
 DECIDED_COLUMNS = tuple(c.name for c in schema.actions.columns if c.info.get("is_decided"))
+PROPOSAL = frame_schema(schema.actions.columns)
+# A proposal is hashed by so many actions at a time, for each is a long text.
+HASHED_AT_ONCE = 10_000
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -38,33 +39,35 @@ class Terms:
     notice_hours: int
 
 
-def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> list[Action]:
+def actions_of(rule: str, decisions: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """One action per row of a decision; columns the ledger does not have become its evidence.
 
     `TypeError` for a decision without the evidence that the registry names for its rule: a view or
-    a later slot would silently find nothing.
+    a later slot would silently find nothing. Likewise for evidence that would not read the same
+    before and after the database, such as a floating-point number.
     """
     _require_evidence(rule, decisions)
-    subject = REGISTRY[Rule(rule)].subject.value
-    evidence_columns = [c for c in decisions.columns if c not in DECIDED_COLUMNS]
-    made: list[Action] = []
-    for row in decisions.iter_rows(named=True):
-        action_id = identity.action_id(terms.country, rule, terms.cycle, row[subject])
-        made.append(
-            {
-                "action_id": action_id,
-                "reference": identity.reference(terms.country, action_id),
-                "country": terms.country,
-                "rule": rule,
-                "cycle": terms.cycle,
-                "currency": None if row.get("amount") is None else terms.currency,
-                "notice_hours": terms.notice_hours,
-                "policy_version": terms.policy_version,
-                **{column: storable(row.get(column)) for column in DECIDED_COLUMNS},
-                "evidence": {column: _as_json(row[column]) for column in evidence_columns},
-            }
+    subjects = decisions[REGISTRY[Rule(rule)].subject.value]
+    ids = identity.action_ids(terms.country, rule, terms.cycle, subjects)
+    decided = storable(decisions)
+    evidence = [name for name in decided.columns if name not in DECIDED_COLUMNS]
+    lacking = [name for name in DECIDED_COLUMNS if name not in decided.columns]
+    return (
+        decided.with_columns(pl.lit(None).alias(name) for name in lacking)
+        .with_columns(_as_json(decided[name]) for name in evidence)
+        .with_columns(
+            ids.alias("action_id"),
+            identity.references(terms.country, ids).alias("reference"),
+            _object_of(evidence).alias("evidence"),
+            country=pl.lit(terms.country),
+            rule=pl.lit(rule),
+            cycle=terms.cycle,
+            currency=pl.when(pl.col("amount").is_not_null()).then(pl.lit(terms.currency)),
+            notice_hours=terms.notice_hours,
+            policy_version=pl.lit(terms.policy_version),
         )
-    return made
+        .select(pl.col(name).cast(type_) for name, type_ in PROPOSAL.items())
+    )
 
 
 def _require_evidence(rule: str, decisions: pl.DataFrame) -> None:
@@ -77,54 +80,53 @@ def _require_evidence(rule: str, decisions: pl.DataFrame) -> None:
             )
 
 
-def proposal_frame(actions: Sequence[Action], time_zone: ZoneInfo) -> pl.DataFrame:
-    """Actions as a frame that Parquet can hold: ids and evidence (JSON) as text."""
-    types = frame_schema(schema.actions.columns, pl.Datetime("us", time_zone.key))
-    rows = [
-        {**a, "action_id": str(a["action_id"]), "evidence": json.dumps(a["evidence"])}
-        for a in actions
-    ]
-    return pl.DataFrame(rows, schema=types, orient="row")
-
-
-def proposal_rows(frame: pl.DataFrame) -> list[Action]:
-    """The actions of a frame that `proposal_frame` made."""
-    return [
-        {**row, "action_id": UUID(row["action_id"]), "evidence": json.loads(row["evidence"])}
-        for row in frame.iter_rows(named=True)
-    ]
-
-
-def proposal_hash(actions: Iterable[Action]) -> str:
+def proposal_hash(proposal: pl.DataFrame) -> str:
     """SHA-256 over the actions in the order of their ids, each in one canonical form."""
     digest = hashlib.sha256()
-    for action in sorted(actions, key=lambda a: str(a["action_id"])):
-        plain = {c.name: _as_json(action[c.name]) for c in schema.actions.columns}
-        digest.update(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
-        digest.update(b"\n")
+    for actions in proposal.select(*PROPOSAL).sort("action_id").iter_slices(HASHED_AT_ONCE):
+        evidence = [CANONICAL.encode(json.loads(text)) for text in actions["evidence"]]
+        columns = [_as_json(column) for column in actions.drop("evidence")]
+        texts = pl.DataFrame([*columns, pl.Series("evidence", evidence, dtype=pl.String)])
+        for text in texts.select(_object_of(texts.columns)).to_series():
+            digest.update(f"{text}\n".encode())
     return digest.hexdigest()
 
 
-def _as_json(value: object) -> Any:
-    """Decimals and times as text, so that a value reads the same before and after the database."""
-    match value:
-        case Decimal():
+def _as_json(column: pl.Series) -> pl.Series:
+    """Each value as JSON; decimals and times as text, so that a value reads the same before and
+    after the database.
+    """
+    value = pl.col(column.name)
+    match column.dtype:
+        case pl.String():
+            # JSON's own words for any letter that is not plain ASCII.
+            texts = (None if text is None else encode_basestring_ascii(text) for text in column)
+            column, text = pl.Series(column.name, texts, dtype=pl.String), value
+        case pl.Decimal(scale=int(scale)):
             # 2.5000 of a computation and 2.50 of a column are one value.
-            return format(value.normalize(), "f")
-        case datetime():
-            return value.astimezone(UTC).isoformat()
-        case date():
-            return value.isoformat()
-        case UUID():
-            return str(value)
-        case str():
-            return storable(value)
-        case Mapping():
-            return {key: _as_json(inner) for key, inner in value.items()}
-        case _:
-            return value
+            digits = value.cast(pl.String)
+            shortest = digits.str.strip_chars_end("0").str.strip_chars_end(".")
+            text = _quoted(shortest if scale else digits)
+        case pl.Datetime(time_zone=str()):
+            instant = value.cast(pl.Datetime("us", "UTC")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+            text = _quoted(pl.concat_str(instant.str.strip_suffix(".000000"), pl.lit("+00:00")))
+        case pl.Date():
+            text = _quoted(value.cast(pl.String))
+        case pl.Boolean() | pl.Null():
+            text = value.cast(pl.String)
+        case type_ if type_.is_integer():
+            text = value.cast(pl.String)
+        case type_:
+            raise TypeError(f"{column.name} of {type_} does not read the same from the database")
+    return column.to_frame().select(text.fill_null("null").alias(column.name)).to_series()
 
 
-def storable(value: object) -> object:
-    """The value as PostgreSQL can hold it: any text but a NUL."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+def _quoted(text: pl.Expr) -> pl.Expr:
+    return pl.concat_str(pl.lit('"'), text, pl.lit('"'))
+
+
+def _object_of(names: Iterable[str]) -> pl.Expr:
+    """One JSON object per row, of columns that hold JSON: keys sorted, no blanks."""
+    members = [pl.concat_str(pl.lit(f"{json.dumps(name)}:"), name) for name in sorted(names)]
+    inner = pl.concat_str(members, separator=",") if members else pl.lit("")
+    return pl.concat_str(pl.lit("{"), inner, pl.lit("}"))

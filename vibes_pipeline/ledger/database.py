@@ -58,6 +58,8 @@ SINCE_17 = {"transaction_timeout": "0"}
 # An execution option of a connection: whether its commits need not wait for the disk.
 IS_HURRIED = "is_hurried"
 WITHOUT_PATIENCE = {"synchronous_commit": "off"}
+# An execution option of a COPY: the file that it reads from, or writes to.
+COPIED = "copied"
 
 
 def database_url(settings: Settings) -> sa.URL:
@@ -130,6 +132,7 @@ def opened(url: sa.URL) -> Iterator[tuple[sa.Engine, sa.Connection]]:
         },
     )
     sa.event.listen(engine, "begin", _set_up)
+    sa.event.listen(engine, "do_execute", _copy)
     try:
         with engine.connect() as connection:
             _require_usable(connection, url)
@@ -146,6 +149,14 @@ def opened(url: sa.URL) -> Iterator[tuple[sa.Engine, sa.Connection]]:
             f"{first_line(cause)}; its owner makes and migrates it with `vibes migrate`"
         ) from None
     sa.event.listen(engine, "handle_error", _in_one_line)
+
+
+def _copy(cursor: Any, statement: str, parameters: object, context: Any) -> bool:
+    """Let the driver copy where a file is given; true then. Its errors are told as all others."""
+    file = context.execution_options.get(COPIED)
+    if file is not None:
+        cursor.copy_expert(statement, file)
+    return file is not None
 
 
 def session_name() -> str:

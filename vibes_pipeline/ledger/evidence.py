@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.events import is_among
 from vibes_pipeline.ledger.states import OPEN
 
 
@@ -29,14 +30,14 @@ def record_missing(
     s, w = schema.action_states.c, schema.awaiting_evidence.c
     missed = sa.select(
         s.action_id, sa.literal(slot), sa.literal(period), sa.literal(now, schema.INSTANT)
-    ).where(s.action_id.in_(actions), s.state.in_(OPEN))
+    ).where(is_among(s.action_id, actions), s.state.in_(OPEN))
     connection.execute(
         insert(schema.missing_evidence).from_select(["action_id", "slot", "period", "at"], missed)
     )
     return list(
         connection.execute(
             sa.select(w.action_id).where(
-                w.action_id.in_(actions), w.slots_in_vain >= patience_slots
+                is_among(w.action_id, actions), w.slots_in_vain >= patience_slots
             )
         ).scalars()
     )

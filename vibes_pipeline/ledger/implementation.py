@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,15 +10,18 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.copying import copy_rows, instant
+from vibes_pipeline.ledger.events import is_among, record_change, record_events
 from vibes_pipeline.ledger.evidence import is_missed_by, record_missing
+from vibes_pipeline.ledger.frames import in_frame, read
 from vibes_pipeline.ledger.history import holds_counterfeit_charge
-from vibes_pipeline.ledger.identity import posting_id
+from vibes_pipeline.ledger.identity import posting_ids
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
@@ -69,14 +72,14 @@ def implement(
             gone = [*evidence.get("contradicted", ()), *given_up]
             record_withdrawn(connection, gone, now, cause="evidence_gone")
             actions = _due_actions(connection, ledger.country, cycle, now)
-            record_implemented(connection, actions, now, cause="implemented")
+            record_events(connection, State.IMPLEMENTED, actions, now, cause="implemented")
             record_postings(connection, "debit", actions, now, time_zone)
             plan_notices(
                 connection,
                 country=ledger.country,
                 kind=NoticeKind.WEEKLY_IMPLEMENTATION,
                 period=cycle,
-                actions=[(a["seller_id"], a["action_id"]) for a in actions],
+                actions=actions,
                 now=now,
             )
             ledger.record_effects(connection, slot, cycle, due_at, now)
@@ -89,31 +92,40 @@ def implementation(ledger: Ledger, cycle: date) -> Implementation:
         effected_at = ledger.slot_effected_at(connection, Slot.WEEKLY_IMPLEMENTATION, cycle)
         if effected_at is None:
             raise LookupError(f"the weekly implementation of {cycle} has not run")
-        s = schema.action_states.c
-        mine = s.country == ledger.country
-        na, n = schema.notice_actions.c, schema.notices.c
+        a, e = schema.actions.c, schema.action_events.c
+        na, n, m = schema.notice_actions.c, schema.notices.c, schema.missing_evidence.c
+        mine = a.country == ledger.country
+        withdrawn_now = sa.and_(
+            e.action_id == a.action_id, e.state == State.WITHDRAWN, e.at == effected_at
+        )
         rows = connection.execute(
-            sa.select(s.rule, sa.func.count(), sa.func.coalesce(sa.func.sum(s.amount), 0))
-            .join(schema.notice_actions, na.action_id == s.action_id)
+            sa.select(a.rule, sa.func.count(), sa.func.coalesce(sa.func.sum(a.amount), 0))
+            .join(schema.notice_actions, na.action_id == a.action_id)
             .join(schema.notices, n.notice_id == na.notice_id)
             .where(mine, n.kind == NoticeKind.WEEKLY_IMPLEMENTATION, n.period == cycle)
-            .group_by(s.rule)
-            .order_by(s.rule)
+            .group_by(a.rule)
+            .order_by(a.rule)
         ).fetchall()
         withdrawn = connection.execute(
-            sa.select(sa.func.count()).where(
+            sa.select(sa.func.count())
+            .select_from(schema.actions)
+            .join(schema.action_events, withdrawn_now)
+            .where(
                 mine,
-                s.rule.in_(CHARGES),
-                s.withdrawn_at == effected_at,
-                s.cause == "evidence_gone",
+                a.rule.in_(CHARGES),
+                e.cause == "evidence_gone",
                 sa.not_(_an_earlier_slot_did(ledger, cycle, effected_at)),
             )
         ).scalar_one()
         awaiting = connection.execute(
-            sa.select(sa.func.count()).where(
+            sa.select(sa.func.count())
+            .select_from(schema.actions)
+            .join(schema.missing_evidence, m.action_id == a.action_id)
+            .where(
                 mine,
-                is_missed_by(Slot.WEEKLY_IMPLEMENTATION, cycle),
-                s.withdrawn_at.is_distinct_from(effected_at),
+                m.slot == Slot.WEEKLY_IMPLEMENTATION,
+                m.period == cycle,
+                sa.not_(sa.select(1).where(withdrawn_now).exists()),
             )
         ).scalar_one()
     return Implementation(
@@ -150,7 +162,9 @@ def record_withdrawn(
     claim_id: str | None = None,
 ) -> None:
     """Withdraw those of the actions that are not implemented yet."""
-    _record_undone(connection, State.WITHDRAWN, actions, OPEN, now, cause, claim_id)
+    s = schema.action_states.c
+    which = sa.and_(is_among(s.action_id, actions), s.state.in_(OPEN))
+    record_change(connection, State.WITHDRAWN, which, now, cause=cause, claim_id=claim_id)
 
 
 def record_reversed(
@@ -164,39 +178,12 @@ def record_reversed(
 ) -> None:
     """Reverse those of the actions that are implemented, charges by an equal credit (§11)."""
     s = schema.action_states.c
-    rows = connection.execute(
-        sa.select(s.action_id, s.amount, s.currency)
-        .where(s.action_id.in_(actions), s.state == State.IMPLEMENTED)
-        .order_by(s.action_id)
-    ).mappings()
-    implemented = [dict(row) for row in rows]
-    undone = [row["action_id"] for row in implemented]
-    _record_undone(connection, State.REVERSED, undone, [State.IMPLEMENTED], now, cause, claim_id)
-    record_postings(connection, "reversal", implemented, now, time_zone, claim_id=claim_id)
-
-
-def _record_undone(
-    connection: sa.Connection,
-    state: State,
-    actions: Collection[UUID],
-    of_states: Collection[State],
-    now: datetime,
-    cause: str,
-    claim_id: str | None,
-) -> None:
-    s = schema.action_states.c
-    undone = sa.select(
-        s.action_id,
-        sa.literal(state, sa.Text),
-        sa.literal(now, schema.INSTANT),
-        sa.literal(cause),
-        sa.literal(claim_id, sa.Text),
-    ).where(s.action_id.in_(actions), s.state.in_(of_states))
-    connection.execute(
-        insert(schema.action_events).from_select(
-            ["action_id", "state", "at", "cause", "claim_id"], undone
-        )
+    which = sa.and_(is_among(s.action_id, actions), s.state == State.IMPLEMENTED)
+    implemented = read(
+        connection, sa.select(in_frame(s.action_id), s.amount, s.currency).where(which)
     )
+    record_change(connection, State.REVERSED, which, now, cause=cause, claim_id=claim_id)
+    record_postings(connection, "reversal", implemented, now, time_zone, claim_id=claim_id)
 
 
 def was_alerted_in_time(now: datetime) -> sa.ColumnElement[bool]:
@@ -215,6 +202,12 @@ def was_alerted_in_time(now: datetime) -> sa.ColumnElement[bool]:
         )
         .exists()
     )
+
+
+def select_due() -> sa.Select[tuple[Any, ...]]:
+    """What is recorded of actions that are implemented, of `action_states`."""
+    s = schema.action_states.c
+    return sa.select(in_frame(s.action_id), s.seller_id, s.amount, s.currency)
 
 
 def is_held() -> sa.ColumnElement[bool]:
@@ -251,7 +244,7 @@ def held_charges(ledger: Ledger) -> list[str]:
 
 def _due_actions(
     connection: sa.Connection, country: str, cycle: date, now: datetime
-) -> list[dict[str, Any]]:
+) -> pl.DataFrame:
     """Actions whose alert was accepted early enough; a product delisting with its regulation."""
     s = schema.action_states.c
     regulation = aliased(schema.action_states).c
@@ -266,9 +259,9 @@ def _due_actions(
         )
         .exists()
     )
-    rows = connection.execute(
-        sa.select(s.action_id, s.rule, s.seller_id, s.amount, s.currency)
-        .where(
+    return read(
+        connection,
+        select_due().where(
             s.country == country,
             s.cycle <= cycle,
             s.rule.in_(WEEKLY_RULES),
@@ -277,53 +270,33 @@ def _due_actions(
             sa.or_(s.rule != "product_delisting", its_regulation),
             sa.not_(is_held()),
             sa.not_(is_missed_by(Slot.WEEKLY_IMPLEMENTATION, cycle)),
-        )
-        .order_by(s.action_id)
-    ).mappings()
-    return [dict(row) for row in rows]
-
-
-def record_implemented(
-    connection: sa.Connection,
-    actions: Sequence[Mapping[str, Any]],
-    now: datetime,
-    *,
-    cause: str,
-) -> None:
-    """Append the implemented event of each action."""
-    if actions:
-        connection.execute(
-            insert(schema.action_events),
-            [
-                {"action_id": a["action_id"], "state": State.IMPLEMENTED, "at": now, "cause": cause}
-                for a in actions
-            ],
-        )
+        ),
+    )
 
 
 def record_postings(
     connection: sa.Connection,
     kind: str,
-    actions: Sequence[Mapping[str, Any]],
+    actions: pl.DataFrame,
     now: datetime,
     time_zone: ZoneInfo,
     *,
     claim_id: str | None = None,
 ) -> None:
     """Post each charge among the actions, as `debit` or `reversal`, in the week it is posted in."""
-    postings = [
-        {
-            "posting_id": posting_id(a["action_id"], kind),
-            "action_id": a["action_id"],
-            "kind": kind,
-            "amount": a["amount"] if kind == "debit" else -a["amount"],
-            "currency": a["currency"],
-            "posted_at": now,
-            "statement_period": monday_of(now.astimezone(time_zone).date()),
-            "claim_id": claim_id,
-        }
-        for a in actions
-        if a["amount"] is not None
-    ]
-    if postings:
-        connection.execute(insert(schema.postings), postings)
+    charges = actions.filter(pl.col("amount").is_not_null())
+    amount = pl.col("amount")
+    copy_rows(
+        connection,
+        schema.postings,
+        charges.select(
+            "action_id",
+            "currency",
+            posting_ids(charges["action_id"], kind).alias("posting_id"),
+            kind=pl.lit(kind),
+            amount=amount if kind == "debit" else -amount,
+            posted_at=instant(now),
+            statement_period=monday_of(now.astimezone(time_zone).date()),
+            claim_id=pl.lit(claim_id, dtype=pl.String),
+        ),
+    )

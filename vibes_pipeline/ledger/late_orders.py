@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,14 +14,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.actions import Action, Terms
+from vibes_pipeline.ledger.actions import Terms
+from vibes_pipeline.ledger.events import is_among, record_events
 from vibes_pipeline.ledger.evidence import record_missing
-from vibes_pipeline.ledger.frames import in_frame, read_frame
-from vibes_pipeline.ledger.implementation import (
-    record_implemented,
-    record_withdrawn,
-    was_alerted_in_time,
-)
+from vibes_pipeline.ledger.frames import in_frame, read, read_frame
+from vibes_pipeline.ledger.implementation import record_withdrawn, select_due, was_alerted_in_time
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
@@ -104,8 +101,8 @@ def first_late_day(ledger: Ledger) -> date | None:
 
 def propose(
     ledger: Ledger,
-    new: Sequence[Action],
-    kept: Sequence[tuple[str, UUID]],
+    new: pl.DataFrame,
+    kept: pl.DataFrame,
     terms: Terms,
     at: SlotTime,
     *,
@@ -114,7 +111,8 @@ def propose(
 ) -> LateDay:
     """Record the day's late actions and plan its alerts, once; missed days become skipped.
 
-    `kept` are (seller, action) pairs of earlier days, overdue still: they are alerted again.
+    `new` has the actions, as `actions_of` makes them; `kept` those of earlier days (columns
+    `seller_id`, `action_id`), overdue still: they are alerted again.
     """
     with ledger.writing(is_simulated=at.is_simulated, now=at.now) as connection:
         if ledger.slot_effected_at(connection, Slot.LATE_ALERT, at.day) is None:
@@ -126,7 +124,7 @@ def propose(
                 country=ledger.country,
                 kind=NoticeKind.LATE_ALERT,
                 period=at.day,
-                actions=[*((a["seller_id"], a["action_id"]) for a in new), *kept],
+                actions=pl.concat(a.select("seller_id", "action_id") for a in (new, kept)),
                 now=at.now,
                 pointless_at=pointless_at,
             )
@@ -172,13 +170,13 @@ def cancel(
             )
             record_withdrawn(connection, given_up, at.now, cause="evidence_gone")
             cancelled = _due(connection, outcomes.get("overdue", ()), at.now)
-            record_implemented(connection, cancelled, at.now, cause="cancelled")
+            record_events(connection, State.IMPLEMENTED, cancelled, at.now, cause="cancelled")
             plan_notices(
                 connection,
                 country=ledger.country,
                 kind=NoticeKind.LATE_CANCELLATION,
                 period=at.day,
-                actions=[(a["seller_id"], a["action_id"]) for a in cancelled],
+                actions=cancelled,
                 now=at.now,
             )
             ledger.record_effects(connection, slot, at.day, at.due_at, at.now)
@@ -209,16 +207,14 @@ def cancelled_on(ledger: Ledger, day: date) -> LateDay:
     return _done(ledger, Slot.LATE_CANCELLATION, day, select)
 
 
-def _due(
-    connection: sa.Connection, overdue: Collection[UUID], now: datetime
-) -> list[dict[str, Any]]:
+def _due(connection: sa.Connection, overdue: Collection[UUID], now: datetime) -> pl.DataFrame:
     s = schema.action_states.c
-    rows = connection.execute(
-        sa.select(s.action_id, s.seller_id, s.amount, s.currency)
-        .where(s.action_id.in_(overdue), s.state == State.ALERTED, was_alerted_in_time(now))
-        .order_by(s.action_id)
-    ).mappings()
-    return [dict(row) for row in rows]
+    return read(
+        connection,
+        select_due().where(
+            is_among(s.action_id, overdue), s.state == State.ALERTED, was_alerted_in_time(now)
+        ),
+    )
 
 
 def _record_skipped(connection: sa.Connection, ledger: Ledger, at: SlotTime) -> None:

@@ -6,13 +6,14 @@ a mail says and how it travels is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import polars as pl
 import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.dialects.postgresql import insert
@@ -20,11 +21,12 @@ from sqlalchemy.exc import IntegrityError
 
 from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, instant
 from vibes_pipeline.ledger.database import IS_HURRIED
-from vibes_pipeline.ledger.identity import notice_id
+from vibes_pipeline.ledger.identity import notice_ids
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
 from vibes_pipeline.ledger.locks import Hold
-from vibes_pipeline.ledger.notice_kinds import ALERTS
+from vibes_pipeline.ledger.notice_kinds import ALERTS, NoticeKind
 from vibes_pipeline.ledger.states import OPEN, State, Status
 
 # A sender holds the outbox until all is sent, which a slow relay draws out.
@@ -60,41 +62,36 @@ def plan_notices(
     connection: sa.Connection,
     *,
     country: str,
-    kind: str,
+    kind: NoticeKind,
     period: date,
-    actions: Iterable[tuple[str, UUID]],
+    actions: pl.DataFrame,
     now: datetime,
     pointless_at: datetime | None = None,
 ) -> None:
-    """One notice per seller about their actions, given as (seller, action) pairs.
+    """One notice per seller about their actions (columns `seller_id`, `action_id`).
 
     From `pointless_at` on it is not sent any more.
     """
-    notices: dict[UUID, str] = {}
-    listed = []
-    for seller_id, action_id in actions:
-        notice = notice_id(country, kind, period, seller_id)
-        notices[notice] = seller_id
-        listed.append({"notice_id": notice, "action_id": action_id})
-    if not notices:
-        return
-    connection.execute(
-        insert(schema.notices),
-        [
-            {
-                "notice_id": notice,
-                "country": country,
-                "kind": kind,
-                "is_alert": kind in ALERTS,
-                "period": period,
-                "seller_id": seller_id,
-                "planned_at": now,
-                "pointless_at": pointless_at,
-            }
-            for notice, seller_id in notices.items()
-        ],
+    sellers = actions["seller_id"].unique(maintain_order=True)
+    ids = notice_ids(country, kind, period, sellers).alias("notice_id")
+    notices = pl.DataFrame([ids, sellers])
+    copy_rows(
+        connection,
+        schema.notices,
+        notices.with_columns(
+            country=pl.lit(country),
+            kind=pl.lit(kind.value),
+            is_alert=pl.lit(kind in ALERTS),
+            period=period,
+            planned_at=instant(now),
+            pointless_at=instant(pointless_at),
+        ),
     )
-    connection.execute(insert(schema.notice_actions), listed)
+    listed = actions.join(notices, on="seller_id").select("notice_id", "action_id")
+    copy_rows(connection, schema.notice_actions, listed)
+    if listed.height >= MANY:
+        # What follows is thousands of small look-ups.
+        count_anew(connection, schema.action_events, schema.notices, schema.notice_actions)
 
 
 def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:

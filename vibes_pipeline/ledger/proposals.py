@@ -6,6 +6,7 @@ Here belong the rows. How a decision becomes an action is `actions`'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,7 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.actions import Action, Terms, proposal_hash, storable
+from vibes_pipeline.ledger.actions import Terms, proposal_hash
+from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, storable
+from vibes_pipeline.ledger.events import record_change, record_events
+from vibes_pipeline.ledger.frames import in_frame, read_frame
 from vibes_pipeline.ledger.history import last_event
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
@@ -51,7 +55,7 @@ def require_not_outrun(ledger: Ledger, cycle: date) -> None:
 
 def freeze(
     ledger: Ledger,
-    actions: Sequence[Action],
+    proposal: pl.DataFrame,
     reviews: pl.DataFrame,
     reviewed_counterfeits: pl.DataFrame,
     shops: pl.DataFrame,
@@ -65,11 +69,12 @@ def freeze(
 ) -> FrozenCycle:
     """Record a cycle's proposal and plan its alerts, in one transaction; once, ever.
 
-    `reviews` has the counts of each seller listed, `reviewed_counterfeits` the counterfeit items
-    among them (§8); `shops` gives the sellers' names, `seller_id` and `shop_name`, as the cycle saw
-    them. A cycle frozen before is given back unchanged. Regulations of earlier cycles that were not
-    implemented expire. Raises `LedgerError` when a later cycle is frozen already, or when the
-    ledger has changed since `seen_event`, the newest event that the decisions knew of.
+    `proposal` has the actions, as `actions_of` makes them; `reviews` the counts of each seller
+    listed, `reviewed_counterfeits` the counterfeit items among them (§8); `shops` the sellers'
+    names, `seller_id` and `shop_name`, as the cycle saw them. A cycle frozen before is given back
+    unchanged. Regulations of earlier cycles that were not implemented expire. Raises `LedgerError`
+    when a later cycle is frozen already, or when the ledger has changed since `seen_event`, the
+    newest event that the decisions knew of.
     """
     with ledger.writing(is_simulated=is_simulated, now=now) as connection:
         if before := _frozen(connection, terms.country, terms.cycle):
@@ -78,8 +83,12 @@ def freeze(
         _refuse_change(connection, terms, seen_event)
         _expire_regulations(connection, terms, now)
         record_policy(connection, terms, policy_content, now)
+        with ThreadPoolExecutor(1) as beside:
+            # The server records the actions while they are hashed here.
+            hashed = beside.submit(proposal_hash, proposal)
+            record_proposed(connection, proposal, now, cause="decided")
         frozen = FrozenCycle(
-            terms.cycle, now, proposal_hash(actions), len(actions), terms.policy_version
+            terms.cycle, now, hashed.result(), proposal.height, terms.policy_version
         )
         connection.execute(
             insert(schema.cycles).values(
@@ -91,32 +100,21 @@ def freeze(
                 policy_version=frozen.policy_version,
             )
         )
-        record_proposed(connection, actions, now, cause="decided")
         plan_notices(
             connection,
             country=terms.country,
             kind=NoticeKind.WEEKLY_ALERT,
             period=terms.cycle,
-            actions=[(a["seller_id"], a["action_id"]) for a in actions],
+            actions=proposal,
             now=now,
         )
-        for table, rows in (
-            (schema.account_reviews, reviews),
-            (schema.reviewed_counterfeits, reviewed_counterfeits),
-        ):
-            if not rows.is_empty():
-                connection.execute(
-                    insert(table),
-                    [
-                        {"country": terms.country, "cycle": terms.cycle, **row}
-                        for row in rows.iter_rows(named=True)
-                    ],
-                )
+        of_cycle = {"country": pl.lit(terms.country), "cycle": terms.cycle}
+        copy_rows(connection, schema.account_reviews, reviews.with_columns(**of_cycle))
+        copy_rows(
+            connection, schema.reviewed_counterfeits, reviewed_counterfeits.with_columns(**of_cycle)
+        )
         _name_shops(connection, terms.country, shops)
         ledger.record_effects(connection, Slot.WEEKLY_ALERT, terms.cycle, due_at, now)
-        # What follows is thousands of small look-ups: their plans must know how much there is now.
-        connection.execute(sa.text("ANALYZE ledger.actions, ledger.action_events"))
-        connection.execute(sa.text("ANALYZE ledger.notices, ledger.notice_actions"))
         return frozen
 
 
@@ -135,32 +133,27 @@ def record_policy(connection: sa.Connection, terms: Terms, content: str, now: da
 
 
 def record_proposed(
-    connection: sa.Connection, actions: Sequence[Action], now: datetime, *, cause: str
+    connection: sa.Connection, proposal: pl.DataFrame, now: datetime, *, cause: str
 ) -> None:
     """Append actions, each with its first event."""
-    if not actions:
-        return
-    connection.execute(insert(schema.actions), list(actions))
-    connection.execute(
-        insert(schema.action_events),
-        [
-            {"action_id": a["action_id"], "state": State.PROPOSED, "at": now, "cause": cause}
-            for a in actions
-        ],
-    )
+    copy_rows(connection, schema.actions, proposal)
+    if proposal.height >= MANY:
+        # The foreign key looks up each event's action, by a plan that may be of an emptier table.
+        count_anew(connection, schema.actions)
+    record_events(connection, State.PROPOSED, proposal, now, cause=cause)
 
 
 def is_unchanged(ledger: Ledger, frozen: FrozenCycle) -> bool:
     """Whether the ledger's actions of the cycle still make the hash they were frozen with."""
-    with ledger.reading() as connection:
-        rows = connection.execute(
-            sa.select(schema.actions).where(
-                schema.actions.c.country == ledger.country,
-                schema.actions.c.cycle == frozen.cycle,
-                schema.actions.c.rule.not_in(LATE_RULES),
-            )
-        ).mappings()
-        return proposal_hash([dict(row) for row in rows]) == frozen.proposal_hash
+    actions = read_frame(
+        ledger,
+        sa.select(*map(in_frame, schema.actions.c)).where(
+            schema.actions.c.country == ledger.country,
+            schema.actions.c.cycle == frozen.cycle,
+            schema.actions.c.rule.not_in(LATE_RULES),
+        ),
+    )
+    return proposal_hash(actions) == frozen.proposal_hash
 
 
 def decided(ledger: Ledger, cycle: date | None) -> date:
@@ -251,29 +244,23 @@ def _refuse_change(connection: sa.Connection, terms: Terms, seen_event: int) -> 
 
 
 def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) -> None:
-    states = schema.action_states.c
-    expired = sa.select(
-        states.action_id,
-        sa.literal(State.EXPIRED, sa.Text),
-        sa.literal(now, schema.INSTANT),
-        sa.literal(f"not implemented when {terms.cycle} was frozen"),
-    ).where(
-        states.country == terms.country,
-        states.cycle < terms.cycle,
-        states.rule.in_(CYCLE_BOUND_RULES),
-        states.state.in_(OPEN),
+    s = schema.action_states.c
+    which = sa.and_(
+        s.country == terms.country,
+        s.cycle < terms.cycle,
+        s.rule.in_(CYCLE_BOUND_RULES),
+        s.state.in_(OPEN),
     )
-    connection.execute(
-        insert(schema.action_events).from_select(["action_id", "state", "at", "cause"], expired)
-    )
+    cause = f"not implemented when {terms.cycle} was frozen"
+    record_change(connection, State.EXPIRED, which, now, cause=cause)
 
 
 def _name_shops(connection: sa.Connection, country: str, shops: pl.DataFrame) -> None:
     """Keep the newest name of every seller whom an action strikes, now or before."""
-    names = {storable(seller): storable(name) for seller, name in shops.iter_rows()}
+    named = storable(shops).unique("seller_id", keep="last")
     texts = sa.ARRAY(sa.Text)
-    pairs = sa.func.unnest(sa.literal([*names], texts), sa.literal([*names.values()], texts))
-    seen = pairs.table_valued("seller_id", "shop_name").render_derived()
+    columns = (sa.literal(named[name].to_list(), texts) for name in ("seller_id", "shop_name"))
+    seen = sa.func.unnest(*columns).table_valued("seller_id", "shop_name").render_derived()
     struck = (
         sa.select(1)
         .where(schema.actions.c.country == country, schema.actions.c.seller_id == seen.c.seller_id)

@@ -6,7 +6,6 @@ Each step is one function over a `SlotRun` of a day; Dagster's assets call them,
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import polars as pl
 
@@ -100,18 +99,17 @@ def propose(run: SlotRun, ledger: Ledger) -> LateDay:
     new, kept = [], []
     for rule in LATE_RULES:
         decided = engine.read(DECISIONS[rule])
-        new += actions_of(rule, decided.filter(~pl.col("is_kept")).drop("is_kept"), _terms(run))
-        kept += [
-            (seller_id, UUID(action_id))
-            for seller_id, action_id in decided.filter("is_kept")
+        is_new = decided.filter(~pl.col("is_kept")).drop("is_kept")
+        new.append(actions_of(rule, is_new, _terms(run)))
+        kept.append(
+            decided.filter("is_kept")
             .join(known.filter(pl.col("rule") == rule), on="order_item_id")
             .select("seller_id", "action_id")
-            .iter_rows()
-        ]
+        )
     return ledger_late_orders.propose(
         ledger,
-        new,
-        kept,
+        pl.concat(new),
+        pl.concat(kept),
         _terms(run),
         _slot_time(run),
         policy_content=run.policy.text,

@@ -15,7 +15,7 @@ from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
-from vibes_pipeline.ledger.actions import Terms, actions_of, proposal_frame, proposal_rows
+from vibes_pipeline.ledger.actions import Terms, actions_of
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import (
@@ -129,12 +129,9 @@ def write_proposal(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
         return read_proposal(run)
     run.engine.release()
     terms = _terms(run)
-    actions = [
-        action
-        for rule in WEEKLY_RULES
-        for action in actions_of(rule, run.engine.read(decision(rule).relation), terms)
-    ]
-    proposal = proposal_frame(actions, run.policy.time_zone)
+    proposal = pl.concat(
+        actions_of(rule, run.engine.read(decision(rule).relation), terms) for rule in WEEKLY_RULES
+    ).with_columns(pl.col("event_at").dt.convert_time_zone(run.policy.time_zone.key))
     run.engine.write(PROPOSAL, proposal)
     return proposal
 
@@ -152,7 +149,7 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
     facts = run.engine.read(FACTS).row(0, named=True)
     return freeze(
         ledger,
-        proposal_rows(read_proposal(run)),
+        read_proposal(run),
         run.engine.read(REVIEWS),
         run.engine.read(REVIEWED),
         run.engine.evaluate(load_models()[DIRECTORY], run.view).select("seller_id", "shop_name"),

@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
 from rules.marketplace import Item, Row
 from served import own_ledger
@@ -197,7 +198,8 @@ class Desk(WholeSlots):
     def reference(self, rule: str, subject: str, cycle: int = 0) -> str:
         """The reference that the action of that rule bears, or will bear."""
         monday = self.market.monday + cycle * WEEK
-        return identity.reference("NG", identity.action_id("NG", rule, monday, subject))
+        ids = identity.action_ids("NG", rule, monday, pl.Series([subject]))
+        return str(identity.references("NG", ids).item())
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of the ledger that must not depend on how often slots were run."""
