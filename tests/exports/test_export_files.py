@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -164,6 +165,35 @@ def test_what_a_spreadsheet_would_run_is_plain_text_in_xlsx(tmp_path: Path, text
     assert cell.hyperlink is None
     # XML knows no bare carriage return, so the file writes it as Excel does.
     assert (cell.value or "").replace("_x000D_", "\r") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a & b < c > d ]]>", "a &amp; b &lt; c &gt; d ]]&gt;"),
+        (" two\nlines\t ", " two\nlines\t "),
+        ("\0 \x01 \x1f \ufffe", "_x0000_ _x0001_ _x001F_ _xFFFE_"),
+        ("_x0041_ _x41_", "_x005F_x0041_ _x41_"),
+        ("é" * 40_000, "é" * 32_767),
+    ],
+)
+def test_a_letter_that_xml_does_not_hold_is_written_as_excel_writes_it(
+    tmp_path: Path, text: str, written: str
+) -> None:
+    write_table(one_column([text]), tmp_path / "t.xlsx", "t")
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+    assert f'<t xml:space="preserve">{written}</t>' in sheet
+    assert len(xlsx_cells(tmp_path / "t.xlsx")) == 2
+
+
+def test_truth_and_fractions_are_shown_as_such_in_xlsx(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"is_new": [True, None, False], "share": [0.25, None, float("nan")], "n": [7, None, -1]}
+    )
+    write_table(frame, tmp_path / "t.xlsx", "t")
+    shown = [[cell.value for cell in row] for row in xlsx_cells(tmp_path / "t.xlsx")]
+    assert shown[1:] == [[True, 0.25, 7], [None, None, None], [False, None, -1]]
 
 
 @pytest.mark.parametrize("text", HARMLESS)

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import openpyxl
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from ledger import made
 
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.exports.files import write_table
-from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD, EXPORTS, Source, read_table
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.exports import files
+from vibes_pipeline.exports.files import write_rows, write_table
+from vibes_pipeline.exports.tables import (
+    BY_STATEMENT_PERIOD,
+    EXPORTS,
+    Source,
+    open_table,
+    read_table,
+)
+from vibes_pipeline.ledger import copy_out, schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.rules import CHARGES as CHARGE_RULES
 
@@ -278,6 +286,36 @@ def test_every_table_of_the_ledger_can_be_written_in_every_format(
     if ending == "parquet":
         assert pl.read_parquet(file).equals(frame)
     assert file.stat().st_size > 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
+def test_a_long_table_is_never_whole_in_memory_and_its_file_is_the_same(
+    after_a_cycle: Source, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, streamed = (after_a_cycle.lake / f"{name}.{ending}" for name in ("whole", "streamed"))
+    frame = read_table("actions", after_a_cycle)
+    write_table(frame, whole, "actions")
+    monkeypatch.setattr(copy_out, "BATCH_BYTES", 1)
+    monkeypatch.setattr(files, "ROWS_OF_A_GROUP", 3)
+    written: list[int] = []
+    with open_table("actions", after_a_cycle) as rows:
+        assert rows.count() == frame.height
+        assert write_rows(rows, streamed, "actions", written.append) == frame.height
+    assert written == [1] * frame.height
+    match ending:
+        case "csv":
+            assert streamed.read_bytes() == whole.read_bytes()
+        case "parquet":
+            assert pl.read_parquet(streamed).equals(frame)
+            assert pq.ParquetFile(streamed).num_row_groups > 1
+        case "xlsx":
+            assert cells(streamed) == cells(whole)
+
+
+def cells(file: Path) -> list[tuple[object, ...]]:
+    sheet = openpyxl.load_workbook(file).active
+    widths = [tuple((at, d.width) for at, d in sheet.column_dimensions.items())]
+    return [*widths, *((c.value, c.number_format) for row in sheet.iter_rows() for c in row)]
 
 
 def test_finance_s_tables_are_the_ledger_s_views(after_a_cycle: Source) -> None:

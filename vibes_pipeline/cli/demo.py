@@ -134,13 +134,13 @@ def _show_a_claim(source: Source, maildir: Path, policy: Policy) -> None:
     from vibes_pipeline.cli import outcome
     from vibes_pipeline.exports import tables
 
-    postings = tables.charges(source)
+    postings = tables.read_table("charges", source)
     credits = postings.filter(pl.col("kind") == "reversal").sort("posted_at")
     if credits.is_empty():
         return
     credit = credits.row(-1, named=True)
     outcome.print_charge(postings.filter(pl.col("action_id") == credit["action_id"]), policy)
-    told = tables.notices(source).filter(
+    told = tables.read_table("notices", source).filter(
         (pl.col("kind") == NoticeKind.CLAIM_OUTCOME)
         & (pl.col("seller_id") == credit["seller_id"])
         & (pl.col("planned_at") == credit["posted_at"])
@@ -155,14 +155,14 @@ def _show_a_mail(source: Source, maildir: Path) -> None:
     from vibes_pipeline.exports import tables
 
     struck = (
-        tables.actions(source)
+        tables.read_table("actions", source)
         .filter(pl.col("state") == State.IMPLEMENTED)
         .group_by("cycle", "seller_id")
         .agg(pl.col("rule").n_unique().alias("rules"), pl.len().alias("lines"))
         .filter(pl.col("rules") >= RULES_IN_MAIL_SHOWN)
         .sort("lines", "cycle", "seller_id")
     )
-    sent = tables.notices(source).filter(
+    sent = tables.read_table("notices", source).filter(
         (pl.col("kind") == NoticeKind.WEEKLY_IMPLEMENTATION) & (pl.col("status") == Status.SENT)
     )
     for cycle, seller_id, *_ in struck.head(20).iter_rows():

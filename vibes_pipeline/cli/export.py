@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vibes_pipeline.calendar import parse_cycle, parse_day
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, progress_bar, settings_and_policy
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.listing import counted
+
+if TYPE_CHECKING:
+    from vibes_pipeline.exports.rows import Progress, Rows
 
 
 @click.command(name="export")
@@ -36,11 +43,12 @@ def command(
 
     Times are those of the policy's time zone.
     """
-    from vibes_pipeline.exports.files import check_target, write_table
+    from vibes_pipeline.exports.files import check_target, write_rows
     from vibes_pipeline.exports.tables import (
         OF_UNDECIDED_CYCLES,
         Source,
-        read_table,
+        charges,
+        open_table,
         require_table,
     )
     from vibes_pipeline.exports.workbook import write_charges
@@ -59,12 +67,23 @@ def command(
         decided(ledger, only)
     source = Source(ledger, settings.lake, policy.time_zone, only, period)
     if table == "charges" and out.suffix == ".xlsx" and only is None:
-        rows = write_charges(source, out)
+        with _shown_progress(table, charges(source)) as progress:
+            written = write_charges(source, out, progress)
     else:
-        frame = read_table(table, source)
-        write_table(frame, out, table)
-        rows = frame.height
-    console.print(f"{counted(rows, 'row')} of {table} in {out}", markup=False)
+        with open_table(table, source) as rows, _shown_progress(table, rows) as progress:
+            written = write_rows(rows, out, table, progress)
+    console.print(f"{counted(written, 'row')} of {table} in {out}", markup=False)
+
+
+@contextmanager
+def _shown_progress(table: str, rows: Rows) -> Iterator[Progress]:
+    """What is to be told how many more rows are written: a progress bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda more: None
+        return
+    with progress_bar() as bar:
+        task = bar.add_task(f"writing {table}", total=rows.count())
+        yield lambda more: bar.advance(task, more)
 
 
 def _require_fitting(table: str, given: set[str]) -> None:

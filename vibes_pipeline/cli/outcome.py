@@ -22,7 +22,7 @@ from vibes_pipeline.rules import Rule
 
 def print_actions(source: Source, policy: Policy) -> None:
     """Actions by rule: how many in which state, and their naira."""
-    actions = tables.actions(source)
+    actions = tables.read_table("actions", source)
     if actions.is_empty():
         console.print("no actions")
         return
@@ -46,7 +46,7 @@ def print_actions(source: Source, policy: Policy) -> None:
 
 def print_notices(source: Source) -> None:
     """Notices by kind and status."""
-    notices = tables.notices(source)
+    notices = tables.read_table("notices", source)
     table = Table(title="What sellers were told", title_justify="left")
     for column, justify in (("notice", "left"), ("status", "left"), ("mails", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def print_notices(source: Source) -> None:
 
 def print_postings(source: Source, policy: Policy) -> None:
     """Finance's postings by statement period."""
-    postings = tables.charges(source)
+    postings = tables.read_table("charges", source)
     table = Table(title="What finance pulls (vibes export charges)", title_justify="left")
     for column in ("statement period", "postings", "debits", "reversals", "net"):
         table.add_column(column, justify="left" if column == "statement period" else "right")
@@ -76,8 +76,8 @@ def print_postings(source: Source, policy: Policy) -> None:
 
 def print_cancellations(source: Source) -> None:
     """Late orders by day: alerted, cancelled (in the order system's feed), and withdrawn."""
-    feed = tables.cancellations(source)
-    late = tables.actions(source).filter(
+    feed = tables.read_table("cancellations", source)
+    late = tables.read_table("actions", source).filter(
         pl.col("rule").str.starts_with("late_").and_(pl.col("rule").str.ends_with("_cancellation"))
     )
     table = Table(title="Late orders (the feed: vibes export cancellations)", title_justify="left")
@@ -95,7 +95,7 @@ def print_cancellations(source: Source) -> None:
 
 def print_claims(source: Source) -> None:
     """Claims by state, and the actions that the upheld ones undid."""
-    claims = tables.claims(source)
+    claims = tables.read_table("claims", source)
     table = Table(title="What sellers claimed (vibes export claims)", title_justify="left")
     for column in ("state", "claims", "actions undone"):
         table.add_column(column, justify="left" if column == "state" else "right")

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.exports.rows import Counted, Progress, Rows
 from vibes_pipeline.exports.sheets import in_order, open_workbook, write_sheet
 from vibes_pipeline.files import put_into_place
 
 # What spreadsheets take for the beginning of a formula.
 FORMULA_STARTS = r"^[=+\-@\t\r\n]"
 FORMATS = (".csv", ".parquet", ".xlsx")
+# Readers of Parquet share work, and skip rows, by groups of about so many.
+ROWS_OF_A_GROUP = 122_880
 
 
 def check_target(file: Path, endings: Sequence[str] = FORMATS) -> None:
@@ -36,18 +40,57 @@ def check_place(file: Path) -> None:
         raise UsageError(f"{file}: there is no folder {file.resolve().parent}; make it first")
 
 
-def write_table(frame: pl.DataFrame, file: Path, title: str) -> None:
-    """Write the frame to a temporary file and rename it into place."""
+def write_rows(rows: Rows, file: Path, title: str, progress: Progress = lambda rows: None) -> int:
+    """Write the rows to a temporary file and rename it into place; give their number.
+
+    `progress` is told how many more rows are written. Raises `UsageError` for more rows than a
+    sheet of a workbook holds.
+    """
     check_target(file)
+    counted = Counted(rows, progress)
     if file.suffix == ".xlsx":
         with open_workbook(file) as workbook:
-            write_sheet(workbook, in_order(frame), title)
-        return
-    with put_into_place(file) as temporary:
-        if file.suffix == ".csv":
-            harmless(frame).write_csv(temporary, datetime_format="%Y-%m-%dT%H:%M:%S%:z")
-        else:
-            frame.write_parquet(temporary)
+            write_sheet(workbook, in_order(counted.rows), title)
+    else:
+        with put_into_place(file) as temporary:
+            (_write_csv if file.suffix == ".csv" else _write_parquet)(counted.rows, temporary)
+    return counted.so_far
+
+
+def write_table(frame: pl.DataFrame, file: Path, title: str) -> None:
+    """The same with the rows of a frame."""
+    write_rows(Rows.of(frame), file, title)
+
+
+def _write_csv(rows: Rows, file: Path) -> None:
+    with file.open("wb") as out:
+        rows.empty.write_csv(out)
+        rows.each(
+            lambda frame: harmless(frame).write_csv(
+                out, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%:z"
+            )
+        )
+
+
+def _write_parquet(rows: Rows, file: Path) -> None:
+    # The oldest level has the types of text that every reader of Parquet knows.
+    oldest = pl.CompatLevel.oldest()
+    waiting: list[pl.DataFrame] = []
+
+    def write_group() -> None:
+        if waiting:
+            writer.write_table(pl.concat(waiting).to_arrow(compat_level=oldest))
+            waiting.clear()
+
+    def add(frame: pl.DataFrame) -> None:
+        waiting.append(frame)
+        if sum(frame.height for frame in waiting) >= ROWS_OF_A_GROUP:
+            write_group()
+
+    schema = rows.empty.to_arrow(compat_level=oldest).schema
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        rows.each(add)
+        write_group()
 
 
 def harmless(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,13 +1,15 @@
-"""A frame as a sheet of a workbook: no cell runs as a formula, all text shows, it can be printed.
+"""Rows as a sheet of a workbook: no cell runs as a formula, all text shows, it can be printed.
 
 Here belongs how any sheet looks. What stands on the sheets of finance's workbook is in `workbook`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -15,7 +17,10 @@ import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.exports.rows import Rows
+from vibes_pipeline.exports.sheet_rows import Column, Formula, StreamedWorksheet
 from vibes_pipeline.files import put_into_place
+from vibes_pipeline.ledger.frames import Schema
 
 ROWS_OF_A_SHEET = 1_048_575
 LONGEST_TITLE = 31
@@ -32,6 +37,7 @@ LETTERS_OF_A_LINE = 38
 LINE_POINTS = 15
 # A row is no higher than Excel allows.
 MOST_LINES = 27
+WRAPPED = {"valign": "top", "align": "left", "text_wrap": True}
 # Beside a column's name is the button of its filter.
 BUTTON = 3
 # A machine without the workbook's font takes a wider one, and a number that has no room is shown as
@@ -49,120 +55,170 @@ def open_workbook(file: Path) -> Iterator[xlsxwriter.Workbook]:
         put_into_place(file) as temporary,
         xlsxwriter.Workbook(str(temporary), options) as workbook,
     ):
+        # Only a sheet of gigabytes is written so.
+        workbook.use_zip64()
         yield workbook
 
 
-def in_order(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with its columns as a sheet shows them: the ids last."""
-    ids = [name for name in IDS if name in frame.columns]
-    return frame.select(pl.exclude(ids), *ids)
+def in_order(rows: Rows) -> Rows:
+    """The rows with their columns as a sheet shows them: the ids last."""
+    ids = [name for name in IDS if name in rows.schema]
+    return rows.mapped(lambda frame: frame.select(pl.exclude(ids), *ids))
 
 
 def write_sheet(
-    workbook: xlsxwriter.Workbook, frame: pl.DataFrame, title: str, *, rows_below: int = 0
-) -> Worksheet:
-    """A frame as a sheet: a header that stays and is on each page, filters, wide enough columns.
+    workbook: xlsxwriter.Workbook,
+    rows: Rows,
+    title: str,
+    *,
+    rows_below: int = 0,
+    formulas: Mapping[str, Formula] = MappingProxyType({}),
+) -> StreamedWorksheet:
+    """Rows as a sheet: a header that stays and is on each page, filters, wide enough columns.
 
-    `rows_below` are what the caller adds, to be printed too. Raises `UsageError` for more rows than
-    a sheet holds.
+    `rows_below` are what the caller adds, to be printed too. A column with one of the `formulas`
+    holds it beside the row's own value. Raises `UsageError` for more rows than a sheet holds.
     """
-    if frame.height > ROWS_OF_A_SHEET:
+    count = rows.count()
+    if count > ROWS_OF_A_SHEET:
         raise UsageError(
-            f"{frame.height:,} rows are more than a sheet of a workbook holds "
+            f"{count:,} rows are more than a sheet of a workbook holds "
             f"({ROWS_OF_A_SHEET:,}); write .csv or .parquet"
         )
-    title = title[:LONGEST_TITLE]
-    # Excel knows no time zones: times are shown as local ones.
-    local = frame.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
-    local.write_excel(
-        workbook,
-        worksheet=title,
-        autofilter=True,
-        freeze_panes="A2",
-        header_format=HEADER,
-        column_formats={column.name: _style(column) for column in frame},
+    worksheet: StreamedWorksheet = workbook.add_worksheet(
+        title[:LONGEST_TITLE], worksheet_class=StreamedWorksheet
     )
-    worksheet: Worksheet = workbook.get_worksheet_by_name(title)
-    to_the_right = workbook.add_format({**HEADER, "align": "right", "indent": 1})
-    for at, column in enumerate(frame):
-        worksheet.set_column(at, at, _width(column))
-        if column.dtype.is_numeric():
-            worksheet.write_string(0, at, column.name, to_the_right)
-    for row, lines in _rows_of_several_lines(frame):
-        worksheet.set_row(row + 1, lines * LINE_POINTS)
-    _set_up_pages(worksheet, frame, rows_below)
+    worksheet.freeze_panes(1, 0)
+    _add_header(workbook, worksheet, rows, count)
+    columns = [
+        Column(
+            *(name, workbook.add_format(_style(type_)), workbook.add_format(WRAPPED)),
+            is_wrapped=_is_long(name),
+            formula=formulas.get(name),
+        )
+        for name, type_ in rows.schema.items()
+    ]
+    longest = Longest(rows.schema)
+    points = _points(rows.schema)
+
+    def add(frame: pl.DataFrame) -> None:
+        longest.look_at(frame)
+        worksheet.stream(frame, columns, points)
+
+    rows.each(add)
+    for at, name in enumerate(rows.schema):
+        worksheet.set_column(at, at, longest.width(name))
+    _set_up_pages(worksheet, rows, count + rows_below)
     return worksheet
 
 
-def _style(column: pl.Series) -> dict[str, Any]:
+def _add_header(
+    workbook: xlsxwriter.Workbook, worksheet: StreamedWorksheet, rows: Rows, count: int
+) -> None:
+    """The columns' names, each with its filter, in the sheet's first row."""
+    header = workbook.add_format(HEADER)
+    named = [{"header": name, "header_format": header} for name in rows.schema]
+    worksheet.add_long_table(count, {"columns": named, "style": None})
+    to_the_right = workbook.add_format({**HEADER, "align": "right", "indent": 1})
+    for at, (name, type_) in enumerate(rows.schema.items()):
+        if type_.is_numeric():
+            worksheet.write_string(0, at, name, to_the_right)
+
+
+def _style(type_: pl.DataType | type[pl.DataType]) -> dict[str, Any]:
     """How a cell is shown: numbers to the right, all else to the left."""
-    match column.dtype:
+    match type_:
         case pl.Decimal():
             return {"valign": "top", "num_format": AMOUNT}
-        case dtype if dtype.is_integer():
+        case _ if type_.is_integer():
             return {"valign": "top", "num_format": COUNT}
-        case dtype if dtype.is_numeric():
+        case _ if type_.is_numeric():
             return {"valign": "top"}
         case pl.Datetime():
             return {"valign": "top", "align": "left", "num_format": "yyyy-mm-dd hh:mm"}
-        case pl.Date():
+        case pl.Date:
             return {"valign": "top", "align": "left", "num_format": "yyyy-mm-dd"}
         case _:
-            return {"valign": "top", "align": "left", "text_wrap": _is_long(column)}
+            return {"valign": "top", "align": "left"}
 
 
-def _is_long(column: pl.Series) -> bool:
-    """Whether it holds text that is broken into lines."""
-    return column.dtype == pl.String and column.name not in IDS and _longest(column) > WIDEST_TEXT
+def _is_long(name: str) -> pl.Expr:
+    """Whether a cell of text is broken into lines."""
+    return pl.lit(name not in IDS) & (pl.col(name).str.len_chars() > WIDEST_TEXT)
 
 
-def _rows_of_several_lines(frame: pl.DataFrame) -> list[tuple[int, int]]:
-    """The rows whose texts are broken into lines, and how many; not every reader counts them."""
-    long = [column.name for column in frame if _is_long(column)]
-    if not long:
-        return []
-    lines = (pl.col(long).str.len_chars() / LETTERS_OF_A_LINE).ceil().cast(pl.Int64)
-    rows = frame.select(lines).select(lines=pl.max_horizontal(long)).with_row_index()
-    return [(row, min(n, MOST_LINES)) for row, n in rows.filter(pl.col("lines") > 1).iter_rows()]
+def _points(schema: Schema) -> pl.Expr:
+    """How high a row with a text of several lines is, else 0; not every reader counts them."""
+    texts = [name for name, type_ in schema.items() if type_ == pl.String and name not in IDS]
+    if not texts:
+        return pl.lit(0)
+    lines = (
+        pl.when(_is_long(name))
+        .then((pl.col(name).str.len_chars() / LETTERS_OF_A_LINE).ceil().cast(pl.Int64))
+        .otherwise(0)
+        for name in texts
+    )
+    return pl.max_horizontal(*lines).clip(upper_bound=MOST_LINES) * LINE_POINTS
 
 
-def _width(column: pl.Series) -> float:
-    """Letters that a column is wide: room for its name, each of its cells and their sum."""
-    longest = _longest(column)
-    if column.dtype == pl.String:
-        room = float(longest if column.name in IDS else min(longest, WIDEST_TEXT))
-    else:
-        room = ROOM * longest
-    return max(len(column.name) + BUTTON, room) + 1
+class Longest:
+    """Letters of each column's longest cell, as a sheet shows it, over all frames looked at.
+
+    Of numbers it is the longest that they can add up to.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._letters = dict.fromkeys(schema, 0)
+        self._sums = dict.fromkeys(schema, Decimal(0))
+
+    def look_at(self, frame: pl.DataFrame) -> None:
+        for column in frame:
+            if _is_summed(column.dtype):
+                self._sums[column.name] += Decimal(column.abs().sum() or 0)
+            elif not column.dtype.is_temporal():
+                longest: Any = column.cast(pl.String).str.len_chars().max()
+                self._letters[column.name] = max(self._letters[column.name], longest or 0)
+
+    def width(self, name: str) -> float:
+        """Letters that a column is wide: room for its name, each of its cells and their sum."""
+        if self._schema[name] == pl.String:
+            longest = self._letters[name]
+            room = float(longest if name in IDS else min(longest, WIDEST_TEXT))
+        else:
+            room = ROOM * self._longest(name)
+        return max(len(name) + BUTTON, room) + 1
+
+    def _longest(self, name: str) -> int:
+        match self._schema[name]:
+            case pl.Datetime():
+                return len("2026-11-21 09:00")
+            case pl.Date:
+                return len("2026-11-21")
+            case pl.Decimal():
+                return len(f"-{self._sums[name]:,.2f}")
+            case type_ if _is_summed(type_):
+                return len(f"-{self._sums[name]:,.0f}")
+            case _:
+                return self._letters[name]
 
 
-def _longest(column: pl.Series) -> int:
-    """Letters of the longest cell as a sheet shows it; of numbers, of what they can add up to."""
-    match column.dtype:
-        case pl.Datetime():
-            return len("2026-11-21 09:00")
-        case pl.Date():
-            return len("2026-11-21")
-        case pl.Decimal():
-            return len(f"-{column.abs().sum():,.2f}")
-        case dtype if dtype.is_integer():
-            return len(f"-{column.abs().sum():,}")
-        case _:
-            longest: Any = column.cast(pl.String).str.len_chars().max()
-            return longest or 0
+def _is_summed(type_: pl.DataType | type[pl.DataType]) -> bool:
+    return isinstance(type_, pl.Decimal) or type_.is_integer()
 
 
-def _set_up_pages(worksheet: Worksheet, frame: pl.DataFrame, rows_below: int) -> None:
+def _set_up_pages(worksheet: Worksheet, rows: Rows, last: int) -> None:
     """Landscape pages as wide as the sheet, each with the header and what the times are."""
     worksheet.set_landscape()
     worksheet.set_paper(A4)
     worksheet.fit_to_pages(1, 0)
     worksheet.repeat_rows(0)
-    printed = [name for name in frame.columns if name not in IDS]
-    worksheet.print_area(0, 0, frame.height + rows_below, len(printed) - 1)
+    printed = [name for name in rows.schema if name not in IDS]
+    worksheet.print_area(0, 0, last, len(printed) - 1)
     worksheet.set_margins(
         left=MARGIN_INCHES, right=MARGIN_INCHES, top=MARGIN_INCHES, bottom=2 * MARGIN_INCHES
     )
-    zones = {type_.time_zone for type_ in frame.dtypes if isinstance(type_, pl.Datetime)}
+    types = rows.schema.values()
+    zones = {type_.time_zone for type_ in types if isinstance(type_, pl.Datetime)}
     times = f"times are those of {', '.join(sorted(filter(None, zones)))}" if zones else ""
     worksheet.set_footer(f"&L&A&C{times}&Rpage &P of &N")

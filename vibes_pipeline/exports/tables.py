@@ -19,9 +19,10 @@ import sqlalchemy as sa
 from vibes_pipeline import parquet
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError, unknown
+from vibes_pipeline.exports.rows import Rows
 from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
-from vibes_pipeline.ledger.frames import in_frame, read
+from vibes_pipeline.ledger.frames import frame_schema, in_frame, read_in_batches
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import CANCELLED
 
@@ -61,13 +62,28 @@ class Source:
                 yield connection
 
 
-def read_table(name: str, source: Source) -> pl.DataFrame:
-    """The rows of a table, times in the policy's zone; `UsageError` for an unknown table."""
+@contextmanager
+def open_table(name: str, source: Source) -> Iterator[Rows]:
+    """The rows of a table, times in the policy's zone; `UsageError` for an unknown table.
+
+    They belong to one moment of the ledger, and are read while the block lasts.
+    """
     require_table(name)
+    with source.at_one_moment() as now:
+        yield _rows(EXPORTS[name](now), source.time_zone)
+
+
+def read_table(name: str, source: Source) -> pl.DataFrame:
+    """The same as one frame."""
+    with open_table(name, source) as rows:
+        return rows.in_one()
+
+
+def _rows(found: Rows | pl.DataFrame, zone: ZoneInfo) -> Rows:
+    rows = Rows.of(found) if isinstance(found, pl.DataFrame) else found
     # The lake's instants are in UTC.
-    return EXPORTS[name](source).with_columns(
-        pl.col(pl.Datetime(time_zone="*")).dt.convert_time_zone(source.time_zone.key)
-    )
+    local = pl.col(pl.Datetime(time_zone="*")).dt.convert_time_zone(zone.key)
+    return rows.mapped(lambda frame: frame.with_columns(local))
 
 
 def require_table(name: str) -> None:
@@ -76,7 +92,7 @@ def require_table(name: str) -> None:
         raise unknown("table", name, sorted(EXPORTS))
 
 
-def actions(source: Source) -> pl.DataFrame:
+def actions(source: Source) -> Rows:
     """One row per action of every rule with its present state (Rulebook §12)."""
     s = schema.action_states.c
     columns = (
@@ -95,7 +111,7 @@ def actions(source: Source) -> pl.DataFrame:
     )
 
 
-def notices(source: Source) -> pl.DataFrame:
+def notices(source: Source) -> Rows:
     """One row per notice with the outcome of its last attempt; no addresses."""
     n = schema.notice_states.c
     columns = (
@@ -111,12 +127,10 @@ def notices(source: Source) -> pl.DataFrame:
     )
 
 
-def _feed(
-    view: sa.Table, order: Sequence[str], cycle: str = "cycle"
-) -> Callable[[Source], pl.DataFrame]:
+def _feed(view: sa.Table, order: Sequence[str], cycle: str = "cycle") -> Callable[[Source], Rows]:
     """Reads the country's rows of a view, all its columns but `country`; ids as text."""
 
-    def read(source: Source) -> pl.DataFrame:
+    def read(source: Source) -> Rows:
         return _from_ledger(
             source,
             [c for c in view.columns if c.name != "country"],
@@ -133,12 +147,12 @@ def _feed(
 def delistings(source: Source) -> pl.DataFrame:
     """Products and accounts delisted now; `sku` is null where it is the account (Rulebook §8)."""
     with source.at_one_moment() as now:
-        frames = [_product_delistings(now), _account_delistings(now)]
+        frames = [_product_delistings(now).in_one(), _account_delistings(now).in_one()]
     columns = frames[0].columns
     return pl.concat(frames, how="diagonal").select(columns)
 
 
-def claims(source: Source) -> pl.DataFrame:
+def claims(source: Source) -> Rows:
     """One row per claim with its one state, and how many actions it undid (Rulebook §11)."""
     c, e = schema.claim_states.c, schema.action_events.c
     undone = (
@@ -247,16 +261,23 @@ def _from_ledger(
     *,
     order: tuple[sa.ColumnElement[object], ...],
     statement_period: sa.ColumnElement[date] | None = None,
-) -> pl.DataFrame:
-    select = (
-        sa.select(*map(in_frame, columns)).where(country == source.ledger.country).order_by(*order)
-    )
+) -> Rows:
+    select = sa.select(*map(in_frame, columns)).where(country == source.ledger.country)
     if source.cycle is not None:
         select = select.where(cycle == source.cycle)
     if source.statement_period is not None and statement_period is not None:
         select = select.where(statement_period == source.statement_period)
-    with source.reading() as connection:
-        return read(connection, select, source.instant)
+
+    def count() -> int:
+        with source.reading() as connection:
+            counted = sa.select(sa.func.count()).select_from(select.subquery())
+            return connection.execute(counted).scalar_one()
+
+    def each(do: Callable[[pl.DataFrame], object]) -> None:
+        with source.reading() as connection:
+            read_in_batches(connection, select.order_by(*order), do, source.instant)
+
+    return Rows(frame_schema(select.selected_columns, source.instant), count, each)
 
 
 charges = _feed(feeds.charges, ("posted_at", "rule", "seller_id", "posting_id"))
@@ -269,7 +290,7 @@ cancellations = _feed(feeds.cancellations, ("cancelled_at", "order_item_id"), cy
 _product_delistings = _feed(feeds.product_delistings, ("seller_id", "sku"))
 _account_delistings = _feed(feeds.account_delistings, ("seller_id",))
 
-EXPORTS: Mapping[str, Callable[[Source], pl.DataFrame]] = {
+EXPORTS: Mapping[str, Callable[[Source], Rows | pl.DataFrame]] = {
     "actions": actions,
     "charges": charges,
     "seller_statement_lines": seller_statement_lines,

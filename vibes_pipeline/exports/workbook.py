@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
-from xlsxwriter.format import Format
-from xlsxwriter.utility import xl_rowcol_to_cell
+from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
+from vibes_pipeline.exports.rows import Counted, Progress, Rows
+from vibes_pipeline.exports.sheet_rows import Formula
 from vibes_pipeline.exports.sheets import (
     AMOUNT,
     COUNT,
@@ -41,59 +44,54 @@ BLANK_ROWS = 1
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet that holds a frame, header in its first row, and the styles for what is added."""
+    """A sheet that holds rows, header in its first row."""
 
     worksheet: Worksheet
-    frame: pl.DataFrame
-    styles: Mapping[str, Format]
+    columns: Sequence[str]
+    height: int
 
     @classmethod
-    def write(cls, workbook: Workbook, frame: pl.DataFrame, title: str, *, has_sums: bool) -> Sheet:
-        styles = {
-            "amount": workbook.add_format({"num_format": AMOUNT, "valign": "top"}),
-            "count": workbook.add_format({"num_format": COUNT, "valign": "top"}),
-            "label": workbook.add_format(HEADER),
-            "total amount": workbook.add_format({"num_format": AMOUNT, **HEADER}),
-            "total count": workbook.add_format({"num_format": COUNT, **HEADER}),
-        }
-        shown = in_order(frame)
-        below = BLANK_ROWS + frame["currency"].n_unique() if has_sums else 0
-        return cls(write_sheet(workbook, shown, title, rows_below=below), shown, styles)
+    def write(
+        cls,
+        workbook: Workbook,
+        rows: Rows,
+        title: str,
+        *,
+        rows_below: int = 0,
+        formulas: Mapping[str, Formula] = MappingProxyType({}),
+    ) -> Sheet:
+        shown = in_order(rows)
+        sheet = write_sheet(workbook, shown, title, rows_below=rows_below, formulas=formulas)
+        return cls(sheet, tuple(shown.schema), sheet.rows_streamed)
 
     def cell(self, row: int, column: str) -> str:
         """The cell of a row counted from 0, below the header."""
-        return str(xl_rowcol_to_cell(row + 1, self.frame.columns.index(column)))
+        return str(xl_rowcol_to_cell(row + 1, self.columns.index(column)))
 
     def cells(self, column: str) -> str:
         """The range of a column with its sheet; at least one cell, for a range cannot be empty."""
-        at, last = self.frame.columns.index(column), max(self.frame.height, 1)
+        at, last = self.columns.index(column), max(self.height, 1)
         first_cell = xl_rowcol_to_cell(1, at, row_abs=True, col_abs=True)
         last_cell = xl_rowcol_to_cell(last, at, row_abs=True, col_abs=True)
         return f"{self.worksheet.get_name()}!{first_cell}:{last_cell}"
 
-    def put(self, row: int, column: str, formula: str, value: Decimal | int, style: str) -> None:
-        """A formula with what it comes to."""
-        cell = self.cell(row, column)
-        self.worksheet.write_formula(cell, f"={formula}", self.styles[style], float(value))
 
-    def label(self, row: int, column: str, text: str) -> None:
-        self.worksheet.write_string(self.cell(row, column), text, self.styles["label"])
-
-
-def write_charges(source: Source, file: Path) -> int:
+def write_charges(source: Source, file: Path, progress: Progress = lambda rows: None) -> int:
     """Write the workbook to a temporary file and rename it into place; give the postings' number.
 
-    All sheets show one moment of the ledger. Raises `UsageError` for more postings than a sheet
-    holds.
+    All sheets show one moment of the ledger. `progress` is told how many more postings are
+    written. Raises `UsageError` for more postings than a sheet holds.
     """
-    with source.at_one_moment() as now:
-        postings, totals = charges(now), charge_totals(now)
-        statements = with_every_rule(seller_statements(now), seller_statement_lines(now))
     with open_workbook(file) as workbook:
-        posted = Sheet.write(workbook, postings, "Charges", has_sums=False)
-        _add_statement_formulas(Sheet.write(workbook, statements, "Statements", has_sums=True))
-        _add_total_formulas(Sheet.write(workbook, totals, "Totals", has_sums=True), posted)
-    return postings.height
+        with source.at_one_moment() as now:
+            postings = Counted(charges(now), progress)
+            posted = Sheet.write(workbook, postings.rows, "Charges")
+            totals = charge_totals(now).in_one()
+            lines = seller_statement_lines(now).in_one()
+            statements = with_every_rule(seller_statements(now).in_one(), lines)
+        _write_statements(workbook, statements)
+        _write_totals(workbook, totals, posted)
+    return postings.so_far
 
 
 def with_every_rule(statements: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -113,53 +111,84 @@ def with_every_rule(statements: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFra
     )
 
 
-def _add_statement_formulas(statements: Sheet) -> None:
+def _write_statements(workbook: Workbook, statements: pl.DataFrame) -> None:
     """Each seller's sums of the cells before; below, those of all."""
-    columns = statements.frame.columns
+    columns = statements.columns
     rules = columns[columns.index(RULES_WITH_A_COLUMN[0]) : columns.index("debits")]
-    for row, values in enumerate(statements.frame.iter_rows(named=True)):
-        by_rule = f"{statements.cell(row, rules[0])}:{statements.cell(row, rules[-1])}"
-        statements.put(row, "debits", f"SUM({by_rule})", values["debits"], "amount")
-        _add_net(statements, row, values["net"])
-    _add_sums(statements, (*rules, "debits", "reversals", "net"), ("postings",))
+    first, last = (xl_col_to_name(columns.index(rule)) for rule in (rules[0], rules[-1]))
+    formulas: dict[str, Formula] = {
+        "debits": lambda row: pl.format(f"SUM({first}{{}}:{last}{{}})", row, row),
+        "net": _net(columns),
+    }
+    _write_with_sums(
+        *(workbook, statements, "Statements", formulas),
+        amounts=(*rules, "debits", "reversals", "net"),
+        counts=("postings",),
+    )
 
 
-def _add_total_formulas(totals: Sheet, posted: Sheet) -> None:
+def _write_totals(workbook: Workbook, totals: pl.DataFrame, posted: Sheet) -> None:
     """The sums by rule, counted from the sheet of postings; below, those of all."""
-    for row, values in enumerate(totals.frame.iter_rows(named=True)):
-        mine = ",".join(
-            f"{posted.cells(column)},{totals.cell(row, column)}"
-            for column in ("statement_period", "rule", "currency")
-        )
-        for kind, sums in (("debit", "debits"), ("reversal", "reversals")):
-            number = f"{kind}_postings"
-            only = f'{mine},{posted.cells("kind")},"{kind}"'
-            summed = f"SUMIFS({posted.cells('amount')},{only})"
-            totals.put(row, sums, summed, values[sums], "amount")
-            totals.put(row, number, f"COUNTIFS({only})", values[number], "count")
-        _add_net(totals, row, values["net"])
-    _add_sums(totals, ("debits", "reversals", "net"), ("debit_postings", "reversal_postings"))
+    key = ("statement_period", "rule", "currency")
+    mine = ",".join(
+        f"{posted.cells(column)},{xl_col_to_name(totals.columns.index(column))}{{}}"
+        for column in key
+    )
+    formulas: dict[str, Formula] = {"net": _net(totals.columns)}
+    for kind, sums in (("debit", "debits"), ("reversal", "reversals")):
+        only = f'{mine},{posted.cells("kind")},"{kind}"'
+        summed, counted = f"SUMIFS({posted.cells('amount')},{only})", f"COUNTIFS({only})"
+        formulas[sums] = partial(_in_each_row, summed, len(key))
+        formulas[f"{kind}_postings"] = partial(_in_each_row, counted, len(key))
+    _write_with_sums(
+        *(workbook, totals, "Totals", formulas),
+        amounts=("debits", "reversals", "net"),
+        counts=("debit_postings", "reversal_postings"),
+    )
 
 
-def _add_net(sheet: Sheet, row: int, value: Decimal) -> None:
-    net = f"{sheet.cell(row, 'debits')}+{sheet.cell(row, 'reversals')}"
-    sheet.put(row, "net", net, value, "amount")
+def _in_each_row(formula: str, times: int, row: pl.Expr) -> pl.Expr:
+    """A formula with the row's number in its places."""
+    return pl.format(formula, *([row] * times))
 
 
-def _add_sums(sheet: Sheet, amounts: Sequence[str], counts: Sequence[str]) -> None:
-    """The sum of each currency, below the table."""
-    for nth, currency in enumerate(sorted(set(sheet.frame["currency"]))):
-        row = sheet.frame.height + BLANK_ROWS + nth
-        mine = sheet.frame.filter(pl.col("currency") == currency)
+def _net(columns: Sequence[str]) -> Formula:
+    debits, reversals = (xl_col_to_name(columns.index(c)) for c in ("debits", "reversals"))
+    return partial(_in_each_row, f"{debits}{{}}+{reversals}{{}}", 2)
+
+
+def _write_with_sums(
+    workbook: Workbook,
+    frame: pl.DataFrame,
+    title: str,
+    formulas: Mapping[str, Formula],
+    *,
+    amounts: Sequence[str],
+    counts: Sequence[str],
+) -> None:
+    """A sheet of a frame, and the sum of each currency below its table."""
+    currencies = sorted(set(frame["currency"]))
+    sheet = Sheet.write(
+        *(workbook, Rows.of(frame), title),
+        rows_below=BLANK_ROWS + len(currencies),
+        formulas=formulas,
+    )
+    label = workbook.add_format(HEADER)
+    formats = {
+        **dict.fromkeys(amounts, workbook.add_format({"num_format": AMOUNT, **HEADER})),
+        **dict.fromkeys(counts, workbook.add_format({"num_format": COUNT, **HEADER})),
+    }
+    for nth, currency in enumerate(currencies):
+        row = frame.height + BLANK_ROWS + nth
+        mine = frame.filter(pl.col("currency") == currency)
         # The row of sums is shaded from the first column to the last.
-        for column in sheet.frame.columns:
-            sheet.label(row, column, "")
-        sheet.label(row, sheet.frame.columns[0], "total")
-        sheet.label(row, "currency", currency)
-        for column in (*amounts, *counts):
+        texts = dict.fromkeys(sheet.columns, "")
+        for column, text in {**texts, sheet.columns[0]: "total", "currency": currency}.items():
+            sheet.worksheet.write_string(sheet.cell(row, column), text, label)
+        for column, style in formats.items():
             summed = (
-                f"SUMIFS({sheet.cells(column)},{sheet.cells('currency')},"
+                f"=SUMIFS({sheet.cells(column)},{sheet.cells('currency')},"
                 f"{sheet.cell(row, 'currency')})"
             )
-            style = "total count" if column in counts else "total amount"
-            sheet.put(row, column, summed, sum(mine[column], Decimal(0)), style)
+            value = float(sum(mine[column], Decimal(0)))
+            sheet.worksheet.write_formula(sheet.cell(row, column), summed, style, value)

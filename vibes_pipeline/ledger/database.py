@@ -220,14 +220,17 @@ def _require_usable(connection: sa.Connection, url: sa.URL) -> None:
 
 def _in_one_line(context: ExceptionContext) -> LedgerError | None:
     """Say what an administrator can mend, a server gone or full or busy, in one line of ours."""
-    error = context.sqlalchemy_exception
     is_gone = context.is_disconnect or context.connection is None
-    if context.is_pre_ping or not (is_gone or isinstance(error, OperationalError)):
+    return None if context.is_pre_ping else failure(context.original_exception, is_gone=is_gone)
+
+
+def failure(error: BaseException, *, is_gone: bool) -> LedgerError | None:
+    """The driver's error in one line of ours; None for one that no administrator can mend."""
+    if not (is_gone or isinstance(error, psycopg2.OperationalError)):
         return None
     return LedgerError(
-        f"PostgreSQL {'went away' if is_gone else 'could not go on'}: "
-        f"{first_line(context.original_exception)}; what it did not confirm is done again by the "
-        "next try"
+        f"PostgreSQL {'went away' if is_gone else 'could not go on'}: {first_line(error)}; what it "
+        "did not confirm is done again by the next try"
     )
 
 

@@ -5,12 +5,13 @@ Here belongs how any query becomes a frame. Which rows the rules need is `histor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
+from vibes_pipeline.ledger.copy_out import copy_out
 from vibes_pipeline.ledger.ledger import Ledger
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
@@ -59,13 +60,26 @@ def name_of(column: sa.ColumnElement[Any]) -> str:
     return str(column.name)
 
 
+def read_in_batches(
+    connection: sa.Connection,
+    select: sa.Select[Any],
+    do: Callable[[pl.DataFrame], object],
+    instant: pl.Datetime = IN_UTC,
+) -> None:
+    """Run `do` with the rows of one query, some thousand at a time (see `copy_out`).
+
+    Every column that is none of a table has a label.
+    """
+    copy_out(connection, select, frame_schema(select.selected_columns, instant), do)
+
+
 def read(
     connection: sa.Connection, select: sa.Select[Any], instant: pl.Datetime = IN_UTC
 ) -> pl.DataFrame:
-    """The rows of one query as a frame; every column that is none of a table has a label."""
-    types = frame_schema(select.selected_columns, instant)
-    rows = [tuple(row) for row in connection.execute(select)]
-    return pl.DataFrame(rows, schema=types, orient="row")
+    """All rows of the same as one frame."""
+    frames = [pl.DataFrame(schema=frame_schema(select.selected_columns, instant))]
+    read_in_batches(connection, select, frames.append, instant)
+    return pl.concat(frames)
 
 
 def read_frame(ledger: Ledger, select: sa.Select[Any]) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
-from vibes_pipeline.exports.tables import Source, cancellations
+from vibes_pipeline.exports.tables import Source, read_table
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.frames import Schema
 from vibes_pipeline.ledger.history import EXCUSES
@@ -225,7 +225,7 @@ class Days(WholeSlots):
     def feed(self, day: date | None = None) -> list[Row]:
         """What the order system reads."""
         source = Source(self.ledger, self.home / "lake", self.policy.time_zone, day)
-        return cancellations(source).rows(named=True)
+        return read_table("cancellations", source).rows(named=True)
 
     def day(self, words: str) -> date:
         """The date of `Tue+1`."""

@@ -137,7 +137,9 @@ def _undecipherable(settled: settle.Settled) -> dg.AssetCheckResult:
 def claims(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
     """All claims of the ledger, and how many are in which state."""
     policy = vibes.policy
-    frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, policy.time_zone))
+    frame = tables.read_table(
+        "claims", tables.Source(vibes.ledger, vibes.settings.lake, policy.time_zone)
+    )
     by_state = dict(frame.group_by("state").len().sort("state").iter_rows())
     waiting = frame.filter(frame["decision"].is_null()).sort("raised_at")
     raised = [at for at in waiting["raised_at"] if at is not None]
@@ -163,7 +165,9 @@ def upheld_claims_are_matched(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
     """Asks for a person; gives the ids of the claims."""
-    frame = tables.claims(tables.Source(vibes.ledger, vibes.settings.lake, vibes.policy.time_zone))
+    frame = tables.read_table(
+        "claims", tables.Source(vibes.ledger, vibes.settings.lake, vibes.policy.time_zone)
+    )
     upheld = frame.filter(frame["state"] == "upheld").height
     unmatched = frame.filter(~frame["is_matched"].fill_null(True))["claim_id"].to_list()
     return dg.AssetCheckResult(

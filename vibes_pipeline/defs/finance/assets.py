@@ -32,6 +32,7 @@ def _charges(location: CodeLocation) -> dg.AssetsDefinition:
         """The postings of the cycle's actions so far."""
         run = vibes.slot_run(Slot.WEEKLY_IMPLEMENTATION, context)
         source = tables.Source(vibes.ledger, vibes.settings.lake, run.policy.time_zone, run.period)
-        return dg.MaterializeResult(metadata=frame_metadata(run.policy, tables.charges(source)))
+        charges = tables.read_table("charges", source)
+        return dg.MaterializeResult(metadata=frame_metadata(run.policy, charges))
 
     return charges
