@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 CHARGES_A_WEEK = 20_000
 SELLERS = 3_000
+SELLERS_WITHOUT_REGULATIONS = 150
 COUNTRY = "NG"
-# The observed week of the newest charges, unless another is asked for.
+# The observed week of the newest charges.
 LAST_CYCLE = date(2026, 11, 2)
 
 # In the order in which they are to be made; %(…)s are bound by the driver.
@@ -82,7 +83,7 @@ STATEMENTS = (
             AS seller_id,
         ((100 + i * 37 %% 249900)::numeric / 100)::numeric(14, 2) AS amount
     FROM generate_series(0, %(charges)s - 1) AS i
-    JOIN week w ON w.n = i / %(a_week)s
+    JOIN week w ON w.n = %(weeks)s - 1 - i / %(a_week)s
     """,
     """
     INSERT INTO ledger.shops
@@ -146,12 +147,14 @@ STATEMENTS = (
     SELECT
         md5(rule || n || ' ' || i)::uuid AS action_id, rule, w.cycle, w.alert_at, w.implemented_at,
         i + w.n * 10000 AS nth,
-        (%(sellers)s::text[])[1 + (hashint8(i * 31 + w.n) & 1073741823)
-            %% cardinality(%(sellers)s::text[])] AS seller_id
+        -- The first sellers have none: a claim of theirs would need the cycle's partitions.
+        (%(sellers)s::text[])[%(sellers_without)s + 1 + (hashint8(i * 31 + w.n) & 1073741823)
+            %% (cardinality(%(sellers)s::text[]) - %(sellers_without)s)] AS seller_id
     FROM week w, LATERAL (
         VALUES
             ('order_regulation', 300), ('sales_regulation', 400), ('late_pending_cancellation', 500)
     ) AS a_week (rule, actions), generate_series(1, actions) AS i
+    WHERE %(charges)s > 0
     """,
     """
     INSERT INTO ledger.actions (
@@ -193,12 +196,12 @@ def open_made(
     home: Path,
     charges: int,
     *,
-    last_cycle: date = LAST_CYCLE,
-    sellers: list[str] | None = None,
+    weeks: int | None = None,
 ) -> Ledger:
     """A simulated ledger of so many implemented charges in an embedded server under `home`.
 
-    The ledger of an earlier run is used again if it holds as many.
+    It has run for so many `weeks`, by default as many as there are charges for. The ledger of an
+    earlier run is used again if it holds as many.
     """
     import sqlalchemy as sa
 
@@ -209,25 +212,26 @@ def open_made(
     ledger = Ledger.open(Settings.from_environment({"VIBES_HOME": str(home)}), COUNTRY)
     with ledger.reading() as connection:
         there = connection.scalar(sa.select(sa.func.count()).select_from(schema.postings))
-    if there != charges:
-        if there:
+        is_used = connection.scalar(sa.select(sa.func.count()).select_from(schema.ledgers))
+    if not is_used or there != charges:
+        if is_used:
             raise SystemExit(f"{home} holds {there:,} charges, not {charges:,}: remove it")
-        make(ledger, charges, last_cycle, sellers or [f"S{n:05d}" for n in range(SELLERS)])
+        make(ledger, charges, weeks or max(1, -(-charges // CHARGES_A_WEEK)))
     return ledger
 
 
-def make(ledger: Ledger, charges: int, last_cycle: date, sellers: list[str]) -> None:
+def make(ledger: Ledger, charges: int, weeks: int) -> None:
     """Fill an empty ledger; the indexes are made anew afterwards, which takes less."""
-    weeks = max(1, -(-charges // CHARGES_A_WEEK))
-    first_cycle = last_cycle - timedelta(weeks=weeks - 1)
+    first_cycle = LAST_CYCLE - timedelta(weeks=weeks - 1)
     values = {
         "country": COUNTRY,
         "charges": charges,
         "weeks": weeks,
+        "sellers_without": SELLERS_WITHOUT_REGULATIONS,
         "a_week": CHARGES_A_WEEK,
-        "last_cycle": last_cycle,
+        "last_cycle": LAST_CYCLE,
         "opened_at": f"{first_cycle + timedelta(days=9)}T07:00+01:00",
-        "sellers": sellers,
+        "sellers": [f"S{n:05d}" for n in range(SELLERS)],
     }
     driver = ledger.engine.raw_connection()
     try:

@@ -19,6 +19,7 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import weekly_models
+from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.late_orders import models_of
@@ -48,9 +49,12 @@ def test_a_model_of_the_week_depends_on_what_its_file_reads(model: Model) -> Non
     depends_on = DEPENDENCIES[name(model.relation)]
     assert read <= depends_on
     assert raw(read) == raw(depends_on)
+    past = {r for r in reads if r.removeprefix("ledger.") in history.PAST}
+    assert ("ledger/past" in depends_on) == bool(past)
     # The ledger's first cycle is a fact of its history.
     assert ("ledger/history" in depends_on) == (
-        "first_cycle" in model.parameters or any(r.startswith("ledger.") for r in reads)
+        "first_cycle" in model.parameters
+        or any(r.startswith("ledger.") for r in reads if r not in past)
     )
 
 

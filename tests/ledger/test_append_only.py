@@ -35,6 +35,8 @@ APPEND_ONLY = (
 # Rows change in these alone: a slot's mail is handled after its effects are recorded, and shops
 # take new names.
 CHANGING = ("shops", "slots")
+# They follow from what is appended elsewhere: the database's own triggers alone write them.
+FOLLOWING = ("open_actions", "unsent_notices")
 CHANGES = {
     "UPDATE": "UPDATE ledger.{table} SET {column} = {column}",
     "DELETE": "DELETE FROM ledger.{table}",
@@ -49,11 +51,11 @@ def test_every_table_but_slots_and_shops_is_among_those_tried_below(raw: Connect
             "WHERE table_schema = 'ledger' AND table_type = 'BASE TABLE' ORDER BY table_name"
         )
         tables = [name for (name,) in cursor.fetchall()]
-    assert tables == sorted((*APPEND_ONLY, *CHANGING))
+    assert tables == sorted((*APPEND_ONLY, *CHANGING, *FOLLOWING))
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("table", [*APPEND_ONLY, *FOLLOWING])
 def test_a_row_once_written_is_neither_changed_nor_removed(
     raw: Connection, table: str, change: str
 ) -> None:
@@ -61,6 +63,15 @@ def test_a_row_once_written_is_neither_changed_nor_removed(
         statement = _change(cursor, table, change)
         with pytest.raises(psycopg2.errors.RestrictViolation, match=f"{change} is refused"):
             cursor.execute(statement)
+
+
+@pytest.mark.parametrize("table", FOLLOWING)
+def test_what_follows_from_the_events_is_not_added_to_by_hand(raw: Connection, table: str) -> None:
+    with (
+        raw.cursor() as cursor,
+        pytest.raises(psycopg2.errors.RestrictViolation, match="INSERT is refused"),
+    ):
+        cursor.execute(f"INSERT INTO ledger.{table} VALUES (gen_random_uuid())")
 
 
 def test_an_insert_that_would_overwrite_a_row_is_refused(raw: Connection) -> None:

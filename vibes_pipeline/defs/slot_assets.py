@@ -26,6 +26,7 @@ SLOT_TAG, PERIOD_TAG, AS_OF_TAG = "vibes/slot", "vibes/period", "vibes/as_of"
 
 RAW_GATE = dg.AssetKey(["warehouse", "loads"])
 HISTORY = dg.AssetKey(["ledger", "history"])
+PAST = dg.AssetKey(["ledger", "past"])
 # What every slot begins with (Rulebook §2).
 CLAIMS_STEP = dg.AssetKey(SETTLE.asset.split("/"))
 

@@ -13,11 +13,12 @@ import polars as pl
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.slot_assets import HISTORY, RAW_GATE, asset_key
+from vibes_pipeline.defs.slot_assets import HISTORY, PAST, RAW_GATE, asset_key
 from vibes_pipeline.engine.models import Model, sources
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import BrokenGrain
 from vibes_pipeline.interrupts import interrupts_held
+from vibes_pipeline.ledger import history
 from vibes_pipeline.listing import plain
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.rules import Rule
@@ -64,7 +65,10 @@ def read_in_weekly_alert(relations: Iterable[str]) -> set[dg.AssetKey]:
     keys = read_by(relations, made)
     if any(relation.startswith("raw.") for relation in found):
         keys.add(RAW_GATE)
-    if any(relation.startswith("ledger.") for relation in found):
+    from_ledger = {r.removeprefix("ledger.") for r in found if r.startswith("ledger.")}
+    if from_ledger & history.PAST:
+        keys.add(PAST)
+    if from_ledger - history.PAST:
         keys.add(HISTORY)
     return keys
 

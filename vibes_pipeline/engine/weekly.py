@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.rules import WEEKLY_RULES
 
@@ -19,6 +21,15 @@ SHOWN_BESIDE = (
 def decision(rule: str) -> Model:
     """The model that decides a rule."""
     return load_models()[f"decisions.{rule}s"]
+
+
+def resting_on(relations: Collection[str]) -> frozenset[str]:
+    """The weekly alert's models that read one of the relations, by themselves or through others."""
+    reached = set(relations)
+    for model in weekly_models():
+        if reached & set(model.depends_on):
+            reached.add(model.relation)
+    return frozenset(reached - set(relations))
 
 
 def weekly_models() -> tuple[Model, ...]:

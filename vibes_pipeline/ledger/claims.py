@@ -17,13 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.frames import read_frame
 from vibes_pipeline.ledger.history import select_account_delistings, stands_in_later_cycles
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
-from vibes_pipeline.ledger.states import OPEN, STANDING, State
+from vibes_pipeline.ledger.states import STANDING, State
 from vibes_pipeline.rules import LATE_RULES, Evidence
 
 
@@ -274,22 +275,24 @@ def cycles_that_no_claim_needs(ledger: Ledger, *, changed_since: datetime) -> se
     regulations while they are open or in force. So a cycle is needed while anything of it is open,
     a sales regulation of it stands, or anything of it was implemented of late.
     """
-    c, s = schema.cycles.c, schema.action_states.c
-    needs = sa.select(1).where(
-        s.country == c.country,
-        s.cycle == c.cycle,
-        s.rule.not_in(LATE_RULES),
-        sa.or_(
-            s.state.in_(OPEN),
-            sa.and_(s.rule == "sales_regulation", s.state.in_(STANDING)),
-            s.implemented_at >= changed_since,
+    c, a, s, e = (
+        table.c
+        for table in (schema.cycles, schema.actions, schema.action_states, schema.action_events)
+    )
+    of_late = sa.select(e.action_id).where(e.at >= changed_since, e.state == State.IMPLEMENTED)
+    mine = sa.and_(a.country == ledger.country, a.rule.not_in(LATE_RULES))
+    needed = sa.union(
+        sa.select(a.cycle).where(mine, is_open(a.action_id)),
+        sa.select(a.cycle).where(mine, a.action_id.in_(of_late)),
+        sa.select(s.cycle).where(
+            s.country == ledger.country, s.rule == "sales_regulation", s.state.in_(STANDING)
         ),
     )
     with ledger.reading() as connection:
-        cycles = connection.execute(
-            sa.select(c.cycle).where(c.country == ledger.country, sa.not_(needs.exists()))
+        decided = connection.execute(
+            sa.select(c.cycle).where(c.country == ledger.country)
         ).scalars()
-        return set(cycles)
+        return set(decided) - set(connection.execute(needed).scalars())
 
 
 def delistings_without_ground(

@@ -1,11 +1,13 @@
 """What the rules need to know of the past, as relations that SQL reads by `ledger.*`.
 
 A snapshot is taken once per slot and kept beside the slot's partitions, so that a decision can be
-explained, and computed again, from the same history.
+explained, and computed again, from the same history. What grows with the ledger's age is asked for
+only about what is at hand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from vibes_pipeline.ledger.at_hand import is_among, is_open
 from vibes_pipeline.ledger.frames import Schema, frame_schema, in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.schema import (
@@ -27,8 +30,19 @@ from vibes_pipeline.ledger.schema import (
     excuses,
     reviewed_counterfeits,
 )
-from vibes_pipeline.ledger.states import OPEN, STANDING, State
+from vibes_pipeline.ledger.states import STANDING, State
 from vibes_pipeline.rules import CHARGES, Evidence
+
+# The relations that `past` gives.
+PAST = frozenset(
+    (
+        "charges",
+        "sales_regulations",
+        "product_delistings",
+        "account_reviews",
+        "reviewed_counterfeits",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -43,75 +57,88 @@ class History:
     first_cycle: date | None
 
 
-def take(ledger: Ledger) -> History:
-    """The country's history, read in one moment."""
+@dataclass(frozen=True)
+class Keys:
+    """What decisions are at hand about: ids of order items, SKUs, sellers."""
+
+    items: Collection[str] = ()
+    products: Collection[str] = ()
+    sellers: Collection[str] = ()
+
+
+def take(ledger: Ledger, *, only: Collection[str] | None = None) -> History:
+    """The country's history, read in one moment; `only` names the relations that are needed.
+
+    It has what is open or in force; `past` has what was decided before about what is at hand.
+    """
+    selects = _in_force(ledger.country)
     with ledger.reading() as connection:
-        a = action_states.c
-        mine, rule, state = a.country == ledger.country, a.rule, a.state
-        is_standing = state.in_(STANDING).label("is_standing")
-
-        def of(select: sa.Select[Any]) -> pl.DataFrame:
-            return read(connection, select)
-
         frames = {
-            "charges": of(
-                sa.select(rule, a.order_item_id, a.amount, is_standing).where(
-                    mine, rule.in_(CHARGES)
-                )
-            ),
-            "open_charges": of(
-                sa.select(
-                    in_frame(a.action_id),
-                    rule,
-                    a.seller_id,
-                    a.order_item_id,
-                    *(
-                        a.evidence[key].astext.label(key)
-                        for key in (Evidence.REASON, Evidence.QC_ID, Evidence.CASE_ID)
-                    ),
-                ).where(mine, rule.in_(CHARGES), state.in_(OPEN))
-            ),
-            "sales_regulations": of(
-                sa.select(
-                    a.sku,
-                    a.cycle,
-                    a.occurrence,
-                    stands_in_later_cycles(state).label("is_standing"),
-                ).where(mine, rule == "sales_regulation")
-            ),
-            "product_delistings": of(
-                sa.select(a.sku, sa.true().label("is_standing")).where(
-                    mine, rule == "product_delisting", stands_in_later_cycles(state)
-                )
-            ),
-            "account_delistings": of(select_account_delistings(ledger.country)),
-            "account_reviews": of(
-                sa.select(
-                    account_reviews.c.seller_id,
-                    account_reviews.c.quality_returns,
-                    account_reviews.c.dropoff_failures,
-                    account_reviews.c.counterfeits,
-                ).where(account_reviews.c.country == ledger.country)
-            ),
-            "reviewed_counterfeits": of(
-                sa.select(reviewed_counterfeits.c.seller_id, reviewed_counterfeits.c.order_item_id)
-                .where(reviewed_counterfeits.c.country == ledger.country)
-                .distinct()
-            ),
-            "excuses": of(select_excuses(ledger.country)),
-            "undecided_counterfeit_claims": of(
-                sa.select(
-                    claim_states.c.claim_id,
-                    claim_states.c.seller_id,
-                    claim_states.c.order_number,
-                    claim_states.c.sku,
-                    claim_states.c.raised_at,
-                ).where(claim_states.c.country == ledger.country, holds_counterfeit_charge())
-            ),
+            name: read(connection, select)
+            for name, select in selects.items()
+            if only is None or name in only
         }
         return History(
             frames, last_event(connection, ledger.country), _first_cycle(connection, ledger)
         )
+
+
+def past(ledger: Ledger, keys: Keys) -> dict[str, pl.DataFrame]:
+    """What the ledger holds, of whatever age, about the items, products and sellers at hand.
+
+    Frames by relation name, read in one moment.
+    """
+    with ledger.reading() as connection:
+        return {
+            name: read(connection, select) for name, select in _past(ledger.country, keys).items()
+        }
+
+
+def _in_force(country: str) -> dict[str, sa.Select[Any]]:
+    a, c = action_states.c, claim_states.c
+    return {
+        "open_charges": sa.select(
+            in_frame(a.action_id),
+            a.rule,
+            a.seller_id,
+            a.order_item_id,
+            *(
+                a.evidence[key].astext.label(key)
+                for key in (Evidence.REASON, Evidence.QC_ID, Evidence.CASE_ID)
+            ),
+        ).where(a.country == country, a.rule.in_(CHARGES), is_open(a.action_id)),
+        "account_delistings": select_account_delistings(country),
+        "excuses": select_excuses(country),
+        "undecided_counterfeit_claims": sa.select(
+            c.claim_id, c.seller_id, c.order_number, c.sku, c.raised_at
+        ).where(c.country == country, holds_counterfeit_charge()),
+    }
+
+
+def _past(country: str, keys: Keys) -> dict[str, sa.Select[Any]]:
+    a, r, k = action_states.c, account_reviews.c, reviewed_counterfeits.c
+    mine = a.country == country
+    of_products = sa.and_(mine, is_among(a.sku, keys.products))
+    return {
+        "charges": sa.select(
+            a.rule, a.order_item_id, a.amount, a.state.in_(STANDING).label("is_standing")
+        ).where(mine, a.rule.in_(CHARGES), is_among(a.order_item_id, keys.items)),
+        "sales_regulations": sa.select(
+            a.sku,
+            a.cycle,
+            a.occurrence,
+            stands_in_later_cycles(a.state).label("is_standing"),
+        ).where(of_products, a.rule == "sales_regulation"),
+        "product_delistings": sa.select(a.sku, sa.true().label("is_standing")).where(
+            of_products, a.rule == "product_delisting", stands_in_later_cycles(a.state)
+        ),
+        "account_reviews": sa.select(
+            r.seller_id, r.quality_returns, r.dropoff_failures, r.counterfeits
+        ).where(r.country == country, is_among(r.seller_id, keys.sellers)),
+        "reviewed_counterfeits": sa.select(k.seller_id, k.order_item_id)
+        .where(k.country == country, is_among(k.order_item_id, keys.items))
+        .distinct(),
+    }
 
 
 def stands_in_later_cycles(state: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -157,9 +184,12 @@ def holds_counterfeit_charge() -> sa.ColumnElement[bool]:
 def last_event(connection: sa.Connection, country: str) -> int:
     """The id of the country's newest event, of an action or a claim; 0 if there is none."""
     of_actions = (
-        sa.select(sa.func.max(action_events.c.event_id))
+        sa.select(action_events.c.event_id)
         .join(actions, actions.c.action_id == action_events.c.action_id)
         .where(actions.c.country == country)
+        # With the index on it that is a look at its end; a maximum would read all events.
+        .order_by(action_events.c.event_id.desc())
+        .limit(1)
     )
     of_claims = [
         sa.select(sa.func.max(table.c.event_id)).where(table.c.country == country)

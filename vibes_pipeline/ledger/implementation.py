@@ -16,6 +16,7 @@ from sqlalchemy.orm import aliased
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.copying import copy_rows, instant
 from vibes_pipeline.ledger.events import is_among, record_change, record_events
 from vibes_pipeline.ledger.evidence import is_missed_by, record_missing
@@ -236,7 +237,7 @@ def held_charges(ledger: Ledger) -> list[str]:
         return list(
             connection.execute(
                 sa.select(s.reference)
-                .where(s.country == ledger.country, s.state.in_(OPEN), is_held())
+                .where(s.country == ledger.country, is_open(s.action_id), is_held())
                 .order_by(s.cycle, s.reference)
             ).scalars()
         )
@@ -265,6 +266,7 @@ def _due_actions(
             s.country == country,
             s.cycle <= cycle,
             s.rule.in_(WEEKLY_RULES),
+            is_open(s.action_id),
             s.state == State.ALERTED,
             was_alerted_in_time(now),
             sa.or_(s.rule != "product_delisting", its_regulation),

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.actions import Terms
+from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.events import is_among, record_events
 from vibes_pipeline.ledger.evidence import record_missing
 from vibes_pipeline.ledger.frames import in_frame, read, read_frame
@@ -64,7 +65,7 @@ def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
                 s.evidence[key].astext.label(key)
                 for key in (Evidence.ENTERED_STATE, Evidence.ENTERED_AT)
             ),
-        ).where(s.country == ledger.country, s.rule.in_(LATE_RULES), s.state.in_(OPEN)),
+        ).where(s.country == ledger.country, s.rule.in_(LATE_RULES), is_open(s.action_id)),
     )
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.at_hand import is_unsent
 from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, instant
 from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.identity import notice_ids
@@ -107,9 +108,6 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
         sa.and_(n.is_alert, s.state.in_(OPEN)),
         sa.and_(sa.not_(n.is_alert), s.state == State.IMPLEMENTED),
     )
-    accepted = sa.select(1).where(
-        schema.deliveries.c.notice_id == n.notice_id, schema.deliveries.c.status == Status.SENT
-    )
     waiting = (
         sa.select(
             n.notice_id,
@@ -131,8 +129,7 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
         .join(schema.action_states, s.action_id == na.action_id, isouter=True)
         .where(
             n.country == ledger.country,
-            # Before each one's state is looked at: nearly all have been accepted.
-            sa.not_(accepted.exists()),
+            is_unsent(n.notice_id),
             sa.or_(n.pointless_at.is_(None), n.pointless_at > now),
             is_to_list,
         )

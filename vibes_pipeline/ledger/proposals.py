@@ -18,6 +18,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.actions import Terms, proposal_hash
+from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, storable
 from vibes_pipeline.ledger.events import record_change, record_events
 from vibes_pipeline.ledger.frames import in_frame, read_frame
@@ -25,7 +26,7 @@ from vibes_pipeline.ledger.history import last_event
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
-from vibes_pipeline.ledger.states import OPEN, State
+from vibes_pipeline.ledger.states import State
 from vibes_pipeline.rules import CYCLE_BOUND_RULES, LATE_RULES
 
 
@@ -188,7 +189,10 @@ def changed_in_words(changed: Sequence[date]) -> str:
 
 def changed_cycles(ledger: Ledger, until: date) -> list[date]:
     """The cycles up to `until` whose actions in the ledger are not those that were frozen."""
-    s, c = schema.action_states.c, schema.cycles.c
+    a, c = schema.actions.c, schema.cycles.c
+    with_open_actions = sa.select(a.cycle).where(
+        a.country == ledger.country, a.rule.not_in(LATE_RULES), is_open(a.action_id)
+    )
     with ledger.reading() as connection:
         waiting = (
             connection.execute(
@@ -196,15 +200,7 @@ def changed_cycles(ledger: Ledger, until: date) -> list[date]:
                 .where(
                     c.country == ledger.country,
                     c.cycle <= until,
-                    sa.select(1)
-                    .where(
-                        s.country == c.country,
-                        s.cycle == c.cycle,
-                        s.rule.not_in(LATE_RULES),
-                        s.state.in_(OPEN),
-                    )
-                    .exists()
-                    | (c.cycle == until),
+                    c.cycle.in_(with_open_actions) | (c.cycle == until),
                 )
                 .order_by(c.cycle)
             )
@@ -249,7 +245,7 @@ def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) 
         s.country == terms.country,
         s.cycle < terms.cycle,
         s.rule.in_(CYCLE_BOUND_RULES),
-        s.state.in_(OPEN),
+        is_open(s.action_id),
     )
     cause = f"not implemented when {terms.cycle} was frozen"
     record_change(connection, State.EXPIRED, which, now, cause=cause)

@@ -266,6 +266,12 @@ missing_evidence = sa.Table(
     sa.Column("at", INSTANT, nullable=False),
 )
 
+# What the events leave open; the database's own triggers keep them.
+open_actions = sa.Table("open_actions", metadata, sa.Column("action_id", UUID, primary_key=True))
+unsent_notices = sa.Table(
+    "unsent_notices", metadata, sa.Column("notice_id", UUID, primary_key=True)
+)
+
 # The newest name of each seller's shop; rewritten, unlike all above, when a cycle is frozen.
 shops = sa.Table(
     "shops",

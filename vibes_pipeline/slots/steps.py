@@ -17,8 +17,9 @@ from uuid import uuid4
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.models import Model
-from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, weekly_models
+from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, resting_on, weekly_models
 from vibes_pipeline.interrupts import interrupts_held
+from vibes_pipeline.ledger.history import PAST
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import Policy
@@ -100,10 +101,14 @@ def _done(step: Step, work: Work) -> object:
 
 
 def _weekly_alert() -> tuple[Step, ...]:
+    models = weekly_models()
+    later = resting_on([f"ledger.{name}" for name in PAST])
     return (
         Step("warehouse/loads", lambda work: weekly.require_fresh(work.run)),
         Step("ledger/history", lambda work: weekly.take_history(work.run, work.ledger)),
-        *map(_model_step, weekly_models()),
+        *(_model_step(model) for model in models if model.relation not in later),
+        Step("ledger/past", lambda work: weekly.take_past(work.run, work.ledger)),
+        *(_model_step(model) for model in models if model.relation in later),
         Step("decisions/proposal", _propose),
         Step("ledger/frozen_cycle", lambda work: weekly.freeze_proposal(work.run, work.ledger)),
         _mail_step("notices/weekly_alerts"),

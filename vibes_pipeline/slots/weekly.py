@@ -5,6 +5,7 @@ Each step is one function over a `SlotRun`; Dagster's assets call them, and so m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import polars as pl
@@ -36,6 +37,17 @@ FACTS = "ledger.facts"
 FIRST_CYCLE = "first_cycle"
 DIRECTORY = "warehouse.directory"
 REVIEWS, REVIEWED = "decisions.account_reviews", "decisions.reviewed_counterfeits"
+# What decisions are at hand about: they rest on what was decided about the same before.
+EVENTS = (
+    "events.out_of_stock_cancellations",
+    "events.late_fulfilments",
+    "events.quality_returns",
+    "events.dropoff_qc_failures",
+    "events.counterfeit_findings",
+)
+PRODUCT_METRICS = ("metrics.product_rejections", "metrics.product_returns")
+ACCOUNT_DECISIONS = "warehouse.latest_account_decisions"
+PAST_IS_OF = (*EVENTS, *PRODUCT_METRICS, ACCOUNT_DECISIONS)
 # The relations that freezing a cycle reads.
 FROZEN_FROM = (PROPOSAL, FACTS, BAD_ROW_SHARE, REVIEWS, REVIEWED, DIRECTORY)
 
@@ -80,6 +92,32 @@ def take_history(run: SlotRun, ledger: Ledger) -> history.History:
     )
     run.engine.write(FACTS, facts)
     return taken
+
+
+def take_past(run: SlotRun, ledger: Ledger) -> dict[str, pl.DataFrame]:
+    """Write what the ledger holds about the events and products at hand, beside the history.
+
+    The rows that a frozen cycle was decided on stay as they were: then there are none to write.
+    Freezing refuses decisions when the ledger has changed since the history was taken.
+    """
+    if frozen_cycle(ledger, run.period):
+        return {}
+    taken = history.past(
+        ledger,
+        history.Keys(
+            items=_ids(run, "order_item_id", EVENTS),
+            products=_ids(run, "sku", PRODUCT_METRICS),
+            sellers=_ids(run, "seller_id", [ACCOUNT_DECISIONS]),
+        ),
+    )
+    for name, frame in taken.items():
+        run.engine.write(f"ledger.{name}", frame)
+    return taken
+
+
+def _ids(run: SlotRun, column: str, relations: Iterable[str]) -> list[str]:
+    ids = [run.engine.scan(relation).select(column) for relation in relations]
+    return pl.concat(ids).unique().collect()[column].drop_nulls().to_list()
 
 
 def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
@@ -165,9 +203,11 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
 def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What has become of each open charge's evidence (action_id, outcome), one row per charge."""
     engine = ScratchEngine.over(run.engine)
-    for name, frame in history.take(ledger).frames.items():
+    models = closure([EVIDENCE])
+    needed = {r.removeprefix("ledger.") for model in models for r in model.depends_on}
+    for name, frame in history.take(ledger, only=needed).frames.items():
         engine.write(f"ledger.{name}", frame)
-    for model in closure([EVIDENCE]):
+    for model in models:
         engine.materialize(model, run.parameters(horizon=NO_HORIZON))
     evidence = engine.read(EVIDENCE)
     run.engine.write(EVIDENCE, evidence)

@@ -5,15 +5,15 @@ import dagster as dg
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
-from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, HISTORY, asset_key
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, HISTORY, PAST, asset_key
 from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, read_in_weekly_alert
 from vibes_pipeline.engine.weekly import SHOWN_BESIDE
 from vibes_pipeline.slots import weekly
 
 
 def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
-    """The history, and the frozen cycle."""
-    return [_history(location), _frozen_cycle(location)]
+    """The history, the past of what is at hand, and the frozen cycle."""
+    return [_history(location), _past(location), _frozen_cycle(location)]
 
 
 def _history(location: CodeLocation) -> dg.AssetsDefinition:
@@ -26,8 +26,8 @@ def _history(location: CodeLocation) -> dg.AssetsDefinition:
         owners=ENGINEERS,
         partitions_def=location.weekly,
         description=(
-            "What the rules need to know of the past: earlier charges, standing regulations and "
-            "delistings, account reviews; a snapshot kept beside the cycle it was decided on."
+            "What the ledger leaves open or in force: open charges, account delistings, excused "
+            "events, undecided claims; a snapshot kept beside the cycle it was decided on."
         ),
     )
     def history(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
@@ -42,6 +42,30 @@ def _history(location: CodeLocation) -> dg.AssetsDefinition:
         )
 
     return history
+
+
+def _past(location: CodeLocation) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=PAST,
+        deps=sorted({HISTORY, *map(asset_key, weekly.PAST_IS_OF)}),
+        group_name="history",
+        kinds={"postgres", "parquet"},
+        owners=ENGINEERS,
+        partitions_def=location.weekly,
+        description=(
+            "What was decided before about the items, products and accounts at hand, however long "
+            "ago: their charges, sales regulations and delistings, reviews. Kept beside the cycle "
+            "like the history; a cycle decided before keeps what it was decided on."
+        ),
+    )
+    def past(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+        """One look at the ledger, by the ids at hand."""
+        taken = weekly.take_past(vibes.slot_run(Slot.WEEKLY_ALERT, context), vibes.ledger)
+        return dg.MaterializeResult(
+            metadata={"rows": {name: frame.height for name, frame in taken.items()}}
+        )
+
+    return past
 
 
 def _frozen_cycle(location: CodeLocation) -> dg.AssetsDefinition:
