@@ -7,13 +7,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from mail_server import EphemeralController
 from notice_samples import MESSAGE_DATE, SENDER, action, nigeria, notice
 
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.message import compose
 from vibes_pipeline.notices.replies import Command
 from vibes_pipeline.notices.smtp import SmtpTransport
@@ -111,7 +111,7 @@ def whole_content(connection: socket.socket) -> bytes:
     return content
 
 
-def mail(number: int = 1, **changes: Any) -> EmailMessage:
+def mail(number: int = 1, **changes: Any) -> Mail:
     made = notice([action("returns_charge", number)], **changes)
     return compose(made, nigeria(), SENDER, MESSAGE_DATE)
 

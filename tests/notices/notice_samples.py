@@ -336,4 +336,4 @@ if __name__ == "__main__":
         _, text, html = render(made, nigeria())
         (folder / f"{name}.txt").write_text(text)
         (folder / f"{name}.html").write_text(html)
-        (folder / f"{name}.eml").write_bytes(message.as_bytes())
+        (folder / f"{name}.eml").write_bytes(message.content)

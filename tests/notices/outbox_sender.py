@@ -20,6 +20,7 @@ from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices import senders
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.outbox import ListedActions, Outbox
 from vibes_pipeline.notices.senders import Sender
 from vibes_pipeline.notices.smtp import SmtpTransport
@@ -80,14 +81,14 @@ class PlainMails:
     ) -> ListedActions:
         return listed
 
-    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> Mail:
         message = EmailMessage()
         message["From"] = "vibes@mail.example"
         message["To"] = self.known.get(notice.seller_id)
         message["Message-ID"] = f"<{notice.notice_id}@mail.example>"
         message["Date"] = at
         message.set_content(" ".join(action["reference"] for action in listed))
-        return message
+        return Mail.of(message)
 
 
 # --- a sender that dies -------------------------------------------------------------------------
@@ -111,10 +112,10 @@ class _DeadlyConnection:
     mails: int
     is_after: bool
 
-    def send(self, message: EmailMessage, to: str) -> str:
+    def send(self, mail: Mail, to: str) -> str:
         if self.mails == 0 and not self.is_after:
             os._exit(DIED)
-        reply = self.inner.send(message, to)
+        reply = self.inner.send(mail, to)
         if self.mails == 0:
             os._exit(DIED)
         self.mails -= 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from email import message_from_bytes
-from email.message import EmailMessage
 
 import pytest
 from hypothesis import given
@@ -96,7 +95,7 @@ def test_the_longest_usable_address_is_not_folded_or_encoded() -> None:
 
 
 def _raw_headers(address: str) -> bytes:
-    message: EmailMessage = compose(
+    mail = compose(
         notice([action("out_of_stock_charge")], address=address), PROGRAMME, SENDER, MESSAGE_DATE
     )
-    return message.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n"
+    return mail.content.partition(b"\r\n\r\n")[0] + b"\r\n"

@@ -33,6 +33,7 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices.address import UnusableAddress
 from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.notices.content import Notice, NoticeAction
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.message import compose, render
 from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.policy import load_policy
@@ -48,12 +49,16 @@ OF_EACH_KIND = [
 ]
 
 
-def _compose(made: Notice, sender: str = SENDER) -> EmailMessage:
+def _compose(made: Notice, sender: str = SENDER) -> Mail:
     return compose(made, PROGRAMME, sender, MESSAGE_DATE)
 
 
+def _message(mail: Mail) -> EmailMessage:
+    return message_from_bytes(mail.content, policy=policy.SMTP)
+
+
 def _headers(made: Notice) -> bytes:
-    return _compose(made).as_bytes().partition(b"\r\n\r\n")[0]
+    return _compose(made).content.partition(b"\r\n\r\n")[0]
 
 
 # --- what each line says ------------------------------------------------------------------------
@@ -325,7 +330,7 @@ def test_no_text_of_a_seller_becomes_markup_or_a_line_of_its_own(
 ) -> None:
     made = make([action(rule, product_name=name, order_number=name)], shop_name=name)
     plain = make([action(rule, product_name="Plain", order_number="Plain")], shop_name="Plain")
-    raw = _compose(made).as_bytes()
+    raw = _compose(made).content
     parsed = message_from_bytes(raw, policy=policy.default)
     assert [part.get_content_type() for part in parsed.walk()] == [
         "multipart/alternative",
@@ -380,16 +385,16 @@ def test_the_date_is_of_the_zone_it_is_given_in_whatever_mail_went_before() -> N
         (MESSAGE_DATE, "Wed, 18 Nov 2026 06:00:00 +0000"),
         (MESSAGE_DATE.astimezone(PROGRAMME.time_zone), "Wed, 18 Nov 2026 07:00:00 +0100"),
     ):
-        assert compose(made, PROGRAMME, SENDER, at)["Date"] == written
+        assert _message(compose(made, PROGRAMME, SENDER, at))["Date"] == written
 
 
 def test_the_same_notice_is_the_same_mail_byte_for_byte() -> None:
     made = gallery()["mixed"]
-    assert _compose(made).as_bytes() == _compose(made).as_bytes()
+    assert _compose(made).content == _compose(made).content
 
 
 def test_the_mail_is_seven_bit_with_no_line_too_long_for_a_server() -> None:
-    raw = _compose(gallery()["many"]).as_bytes()
+    raw = _compose(gallery()["many"]).content
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
@@ -430,7 +435,9 @@ def test_a_seller_without_usable_address_gets_no_mail() -> None:
     "sender", ["vibes@mail.example", "<vibes@mail.example>", '"VIBES, daily" <vibes@mail.example>']
 )
 def test_a_sender_is_an_address_with_or_without_a_name(sender: str) -> None:
-    message = _compose(notice([action("returns_charge")]), sender)
+    mail = _compose(notice([action("returns_charge")]), sender)
+    assert mail.sender == "vibes@mail.example"
+    message = _message(mail)
     assert message["From"].addresses[0].addr_spec == "vibes@mail.example"
     assert message["Message-ID"].endswith("@mail.example>")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 from aiosmtpd.smtp import SMTP
@@ -47,7 +48,7 @@ def test_a_mail_is_accepted_by_the_servers_250_to_the_whole_of_it() -> None:
     (envelope,) = desk.received
     assert envelope.mail_from == "vibes@mail.example"
     assert envelope.rcpt_tos == [TO]
-    assert envelope.content == message.as_bytes()
+    assert envelope.content == message.content
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,7 @@ def test_a_server_lost_before_it_has_the_whole_mail_defers_it() -> None:
         # Closing with unread content resets the connection while the rest is being written.
         connection.recv(1)
 
-    message = mail()
-    del message["Content-Type"]
-    message.set_payload("x" * 32_000_000)
+    message = replace(mail(), content=b"x" * 32_000_000)
     with scripted(talk) as transport, pytest.raises(Deferred, match="was lost"):
         transport.connect().send(message, TO)
 
@@ -175,15 +174,14 @@ def test_what_the_server_says_never_repeats_the_recipient() -> None:
 
 def test_a_line_that_begins_with_a_dot_arrives_as_it_was() -> None:
     desk = Desk()
-    message = mail()
-    del message["Content-Type"]
-    message.set_payload(".\r\n.hidden\r\nnot\r\n..two\r\n")
+    dotted = b"\r\n\r\n.\r\n.hidden\r\nnot\r\n..two\r\n"
+    message = replace(mail(), content=b"Subject: dots" + dotted)
     with serving(desk) as transport:
         connection = transport.connect()
         connection.send(message, TO)
         connection.close()
-    assert desk.received[0].content == message.as_bytes()
-    assert desk.received[0].content.endswith(b"\r\n\r\n.\r\n.hidden\r\nnot\r\n..two\r\n")
+    assert desk.received[0].content == message.content
+    assert desk.received[0].content.endswith(dotted)
 
 
 def test_an_unusable_recipient_never_reaches_the_server() -> None:

@@ -68,9 +68,7 @@ def test_a_server_that_does_not_take_the_content_is_not_waited_for_longer() -> N
         up_to_data(connection)
         time.sleep(0.3)
 
-    message = mail()
-    del message["Content-Type"]
-    message.set_payload("x" * 32_000_000)
+    message = replace(mail(), content=b"x" * 32_000_000)
     with scripted(talk) as server:
         limits = {**server.limit_seconds, Command.BLOCK: SHORT}
         transport = replace(server, limit_seconds=limits)

@@ -129,7 +129,7 @@ def test_a_maildir_is_one_that_mail_programs_read(tmp_path: Path) -> None:
     connection.close()
     (kept,) = mailbox.Maildir(str(tmp_path / "mail"), create=False)
     assert kept["To"] == TO
-    assert kept["Message-ID"] == message["Message-ID"]
+    assert kept["Message-ID"] == f"<{message.name}@mail.example>"
     assert not list((tmp_path / "mail" / "tmp").iterdir())
 
 
@@ -139,7 +139,7 @@ def test_a_notice_written_again_replaces_itself(tmp_path: Path) -> None:
     connection.send(mail(2), TO)
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == str(notice([]).notice_id)
-    assert path.read_bytes() == mail(2).as_bytes().replace(b"\r\n", b"\n")
+    assert path.read_bytes() == mail(2).content.replace(b"\r\n", b"\n")
 
 
 def test_a_maildir_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import OpenNotice, claim_of_notice, open_notices
 from vibes_pipeline.ledger.states import REFUSED
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.message import compose
 from vibes_pipeline.notices.outbox import ListedActions, Outbox, is_obstacle_gone
 from vibes_pipeline.notices.programme import programme
@@ -153,7 +153,7 @@ class SellerMails:
             return listed
         return [action for action in listed if action["rule"] not in CYCLE_BOUND_RULES]
 
-    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> Mail:
         """The mail about the actions, as of the attempt."""
         policy = self.policy
         content = Notice(

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices.address import UnusableAddress, sender_address, usable_address
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.replies import Command, DeliveryError
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.settings import Settings
@@ -40,7 +41,7 @@ def write_to_operators(
     try:
         for number, address in enumerate(settings.operators, start=1):
             try:
-                connection.send(_mail(settings, address, subject, text, at), address)
+                connection.send(Mail.of(_mail(settings, address, subject, text, at)), address)
             except UnusableAddress as unusable:
                 failures.append(f"address {number} cannot be used: {unusable.reason}")
             except DeliveryError as refusal:

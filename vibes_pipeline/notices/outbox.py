@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -33,6 +32,7 @@ from vibes_pipeline.ledger.locks import Hold
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.ledger.states import REFUSED, Status
 from vibes_pipeline.notices.address import UnusableAddress, usable_address
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.replies import DeliveryError, Refused, Unknown, Unwritable
 from vibes_pipeline.notices.senders import Sender, run_to_the_end
 from vibes_pipeline.notices.transports import Connection, MaildirTransport, Transport
@@ -58,7 +58,7 @@ class Mails(Protocol):
         """Those of the actions that the notice should still list."""
         ...
 
-    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> EmailMessage:
+    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> Mail:
         """The mail about the actions."""
         ...
 
@@ -254,7 +254,7 @@ class _Delivery:
         notice = replace(notice, actions=[action["action_id"] for action in listed])
         attempt = attempt._replace(notice=notice)
         try:
-            message = mails.build(notice, listed, at)
+            mail = mails.build(notice, listed, at)
         except Exception:
             # A notice whose mail cannot be built must not keep the others from being sent.
             log.exception("the mail of notice %s could not be built", notice.notice_id)
@@ -263,7 +263,7 @@ class _Delivery:
         # Once the hold is lost, another sender may have begun and taken this one for dead.
         self.hold.require()
         if self.outbox.record(connection, attempt, Status.SENDING):
-            self._hand_over(connection, mail_connection, attempt, message)
+            self._hand_over(connection, mail_connection, attempt, mail)
         else:
             self.ended.append("taken")
 
@@ -272,12 +272,12 @@ class _Delivery:
         connection: sa.Connection,
         mail_connection: Connection,
         attempt: Attempt,
-        message: EmailMessage,
+        mail: Mail,
     ) -> None:
         """Record the server's answer; a refusal only once it is clear whom it was about."""
         to = usable_address(attempt.address)
         try:
-            reply = mail_connection.send(message, to)
+            reply = mail_connection.send(mail, to)
         except Refused as refusal:
             self._record_settled(connection, self.verdicts.refuse(to, attempt, refusal))
         except DeliveryError as failure:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import SMTP
+from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,6 +25,7 @@ from vibes_pipeline.ledger.notices import OpenNotice, actions_listed
 from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.notices.address import UnusableAddress
 from vibes_pipeline.notices.delivery import SellerMails, read_directory
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.paths import email_templates_dir
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -33,12 +37,17 @@ FRAMES = frozenset({"base", "by_order", "claim"})
 
 @dataclass(frozen=True)
 class Sample:
-    """One notice kind's mail; `message` is None when the ledger has no notice of the kind."""
+    """One notice kind's mail; `mail` is None when the ledger has no notice of the kind."""
 
     kind: str
-    message: EmailMessage | None
+    mail: Mail | None
     rules: Sequence[str] = ()
     actions: int = 0
+
+    @cached_property
+    def message(self) -> EmailMessage | None:
+        """The mail as a mail program reads it."""
+        return message_from_bytes(self.mail.content, policy=SMTP) if self.mail else None
 
     @property
     def text(self) -> str:
@@ -50,7 +59,7 @@ class Sample:
 
     def _part(self, subtype: str) -> str:
         body = self.message.get_body((subtype,)) if self.message else None
-        return str(body.get_content()) if body else ""
+        return str(body.get_content()).replace("\r\n", "\n") if body else ""
 
 
 def kinds() -> list[str]:
@@ -71,8 +80,8 @@ def write_gallery(made: Sequence[Sample], folder: Path) -> Path:
         raise UsageError(f"{folder} is a file; name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     for sample in made:
-        if sample.message is not None:
-            (folder / f"{sample.kind}.eml").write_bytes(sample.message.as_bytes())
+        if sample.mail is not None:
+            (folder / f"{sample.kind}.eml").write_bytes(sample.mail.content)
             (folder / f"{sample.kind}.html").write_text(sample.html, encoding="utf-8")
             (folder / f"{sample.kind}.txt").write_text(sample.text, encoding="utf-8")
     environment = Environment(
@@ -93,11 +102,11 @@ def _sample(ledger: Ledger, mails: SellerMails, kind: str) -> Sample:
         for notice, at in _candidates(connection, ledger.country, kind):
             listed = actions_listed(connection, notice)
             try:
-                message = mails.build(notice, listed, at)
+                mail = mails.build(notice, listed, at)
             except UnusableAddress:
                 continue
             rules = sorted({action["rule"] for action in listed})
-            return Sample(kind, message, rules, len(listed))
+            return Sample(kind, mail, rules, len(listed))
     return Sample(kind, None)
 
 

@@ -6,18 +6,17 @@ long each answer is waited for is `smtp_session`'s, what a reply means `replies`
 
 from __future__ import annotations
 
-import re
 import smtplib
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from email.message import EmailMessage
 from functools import cache
 from typing import NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices.address import usable_address
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.replies import Command, Deferred, Unknown, plain, refusal
 from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS, Session
 
@@ -132,13 +131,13 @@ class SmtpConnection:
         self._is_given_up = False
         self._session: Session | None = transport.open()
 
-    def send(self, message: EmailMessage, to: str) -> str:
-        """Hand one mail over; the envelope's sender is the message's `From`."""
+    def send(self, mail: Mail, to: str) -> str:
+        """Hand one mail over."""
         self._recipient = usable_address(to)
         if self._sent >= self._transport.messages_per_connection:
             self.close()
-        content = _on_the_wire(message)
-        session = self._begin(message["From"].addresses[0].addr_spec, len(content))
+        content = _on_the_wire(mail.content)
+        session = self._begin(mail.sender, len(content))
         self._sent += 1
         self._command(session, f"RCPT TO:<{self._recipient}>", {_OK, _OK_WILL_FORWARD})
         self._command(session, "DATA", {_START_OF_MAIL})
@@ -262,12 +261,10 @@ def _default_tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _on_the_wire(message: EmailMessage) -> bytes:
-    """The mail as DATA wants it: CR LF line ends, leading dots doubled, a dot at the end."""
-    content = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", content) + b".\r\n"
+def _on_the_wire(content: bytes) -> bytes:
+    """The mail as DATA wants it: leading dots doubled, a dot at the end."""
+    end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    return content.replace(b"\r\n.", b"\r\n..") + end
 
 
 def _why(failure: OSError | UnicodeError) -> str:

@@ -7,17 +7,16 @@ or `Unknown` (Rulebook §2, the notice guarantee). How one is decided over SMTP 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Protocol
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.files import disk_refusal
 from vibes_pipeline.notices.address import usable_address
+from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.replies import Command, Unwritable, plain
 from vibes_pipeline.notices.smtp import SmtpTransport
 from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
@@ -26,7 +25,7 @@ from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
 class Connection(Protocol):
     """An open connection to what takes mails, used by one thread."""
 
-    def send(self, message: EmailMessage, to: str) -> str:
+    def send(self, mail: Mail, to: str) -> str:
         """The server's reply, such as "250 2.0.0 OK"; else Deferred, Refused or Unknown."""
         ...
 
@@ -84,14 +83,14 @@ class MaildirTransport:
 class MaildirConnection:
     path: Path
 
-    def send(self, message: EmailMessage, to: str) -> str:
+    def send(self, mail: Mail, to: str) -> str:
         """Write the mail under its notice's id: sent again, it replaces itself."""
         usable_address(to)
-        name = _notice_id(message)
-        written = self.path / "tmp" / name
+        written = self.path / "tmp" / mail.name
         try:
-            written.write_bytes(message.as_bytes(policy=message.policy.clone(linesep="\n")))
-            written.replace(self.path / "new" / name)
+            # A file's lines end as this system's do.
+            written.write_bytes(mail.content.replace(b"\r\n", b"\n"))
+            written.replace(self.path / "new" / mail.name)
         except OSError as failure:
             with suppress(OSError):
                 written.unlink(missing_ok=True)
@@ -99,21 +98,13 @@ class MaildirConnection:
             raise Unwritable(
                 None, f"the mail folder {self.path} cannot be written ({_why(failure)}){way_out}"
             ) from None
-        return f"250 2.0.0 kept in the mail folder as {name}"
+        return f"250 2.0.0 kept in the mail folder as {mail.name}"
 
     def give_up(self) -> None:
         pass
 
     def close(self) -> None:
         pass
-
-
-def _notice_id(message: EmailMessage) -> str:
-    """The part of the Message-ID before the @, which is a safe file name or a bug of ours."""
-    name = str(message["Message-ID"]).strip("<>").partition("@")[0]
-    if not re.fullmatch(r"[0-9A-Za-z-]+", name):
-        raise ValueError("the Message-ID does not begin with a notice's id")
-    return name
 
 
 def _why(failure: OSError) -> str:

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from jinja2.runtime import Macro
 
 from vibes_pipeline.listing import counted
+from vibes_pipeline.notices.styles import read_styles, styled
 from vibes_pipeline.paths import email_templates_dir
 
 _TEXT_WIDTH = 78
@@ -43,6 +44,20 @@ class PartLoader(FileSystemLoader):
         return super().get_source(environment, template)
 
 
+class StyledLoader(PartLoader):
+    """Loads templates of HTML with `style.css` written into their tags."""
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(*suffixes)
+        self._styles = read_styles((email_templates_dir() / "style.css").read_text("utf-8"))
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        source, file, is_current = super().get_source(environment, template)
+        return styled(source, self._styles), file, is_current
+
+
 @cache
 def text_environment(country: str, zone: ZoneInfo) -> Environment:
     """The templates of plain text, and the words that both parts share."""
@@ -52,7 +67,7 @@ def text_environment(country: str, zone: ZoneInfo) -> Environment:
 @cache
 def html_environment(country: str, zone: ZoneInfo) -> Environment:
     """The templates of HTML: whatever they print is escaped, whoever made it."""
-    return _environment(PartLoader(".html", ".css"), country, zone, autoescape=True)
+    return _environment(StyledLoader(".html", ".css"), country, zone, autoescape=True)
 
 
 def plain_macros(template: Template, given: Mapping[str, object]) -> dict[str, Callable[..., str]]:
@@ -147,6 +162,12 @@ def _wrap(text: str, indent: int = 0, hang: int = 0) -> str:
     text = " ".join(text.split())
     if indent + len(text) <= _TEXT_WIDTH:
         return " " * indent + text
+    return _filled(text, indent, hang)
+
+
+# The rules' words and the frame's sentences are the same in mail after mail.
+@lru_cache(maxsize=4096)
+def _filled(text: str, indent: int, hang: int) -> str:
     return textwrap.fill(
         text,
         width=_TEXT_WIDTH,
