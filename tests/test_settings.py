@@ -20,6 +20,8 @@ EVERYTHING = {
     "VIBES_COUNTRY": "NG",
     "VIBES_POLICY": "/srv/ng.yaml",
     "VIBES_MEMORY": "4GB",
+    "VIBES_SMTP_CONNECTIONS": "12",
+    "VIBES_SMTP_RATE": "2.5",
 }
 
 
@@ -35,6 +37,8 @@ def test_every_variable_is_read() -> None:
         country="ng",
         policy=Path("/srv/ng.yaml"),
         most_memory="4GB",
+        smtp_connections=12,
+        smtp_rate=2.5,
     )
 
 
@@ -109,3 +113,19 @@ def test_memory_is_a_size_or_a_part_of_the_machine(size: str) -> None:
 def test_a_memory_that_is_no_size_is_told_with_an_example(size: str) -> None:
     with pytest.raises(SettingsError, match=r"VIBES_MEMORY is .*; set it to a size such as 4GB"):
         Settings.from_environment({"VIBES_MEMORY": size})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("VIBES_SMTP_CONNECTIONS", "0", "is a whole number from 1 to 50, not '0'"),
+        ("VIBES_SMTP_CONNECTIONS", "51", "is a whole number from 1 to 50, not '51'"),
+        ("VIBES_SMTP_CONNECTIONS", "four", "is a whole number from 1 to 50, not 'four'"),
+        ("VIBES_SMTP_RATE", "0", "is how many mails a second may be sent, 20 or 0.5 say"),
+        ("VIBES_SMTP_RATE", "-1", "is how many mails a second may be sent, 20 or 0.5 say"),
+        ("VIBES_SMTP_RATE", "nan", "is how many mails a second may be sent, 20 or 0.5 say"),
+    ],
+)
+def test_a_number_that_is_none_is_named(name: str, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} {said}"):
+        Settings.from_environment({name: text})

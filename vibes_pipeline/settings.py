@@ -16,6 +16,8 @@ from vibes_pipeline.memory import Memory
 
 MOST_MEMORY = "60%"
 A_SIZE = re.compile(r"[1-9]\d*(\.\d+)?\s*([KMGT]i?B|%)", re.IGNORECASE)
+# No relay allows one client more.
+MOST_CONNECTIONS = 50
 DEFAULT_SENDER = "VIBES <vibes@marketplace.example>"
 
 
@@ -33,13 +35,15 @@ class Settings:
     country: str
     policy: Path | None
     most_memory: str = MOST_MEMORY
+    smtp_connections: int = 4
+    smtp_rate: float | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read `VIBES_*`; an empty variable counts as unset.
 
-        Raises `SettingsError` when the folder of state, or a folder above it, is a file, and for a
-        `VIBES_MEMORY` that is no size.
+        Raises `SettingsError` when the folder of state, or a folder above it, is a file, for a
+        `VIBES_MEMORY` that is no size, and for a number that is none or out of range.
         """
         given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
         home = Path(given.get("VIBES_HOME", "var")).resolve()
@@ -68,6 +72,8 @@ class Settings:
             country=given.get("VIBES_COUNTRY", "ng").lower(),
             policy=Path(policy).resolve() if policy else None,
             most_memory=most_memory,
+            smtp_connections=_connections(given.get("VIBES_SMTP_CONNECTIONS", "4")),
+            smtp_rate=_rate(given.get("VIBES_SMTP_RATE")),
         )
 
     @property
@@ -90,6 +96,10 @@ class Settings:
         """Where mail goes without a mail server."""
         return self.home / "mail"
 
+    def outbox_journal(self, country: str) -> Path:
+        """What a country's outbox has sent and the ledger does not have yet."""
+        return self.home / "outbox" / f"{country}.journal"
+
     @property
     def dagster_home(self) -> Path:
         """Dagster's home; its storage is the ledger's PostgreSQL."""
@@ -99,3 +109,21 @@ class Settings:
     def dagster_log(self) -> Path:
         """Dagster's messages about each step of the runs that `vibes up` starts."""
         return self.home / "log" / "dagster.log"
+
+
+def _connections(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_CONNECTIONS:
+        raise SettingsError(
+            f"VIBES_SMTP_CONNECTIONS is a whole number from 1 to {MOST_CONNECTIONS}, not {text!r}"
+        )
+    return int(text)
+
+
+def _rate(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) or float(text) == 0:
+        raise SettingsError(
+            f"VIBES_SMTP_RATE is how many mails a second may be sent, 20 or 0.5 say, not {text!r}"
+        )
+    return float(text)

@@ -81,12 +81,13 @@ def test_a_database_that_goes_away_under_a_slot_is_one_line_and_no_mail_is_forgo
         assert process.returncode == 1
         (line,) = said.splitlines()
         assert line.startswith("vibes: PostgreSQL went away: ")
-        under_way = statuses(shell)["sending"]
-        assert under_way >= 1
+        # What was answered meanwhile is in the journal.
+        assert (shell.home / "outbox" / "NG.journal").exists()
+        assert set(statuses(shell)) == {"queued"}
 
         done = shell(*ALERT)
         assert done.status == 0, done.err
         assert statuses(shell) == {"sent": troubles.SELLERS}
         copies = post.copies()
         assert len(copies) == troubles.SELLERS
-        assert max(copies.values()) <= 2
+        assert max(copies.values()) == 1

@@ -36,9 +36,9 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import open_notices
+from vibes_pipeline.notices.attempts import CONNECTIONS
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.notices.outbox import (
-    CONNECTIONS,
     REFUSED,
     RESENDS_OF_UNKNOWN,
     awaits_a_person,

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import claims, history, notices, schema
+from vibes_pipeline.ledger import claims, deliveries, history, notices, schema
 from vibes_pipeline.ledger.actions import PROPOSAL, Terms, actions_of
+from vibes_pipeline.ledger.deliveries import Delivery
 from vibes_pipeline.ledger.events import record_events
 from vibes_pipeline.ledger.implementation import (
     Implementation,
@@ -278,8 +279,10 @@ def record(
     ledger: Ledger, notice: OpenNotice, attempt: int, status: str, at: datetime, **more: Any
 ) -> bool:
     """Record one row of an attempt, over a connection of its own."""
+    of_alert = {"actions": notice.actions, "slot_now": at} if notice.is_alert else {}
+    begun = Delivery(notice.notice_id, attempt, None, status, at, **{**of_alert, **more})
     with ledger.engine.connect() as connection:
-        return notices.record_attempt(ledger, connection, notice, attempt, status, at, **more)
+        return deliveries.record(ledger, connection, [begun]) == 1
 
 
 def implement_cycle(

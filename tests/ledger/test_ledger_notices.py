@@ -73,7 +73,7 @@ def test_a_notice_tells_only_of_what_still_stands(ledger: Ledger) -> None:
     (notice,) = made.open_notices(ledger)
     assert list(notice.actions) == [kept["action_id"]]
     with ledger.engine.connect() as connection:
-        told = actions_to_list(connection, notice)
+        told = actions_to_list(connection, [notice])[notice.notice_id]
     assert [row["order_item_id"] for row in told] == ["I2"]
 
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -24,8 +25,9 @@ from ledger import made
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, locks, schema
+from vibes_pipeline.ledger.deliveries import Delivery, record, recording
 from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger, LedgerMode
-from vibes_pipeline.ledger.notices import only_sender, record_attempt, sending
+from vibes_pipeline.ledger.notices import only_sender
 from vibes_pipeline.ledger.run_locks import is_running, running
 from vibes_pipeline.settings import Settings
 
@@ -250,11 +252,12 @@ def test_a_mail_that_was_under_way_when_the_server_went_away_is_known_as_such(
 ) -> None:
     made.freeze_cycle(ledger, made.a_handful())
     notice = made.open_notices(ledger)[0]
-    with sending(ledger, is_simulated=True) as connection:
-        assert record_attempt(ledger, connection, notice, 1, "sending", made.ALERT_AT)
+    begun = Delivery(notice.notice_id, 1, None, "sending", made.ALERT_AT)
+    with recording(ledger, is_simulated=True) as connection:
+        assert record(ledger, connection, [begun]) == 1
         _cut_off(administration, ledger)
         with pytest.raises(LedgerError, match="PostgreSQL went away"):
-            record_attempt(ledger, connection, notice, 1, "sent", made.ALERT_AT)
+            record(ledger, connection, [replace(begun, status="sent", code=250)])
     (again,) = [n for n in made.open_notices(ledger) if n.notice_id == notice.notice_id]
     assert again.status == "sending"
 
@@ -331,10 +334,13 @@ def test_the_ledger_and_its_locks_work_through_a_pooler_of_transactions(
 
     with only_sender(ledger), running(ledger, "run-1"):
         made.freeze_cycle(ledger, made.a_handful())
-        with sending(ledger, is_simulated=True) as connection:
-            for notice in made.open_notices(ledger):
-                for status, code in (("sending", None), ("sent", 250)):
-                    record_attempt(ledger, connection, notice, 1, status, made.ALERT_AT, code=code)
+        with recording(ledger, is_simulated=True) as connection:
+            at = made.ALERT_AT
+            sent = [
+                Delivery(n.notice_id, 1, at, "sent", at, 250, actions=n.actions, slot_now=at)
+                for n in made.open_notices(ledger)
+            ]
+            assert record(ledger, connection, sent) == 2 * len(sent)
         assert is_running(direct, "run-1")
         second = threading.Thread(target=hold)
         second.start()

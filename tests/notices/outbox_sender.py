@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import EmailMessage
@@ -21,7 +23,8 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices import senders
 from vibes_pipeline.notices.mail import Mail
-from vibes_pipeline.notices.outbox import ListedActions, Outbox
+from vibes_pipeline.notices.mails import ListedActions, Mails, Telling, Worded
+from vibes_pipeline.notices.outbox import Outbox
 from vibes_pipeline.notices.senders import Sender
 from vibes_pipeline.notices.smtp import SmtpTransport
 from vibes_pipeline.notices.smtp_session import LIMIT_SECONDS
@@ -64,30 +67,46 @@ def outbox(
     clock: SetClock,
     addresses: Mapping[str, str | None] | None = None,
     connections: int = 4,
+    padding: str = "",
 ) -> Outbox:
     known = Addresses() if addresses is None else addresses
+    return Outbox(
+        ledger=ledger,
+        transport=transport,
+        mails=PlainMails(known, padding),
+        addresses=known,
+        key=KEY,
+        clock=clock,
+        slot_now=clock.at,
+        journal_file=journal_of(ledger),
+        connections=connections,
+    )
 
-    return Outbox(ledger, transport, PlainMails(known), known, KEY, clock, clock.at, connections)
+
+def journal_of(ledger: Ledger) -> Path:
+    """One journal for all senders of a test's ledger."""
+    return Path(tempfile.gettempdir()) / f"vibes-{ledger.engine.url.database}.journal"
 
 
 @dataclass(frozen=True)
-class PlainMails:
+class PlainMails(Mails):
     """Every action can be told of, by its reference alone."""
 
     known: Mapping[str, str | None]
+    padding: str = ""
 
-    def worth_listing(
-        self, notice: OpenNotice, listed: ListedActions, at: datetime
-    ) -> ListedActions:
-        return listed
+    def word(self, tellings: Sequence[Telling], at: datetime) -> Future[Sequence[Worded]]:
+        done: Future[Sequence[Worded]] = Future()
+        done.set_result([self._worded(*telling, at) for telling in tellings])
+        return done
 
-    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> Mail:
+    def _worded(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> Mail:
         message = EmailMessage()
         message["From"] = "vibes@mail.example"
         message["To"] = self.known.get(notice.seller_id)
         message["Message-ID"] = f"<{notice.notice_id}@mail.example>"
         message["Date"] = at
-        message.set_content(" ".join(action["reference"] for action in listed))
+        message.set_content(" ".join(action["reference"] for action in listed) + self.padding)
         return Mail.of(message)
 
 

@@ -280,8 +280,9 @@ def test_a_mail_folder_on_a_full_disk_ends_the_delivery_and_takes_all_once_there
     ledger: Ledger, clock: SetClock, tmp_path: Path
 ) -> None:
     freeze_for(ledger, 12)
-    sender = outbox(ledger, MaildirTransport(tmp_path), clock, connections=2)
-    with files_no_larger_than(100), pytest.raises(MailError) as failure:
+    sender = outbox(ledger, MaildirTransport(tmp_path), clock, padding="x" * 10_000)
+    # Room for the journal's lines, and for no mail.
+    with files_no_larger_than(8_000), pytest.raises(MailError) as failure:
         sender.deliver()
     tried = Counter(statuses(ledger).values())["deferred"]
     assert 1 <= tried <= 2

@@ -8,11 +8,13 @@ the wait within a second, says whom it waits for, and gives up in the end.
 from __future__ import annotations
 
 import logging
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 import sqlalchemy as sa
 from psycopg2.errors import LockNotAvailable
@@ -23,6 +25,8 @@ from vibes_pipeline.errors import LedgerError
 # The driver hears no signal while it waits for an answer, so it never waits for longer.
 ASKED_EVERY = timedelta(seconds=1)
 GIVES_UP_AFTER = timedelta(minutes=10)
+# A lost connection mostly tells of itself; a cut network does not, and is noticed so soon.
+ASKED_AGAIN_AFTER_SECONDS = 1.0
 
 # The session that holds a lock, as others of the same role see it; ours bear their process's name.
 HOLDER = sa.text("""
@@ -84,17 +88,28 @@ class Hold:
         self._name = name
         self._mutex = threading.Lock()
         self._loss: LedgerError | None = None
+        self._asked_at = monotonic()
 
     def require(self) -> None:
         """Raise `LedgerError` when the lock is lost, because its connection was ended."""
         with self._mutex:
-            if self._loss is None:
+            if self._loss is None and self._may_be_lost():
                 try:
                     self._connection.execute(sa.select(1))
+                    self._asked_at = monotonic()
                 except LedgerError as error:
                     self._loss = error
         if self._loss is not None:
             raise LedgerError(f"{self._loss}; the lock {self._name!r} was lost with it")
+
+    def _may_be_lost(self) -> bool:
+        """Whether the server must be asked: it told us something, or was silent for a while."""
+        if monotonic() - self._asked_at >= ASKED_AGAIN_AFTER_SECONDS:
+            return True
+        driver: Any = self._connection.connection.dbapi_connection
+        heard = select.poll()
+        heard.register(driver, select.POLLIN)
+        return bool(heard.poll(0))
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Notices in the ledger: planned, then sent attempt by attempt (Rulebook §2; every row appended).
 
-Here belong what the outbox asks and records. A notice's state is its last attempt's outcome. What
-a mail says and how it travels is not known here.
+Here belong planning notices and what the outbox asks about them. A notice's state is its last
+attempt's outcome; attempts are recorded by `deliveries`. What a mail says and how it travels is not
+known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,15 +16,10 @@ from uuid import UUID
 
 import polars as pl
 import sqlalchemy as sa
-from psycopg2.errors import UniqueViolation
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 
-from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.at_hand import is_unsent
 from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, instant
-from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.identity import notice_ids
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
 from vibes_pipeline.ledger.locks import Hold
@@ -57,6 +53,12 @@ class OpenNotice:
     def is_about_a_claim(self) -> bool:
         """Such a notice is sent even if it lists no action."""
         return self.claim_event_id is not None
+
+    def still_lists(self, state: str) -> bool:
+        """Whether it lists an action that is in this state by now."""
+        if self.is_about_a_claim:
+            return True
+        return state in OPEN if self.is_alert else state == State.IMPLEMENTED
 
 
 def plan_notices(
@@ -141,52 +143,52 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
     return [OpenNotice(**row) for row in rows]
 
 
-def actions_to_list(connection: sa.Connection, notice: OpenNotice) -> list[dict[str, Any]]:
-    """The actions that a notice has to list by now, as rows of `action_states`."""
-    s = schema.action_states.c
-    if notice.is_about_a_claim:
-        listed = actions_listed(connection, notice)
-    else:
-        is_to_list = s.state.in_(OPEN) if notice.is_alert else s.state == State.IMPLEMENTED
-        listed = actions_listed(connection, notice, is_to_list)
+def actions_to_list(
+    connection: sa.Connection, notices: Sequence[OpenNotice]
+) -> dict[UUID, list[dict[str, Any]]]:
+    """Of each notice the actions that it has to list by now, as rows of `action_states`."""
+    rows = actions_listed(connection, {action for n in notices for action in n.actions})
     connection.commit()
-    return listed
+    listed_in: dict[UUID, list[OpenNotice]] = {}
+    for notice in notices:
+        for action in notice.actions:
+            listed_in.setdefault(action, []).append(notice)
+    told: dict[UUID, list[dict[str, Any]]] = {notice.notice_id: [] for notice in notices}
+    for row in rows:
+        for notice in listed_in[row["action_id"]]:
+            if notice.still_lists(row["state"]):
+                told[notice.notice_id].append(row)
+    return told
 
 
-def claim_of_notice(ledger: Ledger, claim_event_id: int) -> dict[str, Any]:
-    """The claim as it was taken in or decided by the event that a notice is about.
+def claims_of_notices(ledger: Ledger, events: Collection[int]) -> dict[int, dict[str, Any]]:
+    """By event, the claim as it was taken in or decided by the event that a notice is about.
 
     Columns of `claim_states`, but `state` is the event's.
     """
-    i, d = schema.claim_intakes.c, schema.claim_decisions.c
+    if not events:
+        return {}
+    i, d, c = schema.claim_intakes.c, schema.claim_decisions.c, schema.claim_states.c
+    told = sa.union_all(
+        sa.select(i.event_id, i.claim_id, i.state).where(i.event_id.in_(events)),
+        sa.select(d.event_id, d.claim_id, d.decision).where(d.event_id.in_(events)),
+    ).subquery()
+    query = sa.select(schema.claim_states, told.c.event_id, told.c.state.label("told_state")).join(
+        told, told.c.claim_id == c.claim_id
+    )
     with ledger.reading() as connection:
-        event = connection.execute(
-            sa.union_all(
-                sa.select(i.claim_id, i.state).where(i.event_id == claim_event_id),
-                sa.select(d.claim_id, d.decision).where(d.event_id == claim_event_id),
-            )
-        ).one()
-        c = schema.claim_states.c
-        row = (
-            connection.execute(
-                sa.select(schema.claim_states).where(
-                    c.country == ledger.country, c.claim_id == event.claim_id
-                )
-            )
-            .mappings()
-            .one()
-        )
-    return {**row, "state": event.state}
+        rows = connection.execute(query.where(c.country == ledger.country)).mappings().all()
+    return {row["event_id"]: {**row, "state": row["told_state"]} for row in rows}
 
 
 def actions_listed(
-    connection: sa.Connection, notice: OpenNotice, *only: sa.ColumnElement[bool]
-) -> list[dict[str, Any]]:
-    """A notice's actions in the order in which its mail lists them, as rows of `action_states`."""
+    connection: sa.Connection, actions: Collection[UUID]
+) -> Sequence[dict[str, Any]]:
+    """Actions in the order in which a mail lists them, as rows of `action_states`."""
     s = schema.action_states.c
     rows = connection.execute(
         sa.select(schema.action_states)
-        .where(s.action_id.in_(notice.actions), *only)
+        .where(s.action_id.in_(actions))
         .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
     ).mappings()
     return [dict(row) for row in rows]
@@ -227,76 +229,3 @@ def only_sender(ledger: Ledger) -> AbstractContextManager[Hold]:
     holder asks before each message whether it still holds.
     """
     return ledger.holding(OUTBOX_LOCK, gives_up_after=OUTBOX_IS_WAITED_FOR)
-
-
-@contextmanager
-def sending(ledger: Ledger, *, is_simulated: bool) -> Iterator[sa.Connection]:
-    """A connection for one thread that sends; it commits before and after each message.
-
-    On a simulated ledger a commit does not wait for the disk: what a power cut could lose there, a
-    replay makes again.
-    """
-    with ledger.engine.connect() as connection:
-        yield connection.execution_options(**{IS_HURRIED: is_simulated})
-
-
-def record_attempt(
-    ledger: Ledger,
-    connection: sa.Connection,
-    notice: OpenNotice,
-    attempt: int,
-    status: str,
-    at: datetime,
-    *,
-    code: int | None = None,
-    detail: str | None = None,
-    address_hash: str | None = None,
-    slot_now: datetime | None = None,
-) -> bool:
-    """Append one row of an attempt; False if another sender was there first.
-
-    With `sent`, the alert's actions become `alerted` in the same transaction, which waits its turn
-    among those that change states; the events bear the slot's instant, the delivery the moment of
-    the server's reply. Raises `LedgerError` when the database refuses the row.
-    """
-    try:
-        if status == Status.SENT and notice.is_alert:
-            ledger.take_turn(connection)
-        connection.execute(
-            insert(schema.deliveries).values(
-                notice_id=notice.notice_id,
-                attempt=attempt,
-                status=status,
-                at=at,
-                code=code,
-                detail=detail,
-                address_hash=address_hash,
-            )
-        )
-        if status == Status.SENT and notice.is_alert:
-            _record_alerted(connection, notice, slot_now or at)
-        connection.commit()
-    except IntegrityError as error:
-        connection.rollback()
-        if isinstance(error.orig, UniqueViolation):
-            return False
-        raise LedgerError(
-            f"the ledger refused a delivery of notice {notice.notice_id}: {first_line(error.orig)}"
-        ) from None
-    return True
-
-
-def _record_alerted(connection: sa.Connection, notice: OpenNotice, at: datetime) -> None:
-    s = schema.action_states.c
-    alerted = sa.select(
-        s.action_id,
-        sa.literal(State.ALERTED, sa.Text),
-        sa.literal(at, schema.INSTANT),
-        sa.literal("alert accepted"),
-        sa.literal(notice.notice_id, schema.notices.c.notice_id.type),
-    ).where(s.action_id.in_(notice.actions), s.state == State.PROPOSED)
-    connection.execute(
-        insert(schema.action_events).from_select(
-            ["action_id", "state", "at", "cause", "notice_id"], alerted
-        )
-    )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from vibes_pipeline.calendar import Slot
+from vibes_pipeline.calendar import Slot, in_utc
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
@@ -21,12 +22,12 @@ from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
-from vibes_pipeline.ledger.notices import OpenNotice, claim_of_notice, open_notices
+from vibes_pipeline.ledger.notices import OpenNotice, claims_of_notices, open_notices
 from vibes_pipeline.ledger.states import REFUSED
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
-from vibes_pipeline.notices.mail import Mail
-from vibes_pipeline.notices.message import compose
-from vibes_pipeline.notices.outbox import ListedActions, Outbox, is_obstacle_gone
+from vibes_pipeline.notices.mails import ListedActions, Mails, Telling, Worded
+from vibes_pipeline.notices.message import Wording, composed
+from vibes_pipeline.notices.outbox import Outbox, is_obstacle_gone
 from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.policy import Policy
@@ -107,6 +108,9 @@ def deliver_notices(
         key=home_key(settings.home),
         clock=clock,
         slot_now=slot_now,
+        journal_file=settings.outbox_journal(policy.country),
+        connections=settings.smtp_connections,
+        rate=settings.smtp_rate,
         only=only,
     )
     return outbox.deliver(progress)
@@ -132,8 +136,8 @@ def can_go_out(
 
 
 @dataclass(frozen=True)
-class SellerMails:
-    """Builds the mail of one notice, as of the instant of its attempt."""
+class SellerMails(Mails):
+    """Builds the mails to sellers out of ledger, policy and the warehouse's directory."""
 
     ledger: Ledger
     policy: Policy
@@ -153,13 +157,40 @@ class SellerMails:
             return listed
         return [action for action in listed if action["rule"] not in CYCLE_BOUND_RULES]
 
-    def build(self, notice: OpenNotice, listed: ListedActions, at: datetime) -> Mail:
-        """The mail about the actions, as of the attempt."""
-        policy = self.policy
-        content = Notice(
+    def true_until(self, notice: OpenNotice, at: datetime) -> datetime | None:
+        """A weekly alert: till its seller has no longer the notice that its date needs (§2)."""
+        if notice.kind != NoticeKind.WEEKLY_ALERT:
+            return None
+        hours = timedelta(hours=notice.notice_hours or 0)
+        return in_utc(self._takes_effect_at(notice, at)) - hours
+
+    def word(self, tellings: Sequence[Telling], at: datetime) -> Future[Sequence[Worded]]:
+        """The mails, as of the attempt."""
+        done: Future[Sequence[Worded]] = Future()
+        done.set_result(composed(self.wording(tellings, at)))
+        return done
+
+    def wording(self, tellings: Sequence[Telling], at: datetime) -> Wording:
+        """All that the wording of some mails needs, and nothing that it must ask for."""
+        claims = claims_of_notices(
+            self.ledger, {t.notice.claim_event_id for t in tellings if t.notice.claim_event_id}
+        )
+        return Wording(
+            [self._content(telling, claims, at) for telling in tellings],
+            {day: programme(self.policy, day) for day in {t.notice.period for t in tellings}},
+            self.sender,
+            at.astimezone(self.policy.time_zone),
+        )
+
+    def _content(
+        self, telling: Telling, claims: Mapping[int, Mapping[str, Any]], at: datetime
+    ) -> Notice:
+        notice, listed = telling
+        event = notice.claim_event_id
+        return Notice(
             notice_id=notice.notice_id,
             kind=notice.kind,
-            country=policy.country,
+            country=self.policy.country,
             period=notice.period,
             seller_id=notice.seller_id,
             shop_name=self.directory.shop_names.get(notice.seller_id, notice.seller_id),
@@ -167,17 +198,8 @@ class SellerMails:
             actions=[self._action(row) for row in listed],
             takes_effect_at=self._takes_effect_at(notice, at) if notice.is_alert else None,
             implemented_at=_implemented_at(notice, listed),
-            claim=self._claim(notice),
+            claim=_claim(claims[event]) if event is not None else None,
         )
-        local = at.astimezone(policy.time_zone)
-        return compose(content, programme(policy, notice.period), self.sender, local)
-
-    def _claim(self, notice: OpenNotice) -> NoticeClaim | None:
-        if notice.claim_event_id is None:
-            return None
-        claim = claim_of_notice(self.ledger, notice.claim_event_id)
-        given = {name: claim[name] for name in NoticeClaim.__dataclass_fields__}
-        return NoticeClaim(**{**given, "is_matched": claim["is_matched"] is not False})
 
     def _takes_effect_at(self, notice: OpenNotice, at: datetime) -> datetime:
         """As of this attempt: an alert that is sent late takes effect later (Rulebook §2)."""
@@ -189,6 +211,11 @@ class SellerMails:
         given = {name: row[name] for name in NoticeAction.__dataclass_fields__ if name in row}
         name = self.directory.product_names.get(row["sku"]) if row["sku"] else None
         return NoticeAction(product_name=name, **given)
+
+
+def _claim(claim: Mapping[str, Any]) -> NoticeClaim:
+    given = {name: claim[name] for name in NoticeClaim.__dataclass_fields__}
+    return NoticeClaim(**{**given, "is_matched": claim["is_matched"] is not False})
 
 
 def _implemented_at(notice: OpenNotice, listed: ListedActions) -> datetime | None:

@@ -12,6 +12,13 @@ _FILE_NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True)
+class Unbuilt:
+    """A mail that could not be built; the traceback says why."""
+
+    cause: str
+
+
+@dataclass(frozen=True)
 class Mail:
     """One mail: its file's name in a Maildir, the envelope's sender, and all its bytes.
 

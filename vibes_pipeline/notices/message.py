@@ -7,8 +7,11 @@ two parts. What the templates are given is made in `sections`, `programme` and `
 
 from __future__ import annotations
 
+import traceback
 from binascii import b2a_qp
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from email.policy import SMTP
 from email.utils import format_datetime as format_datetime_header
 from functools import lru_cache
@@ -16,12 +19,38 @@ from functools import lru_cache
 from vibes_pipeline.notices.address import sender_address, usable_address
 from vibes_pipeline.notices.cleaning import cleaned
 from vibes_pipeline.notices.content import Notice, Programme
-from vibes_pipeline.notices.mail import Mail
+from vibes_pipeline.notices.mail import Mail, Unbuilt
 from vibes_pipeline.notices.sections import by_claim, credited, orders, sections, total
 from vibes_pipeline.notices.wording import html_environment, plain_macros, text_environment
 
 # Header lines are never folded: folding long ones makes CPython write encoded words into them.
 _POLICY = SMTP.clone(max_line_length=998)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What some mails are made of; `programmes` is keyed by the notices' periods."""
+
+    notices: Sequence[Notice]
+    programmes: Mapping[date, Programme]
+    sender: str
+    message_date: datetime
+
+    def mail_of(self, notice: Notice) -> Mail:
+        """The mail of one of the notices."""
+        programme = self.programmes[notice.period]
+        return compose(notice, programme, self.sender, self.message_date)
+
+
+def composed(wording: Wording) -> list[Mail | Unbuilt]:
+    """The mails in the order of their notices; one that cannot be built keeps no other back."""
+    made: list[Mail | Unbuilt] = []
+    for notice in wording.notices:
+        try:
+            made.append(wording.mail_of(notice))
+        except Exception:
+            made.append(Unbuilt(traceback.format_exc()))
+    return made
 
 
 def compose(notice: Notice, programme: Programme, sender: str, message_date: datetime) -> Mail:

@@ -26,6 +26,7 @@ from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.notices.address import UnusableAddress
 from vibes_pipeline.notices.delivery import SellerMails, read_directory
 from vibes_pipeline.notices.mail import Mail
+from vibes_pipeline.notices.mails import Telling
 from vibes_pipeline.paths import email_templates_dir
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -100,9 +101,10 @@ def write_gallery(made: Sequence[Sample], folder: Path) -> Path:
 def _sample(ledger: Ledger, mails: SellerMails, kind: str) -> Sample:
     with ledger.reading() as connection:
         for notice, at in _candidates(connection, ledger.country, kind):
-            listed = actions_listed(connection, notice)
+            listed = actions_listed(connection, notice.actions)
+            wording = mails.wording([Telling(notice, listed)], at)
             try:
-                mail = mails.build(notice, listed, at)
+                mail = wording.mail_of(*wording.notices)
             except UnusableAddress:
                 continue
             rules = sorted({action["rule"] for action in listed})

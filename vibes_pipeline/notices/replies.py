@@ -152,7 +152,7 @@ def plain(said: bytes | str, recipient: str = "") -> str:
     """
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     text = text[: 4 * _LONGEST_REPLY]
-    if recipient:
+    if recipient and recipient.lower() in text.lower():
         text = re.sub(re.escape(recipient), "(recipient)", text, flags=re.IGNORECASE)
     return without_addresses(text).encode("ascii", "replace").decode()[:_LONGEST_REPLY]
 

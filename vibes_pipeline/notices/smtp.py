@@ -104,7 +104,8 @@ class SmtpTransport:
             ) from None
 
     def _logged_in(self) -> Session:
-        tls = self.tls_context or _default_tls()
+        # Reading the system's certificates takes long: only who needs them waits for it.
+        tls = None if self.security == "smtp" else self.tls_context or _default_tls()
         session = Session(self.host, self.limit_seconds, tls if self.security == "smtps" else None)
         try:
             code, greeting = session.connect(self.host, self.port)

@@ -328,7 +328,7 @@ def test_hostile_text_of_a_claim_reaches_no_header_and_makes_no_markup_or_line(
     text: str, kind: str
 ) -> None:
     made, plain = hostile(kind, text), hostile(kind, "Plain")
-    raw, plain_raw = (compose(n, PROGRAMME, SENDER, MESSAGE_DATE).as_bytes() for n in (made, plain))
+    raw, plain_raw = (compose(n, PROGRAMME, SENDER, MESSAGE_DATE).content for n in (made, plain))
     assert raw.partition(b"\r\n\r\n")[0] == plain_raw.partition(b"\r\n\r\n")[0]
     parsed = message_from_bytes(raw, policy=policy.default)
     assert [part.get_content_type() for part in parsed.walk()] == [
