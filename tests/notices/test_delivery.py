@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from outbox_sender import SetClock
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.notices import workshop
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
@@ -121,6 +123,25 @@ def proposed() -> Sequence[made.Action]:
 
 
 # --- what a mail says ---------------------------------------------------------------------------
+
+
+def test_many_mails_are_worded_by_processes_and_say_the_same(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "WORTH_A_PROCESS", 1)
+    begun: list[int] = []
+    start = workshop.Workshop.__init__
+    monkeypatch.setattr(
+        workshop.Workshop,
+        "__init__",
+        lambda self, count: (begun.append(count), start(self, count))[1],
+    )
+    made.freeze_cycle(office.ledger, proposed())
+    assert office.deliver(made.ALERT_AT) == Counter(sent=3)
+    assert begun == [len(os.sched_getaffinity(0))]
+    mails = office.mails()
+    assert "Wonder of S-2" in text_of(mails["hello@kettle-house.example"])
+    assert len(mails) == 3
 
 
 def test_each_seller_is_told_of_all_their_actions_and_of_no_one_elses(office: Office) -> None:

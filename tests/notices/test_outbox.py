@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 from full_disk import files_no_larger_than
 from ledger import made
 from mail_server import Post, serving
-from outbox_sender import Addresses, SetClock, address, outbox, smtp
+from outbox_sender import Addresses, PlainMails, SetClock, address, outbox, smtp
 from planned import charged, freeze_for, statuses, withdraw
 
 from vibes_pipeline.errors import LedgerError, MailError
@@ -24,6 +26,7 @@ from vibes_pipeline.keys import Key
 from vibes_pipeline.ledger import address_keys, schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
+from vibes_pipeline.notices.mails import Telling, Worded
 from vibes_pipeline.notices.outbox import retry_at
 from vibes_pipeline.notices.transports import MaildirTransport
 
@@ -97,6 +100,31 @@ def test_an_attempt_is_worded_as_of_its_own_moment_and_its_events_bear_the_slots
     assert mail["Date"].datetime == clock.at
     assert {at for (at,) in made.rows(ledger, D.at)} == {clock.at}
     assert made.rows(ledger, schema.action_states.c.alerted_at) == [(made.ALERT_AT,)]
+
+
+def test_a_mail_that_is_not_true_any_more_when_its_turn_comes_is_worded_anew(
+    ledger: Ledger, post: Post, clock: SetClock
+) -> None:
+    freeze_for(ledger, 3)
+    worded: list[datetime] = []
+
+    @dataclass(frozen=True)
+    class Dated(PlainMails):
+        def word(self, tellings: Sequence[Telling], at: datetime) -> Future[Sequence[Worded]]:
+            worded.extend(at for _ in tellings)
+            clock.at = made.ALERT_AT + timedelta(seconds=2)
+            return super().word(tellings, at)
+
+        def true_until(self, notice: OpenNotice, at: datetime) -> datetime:
+            return at + timedelta(seconds=1)
+
+    known = Addresses()
+    sender = replace(outbox(ledger, smtp(post.url), clock, known), mails=Dated(known))
+    assert sender.deliver() == Counter(sent=3)
+    assert sorted(worded) == [made.ALERT_AT] * 3 + [clock.at] * 3
+    assert {
+        mail["Date"].datetime for s in ("S-0", "S-2") for mail in post.mails_to(address(s))
+    } == {clock.at}
 
 
 def test_an_alert_whose_actions_are_all_withdrawn_is_not_sent(

@@ -84,6 +84,31 @@ def test_a_sender_killed_midway_is_taken_over_without_loss(
     assert outbox(ledger, smtp(post.url), clock).deliver() == Counter()
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_sender_killed_when_its_batch_is_recorded_leaves_no_mail_to_be_sent_twice(
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, tmp_path: Path, moment: str
+) -> None:
+    sellers = freeze_for(ledger, 20)
+    death = f"{moment} its batch is recorded"
+    sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, 2)
+    assert sender.wait(20) == DIED
+    had = post.copies()
+    assert had
+    if moment == "before":
+        assert set(statuses(ledger).values()) == {"queued"}
+
+    outbox(ledger, smtp(post.url), clock).deliver()
+    assert set(statuses(ledger).values()) == {"sent"}
+    assert set(charged(ledger).values()) == {"alerted"}
+    copies = post.copies()
+    assert copies.keys() == {address(seller) for seller in sellers}
+    # Only those twice whose answer it had not noted, one a connection.
+    n = schema.notice_states.c
+    unseen = {address(s) for s, unknown in made.rows(ledger, n.seller_id, n.unknowns) if unknown}
+    assert {to for to, mails in copies.items() if mails > 1} <= unseen
+    assert len(unseen) <= 2
+
+
 def _start_sender(
     url: sa.URL, smtp_url: str, clock: SetClock, folder: Path, death: str, connections: int
 ) -> subprocess.Popen[bytes]:

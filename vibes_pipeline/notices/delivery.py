@@ -7,9 +7,10 @@ at once; what a mail says of actions comes from the ledger alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ from vibes_pipeline.notices.message import Wording, composed
 from vibes_pipeline.notices.outbox import Outbox, is_obstacle_gone
 from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.notices.transports import transport_for
+from vibes_pipeline.notices.workshop import Workshop, processes_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.rules import CYCLE_BOUND_RULES
@@ -135,7 +137,7 @@ def can_go_out(
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class SellerMails(Mails):
     """Builds the mails to sellers out of ledger, policy and the warehouse's directory."""
 
@@ -143,6 +145,22 @@ class SellerMails(Mails):
     policy: Policy
     directory: Directory
     sender: str
+    _workshop: Workshop | None = field(default=None, init=False)
+
+    @contextmanager
+    def ready_for(self, count: int) -> Iterator[None]:
+        """Many mails are worded by processes of their own."""
+        if not (processes := processes_for(count)):
+            yield
+            return
+        self._workshop = Workshop(processes)
+        # One more than there are processes, so that none waits for the next.
+        self.lanes = processes + 1
+        try:
+            yield
+        finally:
+            self._workshop.close()
+            self._workshop, self.lanes = None, 1
 
     def worth_listing(
         self, notice: OpenNotice, listed: ListedActions, at: datetime
@@ -166,8 +184,11 @@ class SellerMails(Mails):
 
     def word(self, tellings: Sequence[Telling], at: datetime) -> Future[Sequence[Worded]]:
         """The mails, as of the attempt."""
+        wording = self.wording(tellings, at)
+        if self._workshop is not None:
+            return self._workshop.word(wording)
         done: Future[Sequence[Worded]] = Future()
-        done.set_result(composed(self.wording(tellings, at)))
+        done.set_result(composed(wording))
         return done
 
     def wording(self, tellings: Sequence[Telling], at: datetime) -> Wording:
