@@ -1,7 +1,6 @@
 """Sending what the ledger has planned: the outbox put together from warehouse, policy and settings.
 
-Addresses and names are read fresh from the warehouse at each delivery, so a mended address is used
-at once; what a mail says of actions comes from the ledger alone.
+Addresses and names come from `directory`; what a mail says of actions comes from the ledger alone.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from uuid import UUID
 
 from vibes_pipeline.calendar import Slot, in_utc
 from vibes_pipeline.clock import Clock
-from vibes_pipeline.engine.models import closure
-from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
@@ -26,6 +23,7 @@ from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import OpenNotice, claims_of_notices, open_notices
 from vibes_pipeline.ledger.states import REFUSED
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
+from vibes_pipeline.notices.directory import Directory, read_directory
 from vibes_pipeline.notices.mails import ListedActions, Mails, Telling, Worded
 from vibes_pipeline.notices.message import Wording, composed
 from vibes_pipeline.notices.outbox import Outbox, is_obstacle_gone
@@ -33,44 +31,8 @@ from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.notices.transports import transport_for
 from vibes_pipeline.notices.workshop import Workshop, processes_for
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.tables import policy_tables
 from vibes_pipeline.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.settings import DEFAULT_SENDER, Settings
-from vibes_pipeline.warehouse.contract import BOUNDS
-from vibes_pipeline.warehouse.source import PATIENCE_SECONDS, Warehouse
-
-DIRECTORY, PRODUCTS = "warehouse.directory", "warehouse.products"
-# What is read of the warehouse to word a mail and to address it.
-READ = (DIRECTORY, PRODUCTS)
-
-
-@dataclass(frozen=True)
-class Directory:
-    """Names and addresses as the warehouse has them now; seller text, hostile."""
-
-    shop_names: Mapping[str, str]
-    addresses: Mapping[str, str | None]
-    product_names: Mapping[str, str | None]
-
-
-def read_directory(
-    policy: Policy, settings: Settings, patience_seconds: float = PATIENCE_SECONDS
-) -> Directory:
-    """Read the sellers and products of the warehouse as it is now.
-
-    Raises `WarehouseError` when another process has held it for longer than the patience.
-    """
-    warehouse = Warehouse.of(settings, patience_seconds)
-    engine = ScratchEngine(warehouse, settings.lake, policy.time_zone, policy_tables(policy))
-    view = {"country": policy.country, **BOUNDS}
-    for model in closure(READ):
-        engine.materialize(model, view)
-    sellers, products = engine.read(DIRECTORY), engine.read(PRODUCTS)
-    return Directory(
-        shop_names={s: n or s for s, n in sellers.select("seller_id", "shop_name").iter_rows()},
-        addresses=dict(sellers.select("seller_id", "email").iter_rows()),
-        product_names=dict(products.select("sku", "product_name").iter_rows()),
-    )
 
 
 def deliver_notices(

@@ -24,7 +24,8 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, actions_listed
 from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.notices.address import UnusableAddress
-from vibes_pipeline.notices.delivery import SellerMails, read_directory
+from vibes_pipeline.notices.delivery import SellerMails
+from vibes_pipeline.notices.directory import read_directory
 from vibes_pipeline.notices.mail import Mail
 from vibes_pipeline.notices.mails import Telling
 from vibes_pipeline.paths import email_templates_dir

@@ -19,7 +19,7 @@ import duckdb
 
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.parquet import sql_text
-from vibes_pipeline.warehouse.files import changed, no_access, unreadable, version_of
+from vibes_pipeline.warehouse.files import Version, changed, no_access, unreadable, version_of
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
@@ -55,6 +55,13 @@ class DatabaseFile:
     def origins(self, connection: duckdb.DuckDBPyConnection, table: str) -> Mapping[str, Path]:
         """The SQL relation of a table's rows → the path that an error about it names."""
         return {f'order_warehouse.raw."{table}"': self.path}
+
+    def version(self) -> Version | None:
+        """What changes with every load; None where only a look into the file tells."""
+        logs = [self.path.with_name(self.path.name + ending) for ending in LOGS]
+        if any(log.exists() for log in logs):
+            return None
+        return version_of(self.path.stat())
 
     def require_unchanged(self, tables: Collection[str]) -> None:
         """`WarehouseError` if the file was written into since it was first attached."""

@@ -55,6 +55,10 @@ class ParquetFolder:
             return {sql_rows(of_schemas[0]): self.path}
         return {sql_rows(alike): alike[0] for alike in of_schemas}
 
+    def version(self) -> frozenset[tuple[Path, Version]]:
+        """What changes with every load."""
+        return frozenset(part for parts in self._tables.values() for part in parts.items())
+
     def require_unchanged(self, tables: Collection[str]) -> None:
         """`WarehouseError` that names a part of the tables that was changed or removed."""
         for table in tables:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import stat
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -91,6 +91,13 @@ class Warehouse:
                     raise unreadable(f"{culprit} cannot be read", error) from None
                 raise
             self._source.require_unchanged(tables)
+
+    def version(self) -> Hashable | None:
+        """What changes with every load of the warehouse; None while it cannot be told."""
+        try:
+            return self._source.version()
+        except OSError:
+            return None
 
     def tables(self) -> frozenset[str]:
         """The names of the contract's tables that are there."""

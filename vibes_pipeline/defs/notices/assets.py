@@ -19,12 +19,13 @@ from vibes_pipeline.ledger.notices import count_notices, not_accepted
 from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.listing import listed, some_of
 from vibes_pipeline.notices import delivery
+from vibes_pipeline.notices.directory import READ
 from vibes_pipeline.slots import mail
 from vibes_pipeline.slots.run import SlotRun
 
 OPERATIONS = ["team:operations"]
 # Where the names and addresses of a mail are read.
-ADDRESSES = sorted(read_by(delivery.READ))
+ADDRESSES = sorted(read_by(READ))
 # Notices in these states are tried again without anybody doing something.
 TRIED_AGAIN = (Status.QUEUED, Status.SENDING, Status.DEFERRED)
 WHEN_RED = (
