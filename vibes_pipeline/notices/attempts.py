@@ -5,6 +5,7 @@ Here belongs what the outbox, which says what is due, and the dispatch, which se
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -38,7 +39,8 @@ class Means:
     """What notices are sent with.
 
     `key` is what the ledger's hashes of addresses are made with; `slot_now` is what ledger events
-    bear. So many `connections` are opened, and at most `rate` mails begun a second.
+    bear. So many `connections` are opened, and at most `rate` mails begun a second. `warn` is told
+    when alerts go out too slowly for their notice.
     """
 
     ledger: Ledger
@@ -49,6 +51,7 @@ class Means:
     slot_now: datetime
     connections: int = CONNECTIONS
     rate: float | None = None
+    warn: Callable[[str], None] = lambda _: None
 
     def recording(self) -> AbstractContextManager[sa.Connection]:
         """A connection for who records what became of mails."""

@@ -5,6 +5,8 @@ Addresses and names come from `directory`; what a mail says of actions comes fro
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,6 +28,7 @@ from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.directory import Directory, read_directory
 from vibes_pipeline.notices.mails import ListedActions, Mails, Telling, Worded
 from vibes_pipeline.notices.message import Wording, composed
+from vibes_pipeline.notices.operators import write_to_operators
 from vibes_pipeline.notices.outbox import Outbox, is_obstacle_gone
 from vibes_pipeline.notices.programme import programme
 from vibes_pipeline.notices.transports import transport_for
@@ -33,6 +36,8 @@ from vibes_pipeline.notices.workshop import Workshop, processes_for
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.rules import CYCLE_BOUND_RULES
 from vibes_pipeline.settings import DEFAULT_SENDER, Settings
+
+log = logging.getLogger(__name__)
 
 
 def deliver_notices(
@@ -43,12 +48,14 @@ def deliver_notices(
     *,
     slot_now: datetime,
     only: Collection[UUID] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
     progress: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Attempt every open notice that is due; give how many ended in which status.
 
     `slot_now` is the instant that the slot's events bear; `only`, if given, are the notices that a
-    person wants sent now, whatever keeps them back. Raises `MailError` when the mail server cannot
+    person wants sent now, whatever keeps them back. `warn` is told, as are the log and operators,
+    when alerts go out too slowly for their notice. Raises `MailError` when the mail server cannot
     be reached, refuses whoever a mail is to, or no sender is set for it; nothing is lost by that.
     """
     if settings.smtp_url and settings.sender == DEFAULT_SENDER and not clock.is_simulated:
@@ -75,9 +82,33 @@ def deliver_notices(
         journal_file=settings.outbox_journal(policy.country),
         connections=settings.smtp_connections,
         rate=settings.smtp_rate,
+        warn=lambda text: _warn(text, policy, settings, clock, warn),
         only=only,
     )
     return outbox.deliver(progress)
+
+
+def _warn(
+    text: str, policy: Policy, settings: Settings, clock: Clock, warn: Callable[[str], None]
+) -> None:
+    """Tell the log, the caller and operators, without keeping the mails waiting."""
+    log.warning("%s", text)
+    warn(text)
+
+    def write() -> None:
+        try:
+            write_to_operators(
+                settings,
+                f"VIBES {policy.country}: alerts go out too slowly",
+                text,
+                at=clock.now().astimezone(policy.time_zone),
+                is_simulated=clock.is_simulated,
+            )
+        except MailError as failure:
+            log.warning("operators were not told: %s", failure)
+
+    if settings.operators:
+        threading.Thread(target=write, name="operators", daemon=True).start()
 
 
 def can_go_out(
@@ -139,10 +170,15 @@ class SellerMails(Mails):
 
     def true_until(self, notice: OpenNotice, at: datetime) -> datetime | None:
         """A weekly alert: till its seller has no longer the notice that its date needs (§2)."""
-        if notice.kind != NoticeKind.WEEKLY_ALERT:
+        return self.in_time_until(notice, at) if notice.kind == NoticeKind.WEEKLY_ALERT else None
+
+    def in_time_until(self, notice: OpenNotice, at: datetime) -> datetime | None:
+        """So many hours before that from which the alert's actions are to take effect (§2)."""
+        if not notice.is_alert:
             return None
         hours = timedelta(hours=notice.notice_hours or 0)
-        return in_utc(self._takes_effect_at(notice, at)) - hours
+        limit = in_utc(self._takes_effect_at(notice, at)) - hours
+        return limit.astimezone(self.policy.time_zone)
 
     def word(self, tellings: Sequence[Telling], at: datetime) -> Future[Sequence[Worded]]:
         """The mails, as of the attempt."""

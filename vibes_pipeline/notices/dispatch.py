@@ -34,6 +34,7 @@ from vibes_pipeline.notices.mail import Mail, Unbuilt
 from vibes_pipeline.notices.mails import Telling, Worded
 from vibes_pipeline.notices.replies import DeliveryError, Refused, Unknown, Unwritable
 from vibes_pipeline.notices.senders import Pace, Sender, Worker, run_to_the_end
+from vibes_pipeline.notices.speed import Watch
 from vibes_pipeline.notices.transports import Connection, MaildirTransport
 from vibes_pipeline.notices.verdicts import Settled, Verdicts
 
@@ -87,6 +88,7 @@ class Dispatch:
         self._wake = threading.Event()
         self._batch_size = FIRST_BATCH
         self._handed_at = self._recorded_at = time.monotonic()
+        self._watch = Watch(self._limit())
 
     def run(self) -> None:
         """Send until nothing is due or the relay refuses; `MailError` as the outbox says."""
@@ -108,9 +110,7 @@ class Dispatch:
     def _complain(self) -> None:
         ended = Counter(self.ended)
         if complaint := self.verdicts.complaint:
-            left = len(self.due) + sum(len(batch.attempts) for batch in self._ahead)
-            left += self._unfinished
-            waiting = {"not attempted": left} if left else {}
+            waiting = {"not attempted": self._left} if self._left else {}
             counts = ", ".join(f"{n} {s}" for s, n in [*sorted(ended.items()), *waiting.items()])
             if isinstance(complaint, Unwritable):
                 raise MailError(f"{complaint}; {counts}; what is not sent is tried again")
@@ -133,6 +133,8 @@ class Dispatch:
                 while self._goes_on():
                     self._feed(connection)
                     self._record(connection)
+                    if warning := self._watch.warning(self._left, self.means.clock.now()):
+                        self.means.warn(warning)
                     if not self.due or len(self._ahead) >= self.means.mails.lanes:
                         self._wake.wait(_LOOKS_EVERY_SECONDS)
                         self._wake.clear()
@@ -147,6 +149,19 @@ class Dispatch:
                 self._settle(self.verdicts.end())
                 self._record(connection, all_of_it=True)
             self.journal.clear()
+
+    def _limit(self) -> datetime | None:
+        """By when all must be accepted: the earliest end of an alert's notice that is ahead."""
+        now, limits = self.means.clock.now(), dict[object, datetime | None]()
+        for notice in (attempt.notice for attempt in self.due):
+            of = (notice.kind, notice.period, notice.notice_hours)
+            if of not in limits:
+                limits[of] = self.means.mails.in_time_until(notice, now)
+        return min((limit for limit in limits.values() if limit and limit > now), default=None)
+
+    @property
+    def _left(self) -> int:
+        return len(self.due) + sum(len(batch.attempts) for batch in self._ahead) + self._unfinished
 
     def _goes_on(self) -> bool:
         if self.stop.is_set() or all(sender.has_ended.is_set() for sender in self._senders):

@@ -49,6 +49,10 @@ class Mails(ABC):
         """Till when a mail may be sent that was worded as of `at`; None: its words stay true."""
         return None
 
+    def in_time_until(self, notice: OpenNotice, at: datetime) -> datetime | None:
+        """Till when an alert must be accepted to give its notice; None: nothing waits for it."""
+        return None
+
     @abstractmethod
     def word(self, tellings: Sequence[Telling], at: datetime) -> Future[Sequence[Worded]]:
         """The mails, in their order; one that cannot be built keeps no other from being sent."""

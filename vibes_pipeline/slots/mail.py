@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.errors import MailError
@@ -13,18 +14,26 @@ from vibes_pipeline.ledger.states import Status
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.slots.run import SlotRun
 
+Warn = Callable[[str], None]
 
-def deliver(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
+
+def _no_one(warning: str) -> None:
+    """The log and operators are told all the same."""
+
+
+def deliver(run: SlotRun, ledger: Ledger, clock: Clock, warn: Warn = _no_one) -> Counter[str]:
     """Attempt every open notice due at the slot's instant; return the notices per outcome."""
-    return deliver_notices(ledger, run.policy, run.settings, clock, slot_now=run.now)
+    return deliver_notices(ledger, run.policy, run.settings, clock, slot_now=run.now, warn=warn)
 
 
-def finish(run: SlotRun, ledger: Ledger, clock: Clock) -> Counter[str]:
+def finish(run: SlotRun, ledger: Ledger, clock: Clock, warn: Warn = _no_one) -> Counter[str]:
     """Send the slot's notices, record the slot as finished; return the notices per outcome.
+
+    `warn` is told, once, when alerts go out too slowly for their notice.
 
     `MailError` when no notice was accepted and several wait: then the slot is not finished.
     """
-    outcomes = deliver(run, ledger, clock)
+    outcomes = deliver(run, ledger, clock, warn)
     _require_any_sent(run, ledger, clock)
     ledger.record_finished(run.slot, run.period, clock.now())
     return outcomes

@@ -117,14 +117,16 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, vibes: Vibes
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         run = vibes.slot_run(slot, context)
+        warnings: list[str] = []
         try:
-            outcomes = mail.finish(run, vibes.ledger, vibes.clock)
+            outcomes = mail.finish(run, vibes.ledger, vibes.clock, warnings.append)
         except MailError:
             # The slot is not done and will be run again; meanwhile the check shows who has no mail.
             yield _accepted(vibes, run, kind)
             raise
         yield dg.MaterializeResult(
-            metadata=_counts(outcomes), check_results=[_accepted(vibes, run, kind)]
+            metadata={**_counts(outcomes), **({"too_slow": warnings[0]} if warnings else {})},
+            check_results=[_accepted(vibes, run, kind)],
         )
 
     return mails
