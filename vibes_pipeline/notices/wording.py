@@ -104,7 +104,7 @@ def _environment(
         moment=lambda value: _moment(value, zone, "EEE d MMM yyyy, HH:mm"),
         long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
         clock=lambda value: _moment(value, zone, "HH:mm"),
-        long_day=lambda day: format_date(day, "EEEE d MMMM yyyy", locale="en"),
+        long_day=_long_day,
         days=span_of_days,
         weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
         days_after=lambda moment, days: moment + timedelta(days=days),
@@ -138,6 +138,12 @@ def _moment(value: datetime | str, zone: ZoneInfo, pattern: str) -> str:
     return format_datetime(moment, pattern, tzinfo=zone, locale="en")
 
 
+@lru_cache(maxsize=256)
+def _long_day(day: date) -> str:
+    return format_date(day, "EEEE d MMMM yyyy", locale="en")
+
+
+@lru_cache(maxsize=256)
 def span_of_days(first: date, count: int) -> str:
     """`9 to 15 November 2026`: that many days from `first` on."""
     last = first + timedelta(days=count - 1)
