@@ -106,7 +106,7 @@ COMMANDS = [
     Bad(
         "a mistyped relation without its schema",
         ("sql", "SELECT count(*) FROM actoins"),
-        r"no relation 'actoins' \(did you mean ledger\.actions or ledger\.action_states\?\); `vibes "
+        r"no relation 'actoins' \(did you mean ledger\.actions or ledger\.open_actions\?\); `vibes "
         r"sql --describe` lists them",
     ),
     Bad(

@@ -38,16 +38,15 @@ from dagster._core.scheduler.instigation import (
 from defs import origins
 from notices.mail_server import Post, serving
 from rules.marketplace import NIGERIA, Marketplace
+from slots_direct import effects
 
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot, monday_of
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.defs.jobs import JOBS
-from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots import late_orders, weekly
 from vibes_pipeline.slots.run import SlotRun
 
 CALENDAR = NIGERIA.slot_calendar
@@ -129,21 +128,23 @@ def _of(made: Marketplace, seller: str) -> dict[str, str]:
     return {"seller_id": seller, "sku": made.product(seller, sku=f"K-{seller}")}
 
 
+# The triggers that note which actions are open and which notices unsent.
+AT_HAND = {
+    "ledger.action_events": "keep_open_actions",
+    "ledger.notices": "note_unsent_notices",
+    "ledger.deliveries": "forget_sent_notices",
+}
+
+
 def live_until_it_went_off(ledger: Ledger, settings: Settings, absence: Absence) -> None:
     """A late alert and the weekly alert, each at its time, as their jobs run them."""
     with triggers_off(ledger):
         at = CALENDAR.due_at(Slot.LATE_ALERT, absence.last_day) + timedelta(seconds=20)
         late = begin(Slot.LATE_ALERT, absence.last_day, settings, at)
-        late_orders.find_overdue(late, ledger)
-        late_orders.decide(late, ledger)
-        late_orders.propose(late, ledger)
+        effects(late, ledger)
         finish(late, ledger)
         alert = begin(Slot.WEEKLY_ALERT, absence.cycle, settings, absence.alert_at)
-        weekly.take_history(alert, ledger)
-        for model in weekly_models():
-            weekly.compute(alert, ledger, model)
-        weekly.write_proposal(alert, ledger)
-        weekly.freeze_proposal(alert, ledger)
+        effects(alert, ledger)
         finish(alert, ledger)
 
 
@@ -158,11 +159,13 @@ def finish(run: SlotRun, ledger: Ledger) -> None:
 
 @contextmanager
 def triggers_off(ledger: Ledger) -> Iterator[None]:
-    """Only whoever owns the database can do this."""
+    """Only whoever owns the database can do this; what is at hand goes on being noted."""
     for switch in ("DISABLE", "ENABLE"):
         with ledger.engine.begin() as connection:
             for table in schema.TABLES:
                 connection.execute(sa.text(f"ALTER TABLE {table} {switch} TRIGGER USER"))
+            for table, trigger in AT_HAND.items():
+                connection.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}"))
         if switch == "DISABLE":
             yield
 

@@ -42,5 +42,6 @@ def test_an_amended_policy_differs_from_the_amendment_on(tmp_path: Path) -> None
 
 
 def test_history_is_given_with_the_columns_and_types_that_the_ledger_gives(ledger: Ledger) -> None:
-    taken = {name: dict(frame.schema) for name, frame in history.take(ledger).frames.items()}
+    given = history.take(ledger).frames | history.past(ledger, history.Keys())
+    taken = {name: dict(frame.schema) for name, frame in given.items()}
     assert taken == {name: dict(schema) for name, schema in HISTORY.items()}

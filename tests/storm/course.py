@@ -25,6 +25,7 @@ from slots_direct import DirectSlots
 
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.errors import VibesError
+from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -136,7 +137,7 @@ class Place:
         # Partitions are replaced, never written to: a link to one is as good as a copy.
         shutil.copytree(start.home, home, copy_function=os.link)
         url = self.administration.url.set(database=name)
-        ledger = Ledger(sa.create_engine(url), "NG")
+        ledger = Ledger(database.connect(url), "NG")
         try:
             yield Course(ledger, home, name, policy)
         finally:
