@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from time import perf_counter, process_time
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,10 +35,15 @@ class Taken:
 class Stopwatch:
     """Runs from its making until it is stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, started: float | None = None, cpu_started: float | None = None) -> None:
         self._seconds_of: dict[str, float] = {}
-        self._cpu_started = process_time()
-        self._started = perf_counter()
+        self._cpu_started = process_time() if cpu_started is None else cpu_started
+        self._started = perf_counter() if started is None else started
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """A watch that has run since `in_fresh_process` began this process, imports included."""
+        return cls(_process_started, 0)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -64,7 +69,17 @@ def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     little: whatever is big is done in such a process too.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *args, **kwargs).result()
+        return pool.submit(_call, perf_counter(), function, *args, **kwargs).result()
+
+
+# The parent's clock: on Linux and macOS all processes share it.
+_process_started = perf_counter()
+
+
+def _call(started: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    global _process_started
+    _process_started = started
+    return function(*args, **kwargs)
 
 
 def _peak_bytes() -> int:

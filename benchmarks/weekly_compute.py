@@ -1,8 +1,9 @@
-"""How long the weekly alert computes, beside the same SQL in DuckDB alone.
+"""How long the weekly alert computes, beside the same SQL in DuckDB alone and plain Polars.
 
 Here belongs the weekly alert's compute: every model of the last cycle of a made marketplace, run by
-the pipeline's engine and, in turn, by one bare DuckDB connection. The ledger is empty and no mail
-is written; neither is measured. Whether both computed the same is checked, not assumed.
+the pipeline's engine and, in turn, by one bare DuckDB connection, and the same decisions by a plain
+Polars script. The ledger is empty and no mail is written; neither is measured. Whether all computed
+the same is checked, not assumed.
 
 This module imports little by itself: each contender runs in a process of its own and imports there
 what it needs, so that its peak memory is its own.
@@ -16,9 +17,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -35,16 +35,44 @@ if TYPE_CHECKING:
     from vibes_pipeline.slots.run import SlotRun
 
 LAST_CYCLE = date(2026, 11, 9)
-WEEKS = 12
-SELLERS = 3_000
 MODELS_SHOWN = 8
 
 BARE = "DuckDB alone"
 ENGINE = "the pipeline's engine"
-READ_BACK = "the same, each result read back"
+POLARS = "plain Polars"
 
 
 # --- what both are given --------------------------------------------------------------------------
+
+
+# Of each decision what the script decides too; the pipeline adds the evidence.
+DECIDED = {
+    "decisions.order_regulations": "seller_id, band::BIGINT, daily_order_limit::BIGINT, "
+    "pending_to_shipped_limit::BIGINT",
+    "decisions.sales_regulations": "sku, grounds, occurrence::BIGINT",
+} | {
+    f"decisions.{charges}": "order_item_id, amount::DECIMAL(14, 2) AS amount"
+    for charges in (
+        "out_of_stock_charges",
+        "late_fulfilment_charges",
+        "returns_charges",
+        "dropoff_qc_charges",
+    )
+}
+
+
+@dataclass(frozen=True)
+class Marketplace:
+    """What is made: a folder of Parquet files named by what it holds."""
+
+    folder: Path
+    items: int
+    sellers: int
+    weeks: int
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / f"{self.sellers}-sellers-{self.weeks}-weeks-{self.items}-items"
 
 
 @dataclass(frozen=True)
@@ -61,29 +89,31 @@ class Query:
 class Inputs:
     """The order warehouse, and beside it, as Parquet, the policy's tables and an empty history.
 
-    `key` is the file of the key that customers are hashed with, the same in every run.
+    `key` is the file of the key that customers are hashed with, the same in every run. `script` are
+    the arguments of the plain Polars script, its folders aside.
     """
 
     warehouse: Path
     policy: Path
+    script: Mapping[str, object]
     ledger: Path
     key: Path
     time_zone: str
     queries: tuple[Query, ...]
 
 
-def make_warehouse(file: Path, items: int) -> None:
+def make_warehouse(made: Marketplace) -> None:
     """Make the marketplace, unless an earlier run has."""
     from vibes_pipeline.generate import generate_marketplace
 
-    if file.exists():
+    if made.warehouse.exists():
         return
     generate_marketplace(
-        file,
-        sellers=SELLERS,
-        weeks=WEEKS,
-        first_week=LAST_CYCLE - timedelta(weeks=WEEKS - 1),
-        items=items,
+        made.warehouse,
+        sellers=made.sellers,
+        weeks=made.weeks,
+        first_week=LAST_CYCLE - timedelta(weeks=made.weeks - 1),
+        items=made.items,
         progress=lambda done, total: tell(f"made {done:,} of {total:,} items"),
     )
 
@@ -93,12 +123,15 @@ def prepare(warehouse: Path, home: Path) -> Inputs:
     from vibes_pipeline.engine.models import closure
     from vibes_pipeline.engine.weekly import weekly_models
     from vibes_pipeline.keys import home_key
+    from vibes_pipeline.ledger import history
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.slots import weekly
 
     run = begin(warehouse, home)
     ledger = Ledger.open(settings(warehouse, home), run.policy.country)
     weekly.take_history(run, ledger)
+    for name, rows in history.past(ledger, history.Keys([], [], [])).items():
+        run.engine.write(f"ledger.{name}", rows)
     ledger.close()
     policy = home / "policy"
     policy.mkdir()
@@ -111,6 +144,15 @@ def prepare(warehouse: Path, home: Path) -> Inputs:
         ledger=run.engine.partition(weekly.FACTS).parent,
         key=home_key(home).file,
         time_zone=run.policy.time_zone.key,
+        script={
+            "country": run.policy.country,
+            "cycle": run.period,
+            "time_zone": run.policy.time_zone.key,
+            "now": run.now.astimezone(UTC),
+            "week_start": run.week.start.astimezone(UTC),
+            "week_end": run.week.end.astimezone(UTC),
+            "horizon": run.parameters()["horizon"].astimezone(UTC),
+        },
         queries=tuple(
             Query(
                 m.relation,
@@ -160,43 +202,45 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run took, its imports aside, and what came of it, by relation."""
+    """What one process took, and what came of it, by relation.
+
+    `contents` are whole relations, of those who make them; `decided` is what all contenders make.
+    """
 
     taken: Taken
+    decided: Mapping[str, Content]
     contents: Mapping[str, Content]
 
 
-def run_engine(inputs: Inputs, *, read_back: bool) -> Outcome:
+def run_engine(inputs: Inputs) -> Outcome:
     """The weekly alert's models as the pipeline runs them, into Parquet partitions."""
     import duckdb
 
     from vibes_pipeline.engine.weekly import weekly_models
     from vibes_pipeline.slots import weekly
 
+    watch = Stopwatch.of_process()
     with tempfile.TemporaryDirectory(prefix="vibes-") as home:
         shutil.copy(inputs.key, home)
-        watch = Stopwatch()
         run = begin(inputs.warehouse, Path(home))
         shutil.copytree(inputs.ledger, run.engine.partition(weekly.FACTS).parent)
         parameters = run.parameters()
         for model in weekly_models():
             with watch.part(model.relation):
                 run.engine.materialize(model, parameters)
-                if read_back:
-                    run.engine.read(model.relation)
         taken = watch.stop()
-        contents = {
-            relation: content(duckdb.read_parquet(str(run.engine.partition(relation))))
+        made = {
+            relation: duckdb.read_parquet(str(run.engine.partition(relation)))
             for relation in taken.seconds_of
         }
-    return Outcome(taken, contents)
+        return Outcome(taken, decided(made), contents(made))
 
 
 def run_bare(inputs: Inputs) -> Outcome:
     """The same SQL as tables of one in-memory DuckDB, its session set like the engine's."""
     import duckdb
 
-    watch = Stopwatch()
+    watch = Stopwatch.of_process()
     connection = duckdb.connect()
     connection.execute("SET TimeZone = $zone", {"zone": inputs.time_zone})
     connection.execute("SET preserve_insertion_order = false")
@@ -207,23 +251,49 @@ def run_bare(inputs: Inputs) -> Outcome:
             connection.execute(f"CREATE TABLE {query.relation} AS {query.sql}", query.parameters)
     taken = watch.stop()
     kept = [query.relation for query in inputs.queries if query.is_kept]
-    return Outcome(taken, {relation: content(connection.table(relation)) for relation in kept})
+    made = {relation: connection.table(relation) for relation in kept}
+    return Outcome(taken, decided(made), contents(made))
+
+
+def run_polars(inputs: Inputs) -> Outcome:
+    """The plain script, its decisions written as Parquet files."""
+    from weekly_polars import Script
+
+    watch = Stopwatch.of_process()
+    with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
+        frames = Script(raw=inputs.warehouse, policy=inputs.policy, **inputs.script).decisions()
+        files = {relation: Path(scratch) / f"{relation}.parquet" for relation in frames}
+        for relation, file in files.items():
+            frames[relation].write_parquet(file)
+        taken = watch.stop()
+        import duckdb
+
+        made = {relation: duckdb.read_parquet(str(file)) for relation, file in files.items()}
+        return Outcome(taken, decided(made), {})
 
 
 def mount(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
     """Give a connection the schemas `raw`, `policy` and `ledger`."""
-    file = str(inputs.warehouse).replace("'", "''")
-    connection.execute(f"ATTACH '{file}' AS order_warehouse (READ_ONLY)")
+    from vibes_pipeline import parquet
+
     connection.execute("CREATE SCHEMA raw")
-    tables = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'order_warehouse'"
-    ).fetchall()
-    for (name,) in tables:
-        connection.execute(f"CREATE VIEW raw.{name} AS SELECT * FROM order_warehouse.raw.{name}")
+    for table in inputs.warehouse.glob("*.parquet"):
+        rows = parquet.sql_rows([table])
+        connection.execute(f"CREATE VIEW raw.{table.stem} AS FROM {rows}")
     for schema, folder in (("policy", inputs.policy), ("ledger", inputs.ledger)):
         connection.execute(f"CREATE SCHEMA {schema}")
         for table in folder.glob("*.parquet"):
             connection.read_parquet(str(table)).create(f"{schema}.{table.stem}")
+
+
+def contents(made: Mapping[str, duckdb.DuckDBPyRelation]) -> Mapping[str, Content]:
+    """What whole relations hold."""
+    return {relation: content(rows) for relation, rows in made.items()}
+
+
+def decided(made: Mapping[str, duckdb.DuckDBPyRelation]) -> Mapping[str, Content]:
+    """What the decisions hold, as far as the plain script makes them."""
+    return {relation: content(made[relation].select(cols)) for relation, cols in DECIDED.items()}
 
 
 def content(relation: duckdb.DuckDBPyRelation) -> Content:
@@ -234,9 +304,9 @@ def content(relation: duckdb.DuckDBPyRelation) -> Content:
 
 
 CONTENDERS: Mapping[str, Callable[[Inputs], Outcome]] = {
+    POLARS: run_polars,
     BARE: run_bare,
-    ENGINE: partial(run_engine, read_back=False),
-    READ_BACK: partial(run_engine, read_back=True),
+    ENGINE: run_engine,
 }
 
 
@@ -245,21 +315,29 @@ CONTENDERS: Mapping[str, Callable[[Inputs], Outcome]] = {
 
 @click.command()
 @click.option("--items", type=click.IntRange(min=1), default=5_000_000, show_default=True)
+@click.option("--sellers", type=click.IntRange(min=20), default=3_000, show_default=True)
+@click.option("--weeks", type=click.IntRange(min=5), default=12, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "--only", type=click.Choice(list(CONTENDERS)), multiple=True, help="Leave the others out."
+)
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the made warehouse, used again by later runs.  [default: a temporary one]",
 )
-def main(items: int, rounds: int, keep: Path | None) -> None:
+def main(
+    items: int, sellers: int, weeks: int, rounds: int, only: Sequence[str], keep: Path | None
+) -> None:
     """Measure the weekly alert's compute and print a Markdown table."""
     with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
-        folder = (keep or Path(scratch)).resolve()
-        warehouse = folder / f"{SELLERS}-sellers-{WEEKS}-weeks-{items}-items.duckdb"
-        in_fresh_process(make_warehouse, warehouse, items)
-        inputs = in_fresh_process(prepare, warehouse, Path(scratch) / "home")
-        turns = take_turns(inputs, rounds)
-        click.echo(report(inputs, items, turns))
+        made = Marketplace((keep or Path(scratch)).resolve(), items, sellers, weeks)
+        in_fresh_process(make_warehouse, made)
+        inputs = in_fresh_process(prepare, made.warehouse, Path(scratch) / "home")
+        turns = take_turns(
+            inputs, rounds, [name for name in CONTENDERS if name in (only or CONTENDERS)]
+        )
+        click.echo(report(made, turns))
 
 
 @dataclass(frozen=True)
@@ -267,69 +345,78 @@ class Turns:
     """What every contender took, round by round, and what all of them made."""
 
     taken: Mapping[str, Sequence[Taken]]
+    decided: Mapping[str, Content]
     contents: Mapping[str, Content]
 
 
-def take_turns(inputs: Inputs, rounds: int) -> Turns:
+def take_turns(inputs: Inputs, rounds: int, names: Sequence[str]) -> Turns:
     """Run the contenders round by round, each round in the opposite order of the last.
 
     Fails, naming the relations at fault, unless all of them make the same.
     """
-    taken: dict[str, list[Taken]] = {name: [] for name in CONTENDERS}
+    taken: dict[str, list[Taken]] = {name: [] for name in names}
+    expected_decisions: Mapping[str, Content] = {}
     expected: Mapping[str, Content] = {}
     for number in range(rounds):
-        for name in list(CONTENDERS)[:: -1 if number % 2 else 1]:
+        for name in names[:: -1 if number % 2 else 1]:
             outcome = in_fresh_process(CONTENDERS[name], inputs)
             taken[name].append(outcome.taken)
             tell(f"round {number + 1}, {name}: {outcome.taken.seconds:.2f} s")
+            expected_decisions = expected_decisions or outcome.decided
             expected = expected or outcome.contents
-            require_equal(expected, outcome.contents)
-    return Turns(taken, expected)
+            require_equal(expected_decisions, outcome.decided)
+            require_equal(expected, outcome.contents or expected)
+    return Turns(taken, expected_decisions, expected)
 
 
 def require_equal(expected: Mapping[str, Content], made: Mapping[str, Content]) -> None:
     """`ClickException` that names the relations in which two contenders differ."""
     relations = expected.keys() | made.keys()
     if differing := sorted(r for r in relations if expected.get(r) != made.get(r)):
-        raise click.ClickException(f"the contenders differ in {', '.join(differing)}")
+        raise click.ClickException(
+            "the contenders differ: "
+            + "; ".join(f"{r}: {expected.get(r)} and {made.get(r)}" for r in differing)
+        )
 
 
-def report(inputs: Inputs, items: int, turns: Turns) -> str:
+def report(made: Marketplace, turns: Turns) -> str:
     """The Markdown that README.md carries."""
+    size = sum(file.stat().st_size for file in made.warehouse.iterdir())
     rows = sum(c.rows for c in turns.contents.values())
-    charged = sum(c.amount or 0 for c in turns.contents.values())
+    decisions = sum(c.rows for c in turns.decided.values())
+    charged = sum(c.amount or 0 for c in turns.decided.values())
     return "\n".join(
         [
-            f"{items:,} order items of {SELLERS:,} sellers in {WEEKS} weeks and a running one, a "
-            f"DuckDB file of {gib(inputs.warehouse.stat().st_size)}; weekly alert of {LAST_CYCLE}; "
+            f"{made.items:,} order items of {made.sellers:,} sellers in {made.weeks} weeks and a "
+            f"running one, Parquet files of {gib(size)}; weekly alert of {LAST_CYCLE}; "
             f"{machine()}.",
             "",
             *contenders_table(turns),
             "",
             *models_table(turns),
             "",
-            f"All made the same: {len(turns.contents)} relations, {rows:,} rows, ₦{charged:,.2f} "
-            "of charges.",
+            f"All decided the same: {decisions:,} actions, ₦{charged:,.2f} of charges. The SQL "
+            f"made the same {len(turns.contents)} relations of {rows:,} rows.",
         ]
     )
 
 
 def contenders_table(turns: Turns) -> list[str]:
-    """Per contender medians, their ratios to DuckDB's, every round's seconds, the highest peak."""
+    """Per contender medians, their ratios to the first's, each round's seconds, the peak."""
     lines = [
         "| | seconds | each round | ratio | processor seconds | ratio | peak memory |",
         "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
-    bare = turns.taken[BARE]
+    first = next(iter(turns.taken.values()))
     for name, runs in turns.taken.items():
         seconds, cpu_seconds = median_seconds(runs), median_cpu_seconds(runs)
         cells = (
             name,
             f"{seconds:.2f}",
             " · ".join(f"{run.seconds:.2f}" for run in runs),
-            f"{seconds / median_seconds(bare):.2f}",
+            f"{seconds / median_seconds(first):.2f}",
             f"{cpu_seconds:.2f}",
-            f"{cpu_seconds / median_cpu_seconds(bare):.2f}",
+            f"{cpu_seconds / median_cpu_seconds(first):.2f}",
             gib(max(run.peak_bytes for run in runs)),
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -338,13 +425,15 @@ def contenders_table(turns: Turns) -> list[str]:
 
 def models_table(turns: Turns) -> list[str]:
     """The models that take the engine longest, with their median seconds in each contender."""
-    slowest = sorted(turns.contents, key=lambda r: -median_seconds(turns.taken[ENGINE], r))
+    by_sql = {name: runs for name, runs in turns.taken.items() if name != POLARS}
+    last = list(by_sql.values())[-1:]
+    slowest = sorted(turns.contents, key=lambda r: -sum(median_seconds(runs, r) for runs in last))
     lines = [
-        f"| model, seconds | rows | {' | '.join(turns.taken)} |",
-        f"| --- | ---: |{' ---: |' * len(turns.taken)}",
+        f"| model, seconds | rows | {' | '.join(by_sql)} |",
+        f"| --- | ---: |{' ---: |' * len(by_sql)}",
     ]
     for relation in slowest[:MODELS_SHOWN]:
-        seconds = " | ".join(f"{median_seconds(t, relation):.2f}" for t in turns.taken.values())
+        seconds = " | ".join(f"{median_seconds(runs, relation):.2f}" for runs in by_sql.values())
         lines.append(f"| `{relation}` | {turns.contents[relation].rows:,} | {seconds} |")
     return lines
 
