@@ -4,6 +4,7 @@
 -- Hours that are full exactly at the end of a day have that day's end as their deadline, not the start of the
 -- next running day: Saturday 00:00 gives Sunday 00:00. Days are matched with days first, and items with their
 -- day then: items joined to the calendar by a range would be compared with every day of it.
+-- ephemeral
 -- grain: order_item_id, entered_state
 WITH entered AS (
     SELECT

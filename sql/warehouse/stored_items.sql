@@ -1,19 +1,23 @@
 -- The stored order items that are judged and may enter a rule, one row per stored row (Rulebook §13): those with
--- a time since $horizon, those without pending_at, and else those that a check, a case or an open charge names.
--- Each part is a read of its own, by one range of time: in a warehouse stored in the order of time, each read
--- skips what is older, and an OR of them would read the whole history. No row is in two parts.
+-- a time since $horizon, those without pending_at, and of the older ones those that a check, a case or an open
+-- charge names. Each part is a read of its own, by one range of time: in a warehouse stored in the order of time,
+-- each read skips what is older, and an OR of them would read the whole history. No row is in two parts.
 -- A customer is kept only where a rule counts customers: who refused or returned an item. They are kept as a
 -- keyed hash, which tells customers apart and does not say who they are.
 -- ephemeral
 -- grain: every stored row
-WITH recent AS (
+WITH named AS (
+    SELECT order_item_id FROM warehouse.stored_checks
+    UNION
+    SELECT order_item_id FROM raw.counterfeit_cases
+    UNION
+    SELECT order_item_id FROM ledger.open_charges
+),
+
+judged AS (
     SELECT *
     FROM raw.order_items
-    WHERE pending_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE pending_at IS NULL
+    WHERE pending_at >= $horizon OR pending_at IS NULL
     UNION ALL
     SELECT *
     FROM raw.order_items
@@ -65,30 +69,18 @@ WITH recent AS (
         AND COALESCE(cancelled_at < $horizon, TRUE)
         AND COALESCE(rejected_at < $horizon, TRUE)
         AND returned_at >= $horizon
-),
-
-named AS (
-    SELECT order_item_id FROM warehouse.stored_checks
-    UNION
-    SELECT order_item_id FROM raw.counterfeit_cases
-    UNION
-    SELECT order_item_id FROM ledger.open_charges
-),
-
--- Named, and without a row among the recent ones.
-older AS (
-    SELECT order_item_id FROM named
-    EXCEPT
-    SELECT order_item_id FROM recent
-),
-
-judged AS (
-    SELECT *
-    FROM recent
     UNION ALL
     SELECT *
     FROM raw.order_items
-    WHERE order_item_id IN (SELECT order_item_id FROM older)
+    WHERE
+        pending_at < $horizon
+        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
+        AND COALESCE(shipped_at < $horizon, TRUE)
+        AND COALESCE(delivered_at < $horizon, TRUE)
+        AND COALESCE(cancelled_at < $horizon, TRUE)
+        AND COALESCE(rejected_at < $horizon, TRUE)
+        AND COALESCE(returned_at < $horizon, TRUE)
+        AND order_item_id IN (SELECT order_item_id FROM named)
 )
 
 SELECT

@@ -26,7 +26,7 @@ import yaml
 
 from vibes_pipeline.calendar import Slot, local_instant
 from vibes_pipeline.engine.duckdb import Parameters
-from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.ledger.frames import Schema
 from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.policy import Policy, load_policy
@@ -183,8 +183,11 @@ class Decided:
     run: SlotRun
 
     def rows(self, relation: str, **wanted: object) -> list[Row]:
-        """The relation's rows that have the wanted values."""
-        rows = self.run.engine.read(relation).rows(named=True)
+        """The relation's rows that have the wanted values; a view's rows are made now."""
+        model, engine = load_models().get(relation), self.run.engine
+        is_view = model is not None and model.is_view
+        frame = engine.evaluate(model, {}) if is_view else engine.read(relation)
+        rows = frame.rows(named=True)
         return [row for row in rows if all(row[name] == is_ for name, is_ in wanted.items())]
 
     def row(self, relation: str, **wanted: object) -> Row | None:

@@ -91,6 +91,15 @@ def test_a_repeated_id_is_bad_when_another_copy_is_judged(
     assert bool(rows) == is_bad
 
 
+def test_a_copy_of_long_ago_is_judged_when_a_check_names_the_id(tmp_path: Path) -> None:
+    market = Marketplace()
+    market.item(Item(order_item_id="checked", pending_at="Mon 09:00"))
+    market.item(Item(order_item_id="checked", pending_at=LONG_AGO))
+    market.check("checked", checked_at="Tue 09:00")
+    rows = market.decide(tmp_path, QUARANTINE).rows(QUARANTINE, row_id="checked")
+    assert len(rows) == 2
+
+
 def test_the_first_failed_check_of_an_item_counts_however_old_it_is(tmp_path: Path) -> None:
     market = Marketplace()
     item = market.item(Item(order_item_id="checked twice", pending_at=LONG_AGO))

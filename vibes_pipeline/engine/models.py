@@ -45,6 +45,15 @@ class Model:
         return f"{self.stage}.{self.name}"
 
     @property
+    def is_view(self) -> bool:
+        """Whether the rows need not even be held: an ephemeral model over kept relations alone.
+
+        The warehouse's tables are there for one query at a time, and a view takes no parameters.
+        """
+        reads_raw = any(relation.startswith("raw.") for relation in self.depends_on)
+        return self.is_ephemeral and not self.parameters and not reads_raw
+
+    @property
     def upstream(self) -> tuple[str, ...]:
         """The models among the relations it reads."""
         return tuple(r for r in self.depends_on if r.split(".")[0] not in GIVEN_SCHEMAS)
