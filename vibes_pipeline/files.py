@@ -1,12 +1,14 @@
 """Writing a file: under a temporary name beside it, which is renamed once the file is whole.
 
 Here belongs what all our files have in common: no reader sees half a file, and a full disk is an
-error of one line. What a file holds is decided by the module that writes it.
+error of one line. What a file holds is decided by the module that writes it. A folder can be held
+against other processes, without a file beside or in it.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,6 +52,21 @@ def put_into_place(file: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(folder: Path, *, is_waited_for: bool = True) -> Iterator[int]:
+    """Hold a folder while the block runs; gives the descriptor that holds it.
+
+    The hold ends with the process, and with those that inherit the descriptor. Who does not wait
+    gets `BlockingIOError` when another process holds the folder.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if is_waited_for else fcntl.LOCK_NB))
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def disk_refusal(error: BaseException) -> str | None:

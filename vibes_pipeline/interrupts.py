@@ -16,6 +16,19 @@ from types import FrameType
 
 
 @contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Raise SIGTERM as Ctrl-C is raised while the block runs: it leaves something to clear up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
 def interrupts_held() -> Iterator[threading.Event]:
     """Hold an interrupt that comes within the block, and raise it at the block's end.
 

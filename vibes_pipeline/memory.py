@@ -14,6 +14,8 @@ from pathlib import Path
 import duckdb
 
 _numbers = count(1)
+# DuckDB's words for a size.
+_MEBIBYTES = {"bytes": 2**-20, "KiB": 2**-10, "MiB": 1, "GiB": 2**10, "TiB": 2**20}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Memory:
         for folder in self.spill.iterdir():
             if not _is_running(folder.name.partition("-")[0]):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_mebibytes(limit: str) -> int:
+    """How much a limit such as `4GB` or `60%` is on this machine, as DuckDB reads it."""
+    with duckdb.connect(config={"memory_limit": limit}) as connection:
+        (text,) = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0]
+    number, unit = text.split()
+    return int(float(number) * _MEBIBYTES[unit])
 
 
 def _is_running(process: str) -> bool:

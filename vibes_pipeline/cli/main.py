@@ -19,6 +19,7 @@ COMMANDS = {
     "up": ("up", "Bring up the Dagster UI and daemon."),
     "run": ("run", "Run one slot, now or as of a given time."),
     "replay": ("replay", "Run every slot due in a span, in order of time."),
+    "simulate": ("simulate", "Decide past cycles by a draft policy too, and tell what differs."),
     "generate": ("generate", "Make a marketplace."),
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +21,13 @@ from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.database import IS_HURRIED
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.states import State, Status
 
 # A live ledger refuses a delivery that is older than a quarter of an hour.
 RECORDED_LATE = timedelta(minutes=14)
+# The reply of a mail server that takes a mail over.
+ACCEPTED = 250
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,42 @@ def record_late(
             if d.notice_id not in settled and (d.notice_id, d.attempt) not in settled
         ],
     )
+
+
+def accept_all(ledger: Ledger, kind: NoticeKind, period: date, now: datetime) -> None:
+    """Count every notice of a slot as accepted at `now`, though no mail goes out (Rulebook §16).
+
+    Its actions become `alerted`. Raises `LedgerError` on a live ledger.
+    """
+    n, na = schema.notices.c, schema.notice_actions.c
+    of_slot = (n.country == ledger.country, n.kind == kind, n.period == period)
+    at = sa.literal(now, schema.INSTANT)
+    with ledger.writing(is_simulated=True, now=now) as connection:
+        for status, code in ((Status.SENDING, None), (Status.SENT, ACCEPTED)):
+            attempt = sa.select(
+                n.notice_id,
+                sa.literal(1),
+                sa.literal(status, sa.Text),
+                at,
+                sa.literal(code, sa.Integer),
+            )
+            connection.execute(
+                insert(schema.deliveries).from_select(
+                    ["notice_id", "attempt", "status", "at", "code"], attempt.where(*of_slot)
+                )
+            )
+        alerted = sa.select(
+            na.action_id,
+            sa.literal(State.ALERTED, sa.Text),
+            at,
+            sa.literal("alert accepted"),
+            na.notice_id,
+        ).join(schema.notices, n.notice_id == na.notice_id)
+        connection.execute(
+            insert(schema.action_events).from_select(
+                ["action_id", "state", "at", "cause", "notice_id"], alerted.where(*of_slot)
+            )
+        )
 
 
 def mark_of(ledger: Ledger) -> str:

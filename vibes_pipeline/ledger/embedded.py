@@ -7,15 +7,15 @@ failure in one line, and no process signalled that is not a PostgreSQL of this v
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pwd
 import re
+import shutil
+import signal
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -23,6 +23,7 @@ import psutil
 import sqlalchemy as sa
 
 from vibes_pipeline.errors import LedgerError, VibesError, first_line
+from vibes_pipeline.files import held
 from vibes_pipeline.plain_paths import PLAIN, private_folder
 
 with warnings.catch_warnings():
@@ -36,6 +37,7 @@ PORT = "5432"
 LONGEST_SOCKET = 107
 # After a crash the server first makes good what was lost.
 STARTS_WITHIN_SECONDS = 300
+ENDS_WITHIN_SECONDS = 30
 POLL_SECONDS = 0.05
 CAUSE = re.compile(r"\b(?:FATAL|PANIC|error): +(.+)")
 
@@ -75,6 +77,25 @@ def is_made(data_folder: Path) -> bool:
         return True
 
 
+def remove(data_folder: Path) -> None:
+    """End the folder's server at once, whoever started it, and remove all its data."""
+    folder = data_folder.resolve()
+    if not folder.exists():
+        return
+    server = EmbeddedServer(folder)
+    process = server._noted_process()
+    if process is not None and _is_postgres_of(process, folder):
+        # Of what is removed nothing need be written to the disk first.
+        running = psutil.Process(process)
+        with suppress(psutil.NoSuchProcess):
+            running.send_signal(signal.SIGQUIT)
+            running.wait(ENDS_WITHIN_SECONDS)
+    PostgresServer._instances.pop(folder, None)
+    shutil.rmtree(folder, ignore_errors=True)
+    if not _can_hold_a_socket(folder):
+        shutil.rmtree(_socket_folder(folder, server.system_user), ignore_errors=True)
+
+
 class EmbeddedServer(PostgresServer):
     """The server of one data folder; `start` may be called again, and starts one that died."""
 
@@ -83,7 +104,7 @@ class EmbeddedServer(PostgresServer):
     @property
     def _lock(self):  # type: ignore[no-untyped-def]
         """One process at a time makes, starts or stops this folder's server."""
-        return _locked(self.pgdata)
+        return held(self.pgdata)
 
     def ensure_pgdata_inited(self) -> None:
         """Make the cluster, if there is none; its texts sort the same on every machine."""
@@ -249,17 +270,6 @@ def _is_postgres_of(pid: int | None, data_folder: Path) -> bool:
         return is_postgres and str(data_folder) in (process.cwd(), *command)
     except (psutil.Error, OSError):
         return False
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder itself, so that no file is left beside or in it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _cause(said: bytes) -> str | None:

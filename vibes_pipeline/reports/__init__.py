@@ -1,5 +1,6 @@
-"""The week's report: one HTML page per cycle for operations and the owners of the policy.
+"""HTML pages for operations and the owners of the policy: a week's report, and a simulation's.
 
-`figures` says what it shows, `week` and `lake` read it, `plots` draws it, `page` writes the page
-and the list of all weeks. Only what is decided, posted and sent is shown; nothing is decided here.
+Of a week `figures` says what it shows, `week` and `lake` read it, `plots` draws it, `page` writes
+the page and the list of all weeks; of a simulation `simulation`, `simulation_plots` and
+`simulation_page` do. Both are drawn by `svg`. Nothing is decided here.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
@@ -39,6 +40,7 @@ OTHER_STATES = (
 )
 # A page is read, not searched: longer tables are cut and say which export has the rest.
 ROWS_SHOWN = 40
+LONGEST_CELL = 160
 
 
 def report_file(settings: Settings, policy: Policy, cycle: date) -> Path:
@@ -62,7 +64,7 @@ def write_report(
     """Write a cycle's page and the list of all weeks beside it, each in one step."""
     week = read_week(ledger, settings, policy, cycle, written_at)
     file = report_file(settings, policy, cycle)
-    _replace(file, render(week))
+    replace_page(file, render(week))
     write_weeks(ledger, settings, policy)
     return week, file
 
@@ -73,13 +75,13 @@ def write_weeks(ledger: Ledger, settings: Settings, policy: Policy) -> None:
     written = {page.stem for page in folder.glob("????-??-??.html")}
     cycles = [c for c in decided_cycles(ledger) if c.cycle.isoformat() in written]
     is_simulated = ledger.mode() is LedgerMode.SIMULATED
-    _replace(folder / "index.html", _render_index(cycles, policy, is_simulated))
+    replace_page(folder / "index.html", _render_index(cycles, policy, is_simulated))
 
 
 def write_page(week: Week, file: Path) -> None:
     """Write one page where it is asked for; `UsageError` if it cannot be there."""
     check_place(file)
-    _replace(file, render(week))
+    replace_page(file, render(week))
 
 
 def render(week: Week) -> str:
@@ -96,34 +98,36 @@ def render(week: Week) -> str:
     }
     present = {state for rule in (*week.rules, *week.late_rules) for state in rule.states}
     return (
-        _environment(week.policy)
+        environment(week.policy)
         .get_template("week.html")
         .render(
             week=week,
             plots=shown,
             states=[state for state in OTHER_STATES if state in present],
             rows_shown=ROWS_SHOWN,
-            **_common(week.policy),
+            **common(week.policy),
         )
     )
 
 
 def _render_index(cycles: list[Cycle], policy: Policy, is_simulated: bool) -> str:
     return (
-        _environment(policy)
+        environment(policy)
         .get_template("index.html")
-        .render(cycles=cycles, is_simulated=is_simulated, **_common(policy))
+        .render(cycles=cycles, is_simulated=is_simulated, **common(policy))
     )
 
 
-def _common(policy: Policy) -> dict[str, object]:
+def common(policy: Policy) -> dict[str, object]:
+    """What every page's template is given."""
     return {
         "country_name": Locale.parse("en").territories[policy.country],
         "titles": {rule.value: text.title for rule, text in policy.rules.items()},
     }
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_page(file: Path, text: str) -> None:
+    """Write a page in one step."""
     with put_into_place(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -139,13 +143,15 @@ def _templates() -> Environment:
     )
 
 
-def _environment(policy: Policy) -> Environment:
-    environment = _templates().overlay()
+def environment(policy: Policy) -> Environment:
+    """The templates of all pages, with filters for the policy's money and time."""
+    made = _templates().overlay()
     zone = policy.time_zone
-    environment.filters = {
-        **environment.filters,
+    made.filters = {
+        **made.filters,
         "id": lambda text: clean(text or ""),
         "naira": policy.money,
+        "more": lambda amount: f"{'+' if amount > 0 else ''}{policy.money(amount)}",
         "day": lambda day: format_date(day, "d MMMM yyyy", locale="en"),
         "short_day": lambda day: format_date(day, "d MMM yyyy", locale="en"),
         "days": span_of_days,
@@ -153,8 +159,9 @@ def _environment(policy: Policy) -> Environment:
         "labelled": _labelled,
         "percent": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "none",
         "counted": counted,
+        "short": lambda text: shorten(text, LONGEST_CELL, placeholder=" …"),
     }
-    return environment
+    return made
 
 
 def _labelled(svg: str, label: str) -> Markup:

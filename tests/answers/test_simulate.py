@@ -1,0 +1,471 @@
+"""A simulation decides what replays under both policies decide, and tells exactly what differs (§16)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+import pytest
+import sqlalchemy as sa
+from cli import troubles
+from cli.shell import Shell
+from policy.amendments import NG
+from rules.marketplace import NIGERIA, Marketplace
+from served import own_ledger
+from slots_direct import DirectSlots
+from storm.files import write
+from storm.world import world
+
+from vibes_pipeline.answers import simulate as simulate_module
+from vibes_pipeline.answers.differences import differences
+from vibes_pipeline.answers.side import Side, actions, run_slots
+from vibes_pipeline.answers.simulate import simulate
+from vibes_pipeline.answers.snapshot import take
+from vibes_pipeline.calendar import DueSlot, Slot, parse_local
+from vibes_pipeline.cli.simulate import _print_text
+from vibes_pipeline.errors import StaleWarehouse, UsageError, WarehouseError
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.states import STANDING
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.loader import parse_policy
+from vibes_pipeline.reports.simulation import Simulation
+from vibes_pipeline.rules import REGISTRY, WEEKLY_RULES
+from vibes_pipeline.settings import Settings
+from vibes_pipeline.warehouse.source import Warehouse
+
+NOW = parse_local("2027-01-01T00:00", NIGERIA.time_zone)
+OUTCOME = (
+    *("amount", "band", "daily_order_limit", "pending_to_shipped_limit", "grounds", "occurrence"),
+)
+Row = Mapping[str, Any]
+
+
+def draft(*changes: tuple[str, str], name: str = "draft.yaml") -> Policy:
+    """Nigeria's policy with words of its text replaced, each of which stands there once or more."""
+    text = NG
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return parse_policy(Path(name), text)
+
+
+# The out-of-stock cap, the second band, a return's charge.
+AMENDED = draft(
+    ("value: 2500", "value: 2000"),
+    ("daily_share_pct: 75", "daily_share_pct: 60"),
+    ('value: 1500\n          reference: {document: V, sentence: "Wrong item N1,500 Fulfilled an item different from what was ordered."}',
+     'value: 2000\n          reference: {document: V, sentence: "Wrong item N1,500 Fulfilled an item different from what was ordered."}'),
+)  # fmt: skip
+
+
+def settings_of(home: Path, warehouse: Path) -> Settings:
+    return Settings.from_environment({"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse)})
+
+
+def replayed(
+    ledger: Ledger, settings: Settings, policy: Policy, due: list[DueSlot]
+) -> pl.DataFrame:
+    """The actions of a replay: whole slots, their mail to a Maildir included."""
+    slots = DirectSlots(ledger, settings, policy)
+    for slot in due:
+        slots.run(slot.slot, slot.period, slot.due_at)
+    return actions(ledger).sort("action_id")
+
+
+def slowly_compared(before: pl.DataFrame, after: pl.DataFrame) -> dict[tuple[Any, ...], Any]:
+    """Of each action that differs, by cycle, rule and subject: the change and both outcomes."""
+    sides = [
+        {
+            (row["cycle"], row["rule"], row[REGISTRY[row["rule"]].subject.value]): tuple(
+                row[name] for name in OUTCOME
+            )
+            for row in of_side.rows(named=True)
+            if row["state"] in STANDING
+        }
+        for of_side in (before, after)
+    ]
+    found = {}
+    for key in sides[0].keys() | sides[1].keys():
+        one, other = (of_side.get(key) for of_side in sides)
+        if one != other:
+            change = "added" if one is None else "removed" if other is None else "changed"
+            found[key] = (change, one or (None,) * 6, other or (None,) * 6)
+    return found
+
+
+def told(simulation: Simulation) -> dict[tuple[Any, ...], Any]:
+    """The same of the simulation's rows."""
+    return {
+        (row["cycle"], row["rule"], row["subject"]): (
+            row["change"],
+            tuple(row[f"{name}_before"] for name in OUTCOME),
+            tuple(row[f"{name}_after"] for name in OUTCOME),
+        )
+        for row in simulation.differences.rows(named=True)
+    }
+
+
+# --- a small marketplace with claims --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def claimed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A marketplace in which every rule fires, with claims and account decisions on it."""
+    return write(world(), tmp_path_factory.mktemp("claimed") / "raw")
+
+
+CLAIMED_CYCLES = date(2026, 11, 9), date(2026, 11, 16)
+
+
+def test_a_side_decides_action_for_action_what_a_replay_of_the_same_slots_decides(
+    administration: sa.Engine, ledger: Ledger, claimed: Path, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path / "replay", claimed)
+    due = simulate_module._due(NIGERIA, settings, *CLAIMED_CYCLES, True)
+    assert {slot.slot for slot in due} == set(Slot), "late orders and claims are part of it"
+    expected = replayed(ledger, settings, NIGERIA, list(due))
+    with own_ledger(administration) as other:
+        seen = take(Warehouse(claimed), tmp_path / "seen", due[0].due_at, due[-1].due_at)
+        own = settings_of(tmp_path / "side", tmp_path / "side" / "raw")
+        side = Side(NIGERIA.source, NIGERIA.text, own, seen, due)
+        assert list(run_slots(side, other)) == list(due)
+        found = actions(other).sort("action_id")
+    assert found.equals(expected)
+    assert {"implemented", "reversed"} <= set(found["state"]), "claims had effect"
+    assert not (tmp_path / "side" / "mail").exists()
+    assert differences(found, expected).is_empty()
+
+
+# --- world alpha ----------------------------------------------------------------------------------
+
+ALPHA_CYCLES = date(2026, 8, 31), date(2026, 9, 28)
+
+
+@pytest.fixture(scope="module")
+def alpha(shared: Path) -> Path:
+    folder = shared / "worlds" / "alpha"
+    if not folder.is_dir():
+        pytest.skip("there is no world alpha in ../shared/worlds")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def amended(alpha: Path, home: Path) -> Simulation:
+    """World alpha under Nigeria's policy and under the amended one."""
+    return simulate(settings_of(home, alpha / "raw"), NIGERIA, AMENDED, *ALPHA_CYCLES, now=NOW)
+
+
+def test_the_policy_in_force_decides_in_a_simulation_what_is_expected_of_the_world(
+    amended: Simulation, alpha: Path
+) -> None:
+    by_rule = (
+        expected_of(alpha)
+        .group_by("rule")
+        .agg(pl.len(), pl.col("amount").cast(pl.Decimal(14, 2)).sum())
+    )
+    totals = {row["rule"]: row for row in amended.totals.rows(named=True)}
+    assert list(totals) == list(WEEKLY_RULES)
+    assert {
+        rule: (row["actions_before"], row["amount_before"])
+        for rule, row in totals.items()
+        if row["actions_before"]
+    } == {rule: (count, amount) for rule, count, amount in by_rule.iter_rows()}
+
+
+def test_the_differences_are_those_of_two_replays_under_the_two_policies(
+    amended: Simulation, alpha: Path, tmp_path: Path, ledger: Ledger
+) -> None:
+    settings = settings_of(tmp_path, alpha / "raw")
+    due = simulate_module._due(AMENDED, settings, *ALPHA_CYCLES, False)
+    after = replayed(ledger, settings, AMENDED, list(due))
+    before = expected_of(alpha).cast({name: after.schema[name] for name in OUTCOME})
+    expected = slowly_compared(before, after)
+    assert told(amended) == expected
+    assert {key[1] for key in expected} == {
+        "out_of_stock_charge",
+        "late_fulfilment_charge",
+        "order_regulation",
+        "returns_charge",
+    }
+    counts = Counter(change for change, _, _ in expected.values())
+    assert amended.changes == {"added": 0, "removed": 0, "changed": 0} | counts
+
+
+def expected_of(world: Path) -> pl.DataFrame:
+    """What a replay of the world's weekly slots is to decide; every cell as it is written."""
+    expected = pl.read_csv(world / "expected_actions.csv", infer_schema=False)
+    return expected.filter(pl.col("rule").is_in(WEEKLY_RULES)).with_columns(
+        pl.col("cycle").str.to_date()
+    )
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "now", "message"),
+    [
+        pytest.param(
+            "2026-11-10",
+            "2026-11-16",
+            NOW,
+            "2026-11-10 is a Tuesday; a cycle is named by its Monday, here 2026-11-09",
+            id="no Monday",
+        ),
+        pytest.param(
+            "2026-11-16",
+            "2026-11-09",
+            NOW,
+            "--from 2026-11-16 is after --until 2026-11-09",
+            id="the wrong order",
+        ),
+        pytest.param(
+            "2026-10-05",
+            "2026-11-09",
+            NOW,
+            "cycle 2026-10-05 comes before the first order items of {}, which are of the week of "
+            "2026-10-19; write --from 2026-10-19 or a later cycle",
+            id="before the first rows",
+        ),
+        pytest.param(
+            "2026-11-09",
+            "2026-11-16",
+            parse_local("2026-11-28T08:59", NIGERIA.time_zone),
+            "cycle 2026-11-16 is implemented 2026-11-28 09:00, which lies in the future: what will "
+            "have happened by then nobody knows; the newest that can be simulated is 2026-11-09",
+            id="an implementation in the future",
+        ),
+    ],
+)
+def test_cycles_that_cannot_be_simulated_are_refused(
+    claimed: Path, tmp_path: Path, first: str, last: str, now: datetime, message: str
+) -> None:
+    cycles = date.fromisoformat(first), date.fromisoformat(last)
+    with pytest.raises(UsageError) as refused:
+        simulate(settings_of(tmp_path, claimed), NIGERIA, AMENDED, *cycles, now=now)
+    assert str(refused.value) == message.format(claimed)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("country: NG", "country: GH"), "country GH, the policy in force NG"),
+        (("currency: NGN", "currency: GHS"), "currency GHS, the policy in force NGN"),
+        (
+            ("time_zone: Africa/Lagos", "time_zone: Africa/Accra"),
+            "time_zone Africa/Accra, the policy in force Africa/Lagos",
+        ),
+    ],
+)
+def test_a_draft_of_another_programme_is_refused(
+    claimed: Path, tmp_path: Path, change: tuple[str, str], named: str
+) -> None:
+    other = draft(change, name="other.yaml")
+    with pytest.raises(UsageError, match=rf"^other\.yaml has the {named}: only policies of one"):
+        simulate(settings_of(tmp_path, claimed), NIGERIA, other, *CLAIMED_CYCLES, now=NOW)
+
+
+def test_an_empty_warehouse_is_refused(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, Marketplace().write(tmp_path / "raw"))
+    with pytest.raises(WarehouseError, match="holds no order items: there is no history"):
+        simulate(settings, NIGERIA, AMENDED, *CLAIMED_CYCLES, now=NOW)
+
+
+def test_a_draft_may_move_the_slots_and_each_side_then_keeps_its_own_times(
+    claimed: Path, tmp_path: Path
+) -> None:
+    moved = draft(("weekday: wednesday", "weekday: tuesday"))
+    settings = settings_of(tmp_path, claimed)
+    alerts = [
+        [str(due.due_at)[:16] for due in simulate_module._due(policy, settings, *CLAIMED_CYCLES, False) if due.slot is Slot.WEEKLY_ALERT]
+        for policy in (NIGERIA, moved)
+    ]  # fmt: skip
+    assert alerts == [
+        ["2026-11-18 07:00", "2026-11-25 07:00"],
+        ["2026-11-17 07:00", "2026-11-24 07:00"],
+    ]
+
+
+# --- what is left behind --------------------------------------------------------------------------
+
+
+def left_in(home: Path) -> set[str]:
+    """What lies in a home, but for the folder for what does not fit into memory."""
+    return {path.name for path in home.iterdir()} - {"spill"}
+
+
+def test_a_simulation_leaves_nothing_in_the_home(amended: Simulation, home: Path) -> None:
+    assert left_in(home) == set()
+
+
+def test_what_stops_a_slot_is_told_with_its_policy_and_nothing_is_left(
+    tmp_path: Path,
+) -> None:
+    tables = world()
+    for load in tables["loads"]:
+        load["loaded_through"] -= 7 * 7 * 24 * 3600 * 10**6
+    settings = settings_of(tmp_path / "home", write(tables, tmp_path / "raw"))
+    with pytest.raises(StaleWarehouse) as stopped:
+        simulate(settings, NIGERIA, AMENDED, *CLAIMED_CYCLES, now=NOW)
+    assert re.fullmatch(
+        r"weekly-\w+ of 2026-11-\d\d under \S+\.yaml: the warehouse is not complete through .*",
+        str(stopped.value),
+    )
+    assert left_in(settings.home) == set()
+
+
+def test_an_interrupt_ends_both_sides_and_nothing_is_left(claimed: Path, tmp_path: Path) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    settings = settings_of(tmp_path / "home", claimed)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(
+            settings, NIGERIA, AMENDED, *CLAIMED_CYCLES, now=NOW, planned=lambda _: interrupted
+        )
+    assert left_in(settings.home) == set()
+    running = [child.cmdline() for child in psutil.Process().children()]
+    assert [command for command in running if "vibes_pipeline.answers.side" in command] == []
+
+
+def test_what_a_killed_simulation_left_is_removed_by_the_next(
+    claimed: Path, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path / "home", claimed)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_AT_ITS_FIRST_SLOT, str(settings.home), str(claimed)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert process.wait(60) == -signal.SIGKILL
+    (left,) = (settings.home / "simulations").iterdir()
+    server = psutil.Process(int((left / "postgres" / "postmaster.pid").read_text().split()[0]))
+    assert server.is_running()
+    for _ in range(100):
+        with simulate_module._scratch(settings.home):
+            pass
+        if not left.exists():
+            break
+        # Its sides end at their next slot.
+        time.sleep(0.1)
+    assert not left.exists()
+    assert not server.is_running() or server.status() == "zombie"
+
+
+KILLED_AT_ITS_FIRST_SLOT = """
+import os, signal, sys
+from answers.test_simulate import AMENDED, CLAIMED_CYCLES, NIGERIA, NOW, settings_of, simulate
+from pathlib import Path
+home, warehouse = map(Path, sys.argv[1:])
+killed = lambda: os.kill(os.getpid(), signal.SIGKILL)
+simulate(settings_of(home, warehouse), NIGERIA, AMENDED, *CLAIMED_CYCLES, now=NOW, planned=lambda _: killed)
+"""
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The marketplace of troubles, in a week that is past whenever this is run."""
+    return troubles.market("2023-11-13").write(tmp_path_factory.mktemp("past"))
+
+
+def shell(folder: Path, warehouse: Path) -> Shell:
+    return Shell(folder, {"VIBES_HOME": str(folder / "home"), "VIBES_WAREHOUSE": str(warehouse)})
+
+
+def test_the_command_tells_totals_and_writes_the_differences_and_a_page(
+    past: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "draft.yaml").write_text(NG.replace("value: 2500", "value: 1000"), encoding="utf-8")
+    span = ("--from", "2023-11-13", "--until", "2023-11-13")
+    out = tmp_path / "a" / "folder"
+    done = shell(tmp_path, past)(
+        "simulate", tmp_path / "draft.yaml", *span, "--out", out, "--format", "json"
+    )
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    totals = {row["rule"]: row for row in told["totals"]}
+    assert {
+        rule: row["actions_before"] for rule, row in totals.items() if row["actions_before"]
+    } == (troubles.ACTIONS)
+    assert totals["out_of_stock_charge"] == {
+        "rule": "out_of_stock_charge",
+        "actions_before": 2,
+        "actions_after": 2,
+        "amount_before": "3200.00",
+        "amount_after": "2000.00",
+    }
+    assert totals["order_regulation"]["amount_before"] == "0.00"
+    assert told["differences"] == {"added": 0, "removed": 0, "changed": 2}
+    assert pl.read_parquet(out / "differences.parquet").columns[:7] == [
+        *("cycle", "rule", "subject", "seller_id", "change", "amount_before", "amount_after")
+    ]
+    assert "−₦1,200.00" in (out / "index.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "home" / "postgres").exists(), "the ledger was not touched"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(
+            ("ruined.yaml", "--from", "2023-11-13", "--until", "2023-11-13"),
+            r".*ruined\.yaml, line 611: out_of_stock_charge\.cap\.values\[0\]\.value: should be a "
+            r"number such as 2\.5, not 'much'",
+            id="a draft that does not load",
+        ),
+        pytest.param(
+            ("none.yaml", "--from", "2023-11-13", "--until", "2023-11-13"),
+            r"there is no policy file .*none\.yaml",
+            id="no draft",
+        ),
+        pytest.param(
+            ("ruined.yaml", "--from", "2023-11-14", "--until", "2023-11-13"),
+            r"2023-11-14 is a Tuesday; a cycle is named by its Monday, here 2023-11-13",
+            id="no Monday",
+        ),
+        pytest.param(
+            ("good.yaml", "--from", "2023-11-13", "--until", "2023-11-13", "--out", "good.yaml"),
+            r"--out good\.yaml: no folder can be made there: File exists",
+            id="the folder is a file",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_one_line(
+    past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("good.yaml").write_text(NG, encoding="utf-8")
+    Path("ruined.yaml").write_text(NG.replace("value: 2500", "value: much", 1), encoding="utf-8")
+    refused = shell(tmp_path, past)("simulate", *line)
+    assert refused.status != 0
+    assert re.fullmatch(message, refused.error)
+
+
+def test_the_totals_for_people_are_a_table(
+    amended: Simulation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print_text(amended, {"page": Path("out/index.html")})
+    lines = capsys.readouterr().out.splitlines()
+    assert any("out_of_stock_charge" in line and "₦535,247.14" in line for line in lines)
+    assert lines[-2:] == [
+        "49 sellers of 69 treated otherwise; charged in all: ₦207,733.43 less",
+        "out/index.html",
+    ]
