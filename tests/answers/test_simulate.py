@@ -35,7 +35,10 @@ from vibes_pipeline.answers.simulate import simulate
 from vibes_pipeline.answers.snapshot import take
 from vibes_pipeline.calendar import DueSlot, Slot, parse_local
 from vibes_pipeline.cli.simulate import _print_text
+from vibes_pipeline.engine.models import Model
+from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import StaleWarehouse, UsageError, WarehouseError
+from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import STANDING
 from vibes_pipeline.policy import Policy
@@ -43,6 +46,8 @@ from vibes_pipeline.policy.loader import parse_policy
 from vibes_pipeline.reports.simulation import Simulation
 from vibes_pipeline.rules import REGISTRY, WEEKLY_RULES
 from vibes_pipeline.settings import Settings
+from vibes_pipeline.slots import weekly
+from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse.source import Warehouse
 
 NOW = parse_local("2027-01-01T00:00", NIGERIA.time_zone)
@@ -139,13 +144,48 @@ def test_a_side_decides_action_for_action_what_a_replay_of_the_same_slots_decide
     with own_ledger(administration) as other:
         seen = take(Warehouse(claimed), tmp_path / "seen", due[0].due_at, due[-1].due_at)
         own = settings_of(tmp_path / "side", tmp_path / "side" / "raw")
-        side = Side(NIGERIA.source, NIGERIA.text, own, seen, due)
+        side = Side(NIGERIA.source, NIGERIA.text, own, seen, tmp_path / "shared", due)
         assert list(run_slots(side, other)) == list(due)
         found = actions(other).sort("action_id")
     assert found.equals(expected)
     assert {"implemented", "reversed"} <= set(found["state"]), "claims had effect"
     assert not (tmp_path / "side" / "mail").exists()
     assert differences(found, expected).is_empty()
+
+
+def test_the_second_side_computes_only_what_the_draft_makes_different(
+    administration: sa.Engine, past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    compute = weekly.compute
+
+    def counted(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
+        computed.append(model.relation)
+        return compute(run, ledger, model)
+
+    monkeypatch.setattr(weekly, "compute", counted)
+    cycle = date(2023, 11, 13)
+    (alert, *_) = simulate_module._due(NIGERIA, settings_of(tmp_path, past), cycle, cycle, False)
+    seen = take(Warehouse(past), tmp_path / "seen", alert.due_at, alert.due_at)
+    homes = [tmp_path / name for name in ("first", "same", "amended")]
+    (tmp_path / "first").mkdir()
+    key = home_key(homes[0]).file
+    made = []
+    for home, policy in zip(homes, (NIGERIA, NIGERIA, AMENDED), strict=True):
+        home.mkdir(exist_ok=True)
+        (home / "key").write_bytes(key.read_bytes())
+        own, shared = settings_of(home, home / "raw"), tmp_path / "shared"
+        side = Side(policy.source, policy.text, own, seen, shared, (alert,))
+        computed.clear()
+        with own_ledger(administration) as ledger:
+            assert list(run_slots(side, ledger)) == [alert]
+        made.append(set(computed))
+    first, same, amended = made
+    assert first == {model.relation for model in weekly_models()}
+    assert same == set()
+    decisions = ("order_regulations", "out_of_stock_charges", "late_fulfilment_charges")
+    assert {f"decisions.{name}" for name in (*decisions, "returns_charges")} <= amended
+    assert {relation.split(".")[0] for relation in amended} <= {"decisions", "events", "metrics"}
 
 
 # --- world alpha ----------------------------------------------------------------------------------

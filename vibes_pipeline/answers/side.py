@@ -19,6 +19,7 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
+from vibes_pipeline.answers.shared import Shared
 from vibes_pipeline.answers.snapshot import Snapshot
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.clock import SimulatedClock
@@ -41,13 +42,15 @@ TELLING = ("answers", "notices", "reports")
 class Side:
     """A policy, as the text of its file; a home and a ledger of its own; the slots to be run.
 
-    The settings' warehouse is a folder that is filled from the snapshot, as far as a slot sees.
+    The settings' warehouse is a folder that is filled from the snapshot, as far as a slot sees. In
+    the folder `shared` lies what both sides have computed.
     """
 
     source: Path
     text: str = field(repr=False)
     settings: Settings
     snapshot: Snapshot
+    shared: Path
     due: tuple[DueSlot, ...] = field(repr=False)
 
     @property
@@ -72,6 +75,8 @@ def run_slots(side: Side, ledger: Ledger) -> Iterator[DueSlot]:
         except VibesError as error:
             where = f"{due.slot} of {due.period} under {side.source}"
             raise type(error)(f"{where}: {error}") from error
+        # A session keeps its plans, and those of an emptier ledger take minutes over a fuller one.
+        ledger.close()
         yield due
 
 
@@ -80,7 +85,16 @@ def _run(due: DueSlot, side: Side, ledger: Ledger) -> None:
     without = [asset for asset in assets if asset.partition("/")[0] in TELLING]
     clock = SimulatedClock(due.due_at)
     side.snapshot.show(side.settings.warehouse, due.due_at)
-    run_slot(due.slot, due.period, side.policy, side.settings, ledger, clock, without=without)
+    run_slot(
+        due.slot,
+        due.period,
+        side.policy,
+        side.settings,
+        ledger,
+        clock,
+        without=without,
+        compute=Shared(side.shared).compute,
+    )
     if due.slot is Slot.CLAIMS:
         return
     if (kind := KIND_OF_SLOT[due.slot]) in ALERTS:

@@ -20,9 +20,9 @@ from vibes_pipeline.parquet import sql_text
 from vibes_pipeline.warehouse.source import Warehouse
 
 ITEMS = "order_items"
-NO_ROW = f"SELECT * FROM raw.{ITEMS} WHERE FALSE"
+NO_ROW = "SELECT * FROM raw.order_items WHERE FALSE"
 # Each item with the number of its part; those that nobody sees by the last instant are left out.
-PARTS = f"""
+PARTS = """
 SELECT * EXCLUDE (first_at), CASE
     WHEN first_at <= $since OR pending_at IS NULL THEN 0
     WHEN is_repeated THEN 0
@@ -36,9 +36,9 @@ FROM (
             returned_at
         ) AS first_at,
         order_item_id IN (
-            SELECT order_item_id FROM raw.{ITEMS} GROUP BY order_item_id HAVING count(*) > 1
+            SELECT order_item_id FROM raw.order_items GROUP BY order_item_id HAVING count(*) > 1
         ) AS is_repeated
-    FROM raw.{ITEMS}
+    FROM raw.order_items
 )
 WHERE first_at <= $until OR pending_at IS NULL OR is_repeated
 """

@@ -31,21 +31,35 @@ from vibes_pipeline.slots.faults import told_in_one_line
 from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
 
+Compute = Callable[[SlotRun, Ledger, Model], object]
+
 
 @dataclass(frozen=True)
 class Work:
-    """What the steps of one slot share; both runs have the same instant."""
+    """What the steps of one slot share; both runs have the same instant.
+
+    `compute` runs one model of the weekly alert.
+    """
 
     run: SlotRun
     claims_run: SlotRun
     ledger: Ledger
     clock: Clock
+    compute: Compute = weekly.compute
 
     @classmethod
-    def begin(cls, instant: Instant, slot: Slot, period: date) -> Self:
+    def begin(
+        cls, instant: Instant, slot: Slot, period: date, compute: Compute = weekly.compute
+    ) -> Self:
         """The slot of a period; raises the refusals of `order` before anything is done."""
         instant.period_to_begin(slot, period)
-        return cls(instant.run(slot, period), instant.claims_run(), instant.ledger, instant.clock)
+        return cls(
+            instant.run(slot, period),
+            instant.claims_run(),
+            instant.ledger,
+            instant.clock,
+            compute,
+        )
 
 
 @dataclass(frozen=True)
@@ -79,14 +93,16 @@ def run_slot(
     clock: Clock,
     *,
     without: Collection[str] = (),
+    compute: Compute = weekly.compute,
 ) -> dict[str, object]:
     """Run a whole slot in this process, without Dagster; return each step's result by its asset.
 
-    `without` names assets to leave out, for instance the report when many weeks are run.
+    `without` names assets to leave out, for instance the report when many weeks are run; `compute`
+    runs a model of the weekly alert, or takes its rows from where they are already.
     Raises the refusals of `order` before anything is done, and the error that stopped a step.
     """
     instant = Instant.take(settings, policy, ledger, clock)
-    work = Work.begin(instant, slot, period)
+    work = Work.begin(instant, slot, period, compute)
     with told_in_one_line(), running(ledger, str(uuid4())):
         return {
             step.asset: _done(step, work) for step in steps_of(slot) if step.asset not in without
@@ -117,7 +133,7 @@ def _weekly_alert() -> tuple[Step, ...]:
 
 def _model_step(model: Model) -> Step:
     def compute(work: Work) -> None:
-        weekly.compute(work.run, work.ledger, model)
+        work.compute(work.run, work.ledger, model)
         if model.relation == BAD_ROW_SHARE:
             weekly.require_few_bad_rows(work.run)
 

@@ -131,11 +131,11 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
         if not run.engine.partition(model.relation).exists():
             return pl.LazyFrame(schema=dict.fromkeys(model.columns, pl.Null))
     else:
-        run.engine.materialize(model, _parameters(run, model))
+        run.engine.materialize(model, parameters_of(run, model))
     return run.engine.scan(model.relation)
 
 
-def _parameters(run: SlotRun, model: Model) -> Parameters:
+def parameters_of(run: SlotRun, model: Model) -> Parameters:
     """The model's parameters; the ledger's first cycle comes from the history taken."""
     if FIRST_CYCLE not in model.parameters:
         return run.parameters()
