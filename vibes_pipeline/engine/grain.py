@@ -43,7 +43,7 @@ class Grain:
             return pl.DataFrame()
         keys = rows.select(self.columns).collect()
         needed = [c for c in self.columns if c not in self.nullable]
-        # Keys whose hashes all differ differ themselves. That is cheap to see, and nearly always so.
+        # Keys whose hashes all differ are all different: cheap to see, and nearly always so.
         is_unique = keys.hash_rows().n_unique() == keys.height
         if is_unique and not any(keys[c].null_count() for c in needed):
             return keys.clear()
