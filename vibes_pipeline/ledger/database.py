@@ -51,6 +51,8 @@ SETTINGS = {
     # A slot may compute for minutes between two statements, and a lock is held over many.
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
+    # A replay begins on an empty ledger: the plans of its guards must not stay those of that day.
+    "plan_cache_mode": "force_custom_plan",
     # Our own locks are waited for in `locks`; this is for what others lock.
     "lock_timeout": "60s",
 }
