@@ -4,7 +4,6 @@
 -- grain: seller_id
 WITH terms AS (
     SELECT
-        p.exempts_jumia_express,
         w.starts_at AS window_start,
         w.day AS first_day
     FROM policy.order_regulation AS p
@@ -73,8 +72,7 @@ SELECT
             )
     END AS cancellation_rate_pct,                                               -- for people; rules compare the counts
     d.fulfilment_days,                                                          -- fulfilment days in the window
-    s.is_jumia_express AND t.exempts_jumia_express AS is_exempt                 -- from order regulation
+    e.seller_id IS NOT NULL AS is_exempt                                        -- from order regulation
 FROM counted AS c
 CROSS JOIN days AS d
-CROSS JOIN terms AS t
-INNER JOIN warehouse.sellers AS s ON c.seller_id = s.seller_id
+LEFT JOIN metrics.exempt_sellers AS e ON c.seller_id = e.seller_id

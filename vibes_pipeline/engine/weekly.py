@@ -26,7 +26,7 @@ def decision(rule: str) -> Model:
 def resting_on(relations: Collection[str]) -> frozenset[str]:
     """The weekly alert's models that read one of the relations, by themselves or through others."""
     reached = set(relations)
-    for model in weekly_models():
+    for model in _needed():
         if reached & set(model.depends_on):
             reached.add(model.relation)
     return frozenset(reached - set(relations))
@@ -34,5 +34,9 @@ def resting_on(relations: Collection[str]) -> frozenset[str]:
 
 def weekly_models() -> tuple[Model, ...]:
     """Every model of the weekly alert whose rows are kept, each after those it reads."""
-    models = closure([*(decision(rule).relation for rule in WEEKLY_RULES), *SHOWN_BESIDE])
-    return tuple(model for model in models if not model.is_ephemeral)
+    return tuple(model for model in _needed() if not model.is_ephemeral)
+
+
+def _needed() -> tuple[Model, ...]:
+    """The same with those whose rows are not kept."""
+    return closure([*(decision(rule).relation for rule in WEEKLY_RULES), *SHOWN_BESIDE])
