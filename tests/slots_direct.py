@@ -17,7 +17,7 @@ from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
-from vibes_pipeline.slots.steps import REPORT, Work, steps_of
+from vibes_pipeline.slots.steps import ONLY_SHOWING, Work, steps_of
 
 # The step that records what a slot does.
 EFFECTS: Mapping[Slot, str] = {
@@ -53,7 +53,8 @@ class DirectSlots:
     def run(self, slot: Slot, period: date, now: datetime) -> dict[str, object]:
         """One whole slot at its instant; gives what its steps did, raises what stopped it."""
         work = self.work(slot, period, now)
-        return {step.asset: step.do(work) for step in steps_of(slot) if step.asset != REPORT}
+        steps = [step for step in steps_of(slot) if step.asset not in ONLY_SHOWING]
+        return {step.asset: step.do(work) for step in steps}
 
     def work(self, slot: Slot, period: date, now: datetime) -> Work:
         """What the slot's steps share; refused as the slot itself would be."""

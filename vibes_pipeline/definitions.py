@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from vibes_pipeline import defs
+from vibes_pipeline.defs.answers import assets as answers
 from vibes_pipeline.defs.claims import assets as claims
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.day_at_hand import DayAtHand
@@ -43,6 +44,7 @@ STAGES = (
     late_orders,
     notices,
     reports,
+    answers,
 )
 
 definitions = dg.Definitions(

@@ -299,6 +299,7 @@ ROWS = {
     "charges": sum(n for rule, n in troubles.ACTIONS.items() if rule in troubles.CHARGES),
     "notices": 2 * troubles.SELLERS,
     "seller_week": 4,
+    "standings": 1 + troubles.SELLERS,
     "order_regulations": 1,
     "sales_regulations": 1,
     "account_reviews": 3,

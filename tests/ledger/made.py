@@ -23,6 +23,7 @@ from vibes_pipeline.ledger import claims, deliveries, history, notices, schema
 from vibes_pipeline.ledger.actions import PROPOSAL, Terms, actions_of
 from vibes_pipeline.ledger.deliveries import Delivery
 from vibes_pipeline.ledger.events import record_events
+from vibes_pipeline.ledger.frames import frame_schema
 from vibes_pipeline.ledger.implementation import (
     Implementation,
     implement,
@@ -381,3 +382,12 @@ def upheld_claim(connection: sa.Connection, claim_id: str, seller_id: str, at: d
     """A claim of a seller taken in and upheld, its effects left to the test."""
     claim(connection, claim_id, seller_id, at)
     claims.record_decision(connection, "NG", claim_id, "upheld", at, at, is_matched=True)
+
+
+def standings(*sellers: str) -> pl.DataFrame:
+    """The standing of sellers who have done nothing in the week yet."""
+    columns = schema.standing_columns()
+    record = {c.name: None if c.nullable else 0 for c in columns}
+    record |= {"week": CYCLE, "is_exempt": False, "is_delisted": False}
+    types = {"seller_id": pl.String(), **frame_schema(columns)}
+    return pl.DataFrame([{"seller_id": seller, **record} for seller in sellers], schema=types)

@@ -20,6 +20,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import schema, undecipherable
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.standings import record_standings
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 from vibes_pipeline.reports import plots
 from vibes_pipeline.reports.figures import Cancelled, Week
@@ -429,3 +430,55 @@ def test_a_report_that_cannot_be_is_one_clear_line(
     if is_decided:
         made.freeze_cycle(desk.ledger, [])
     assert vibes("report", *arguments) == (2, "", error)
+
+
+# --- where sellers stand --------------------------------------------------------------------------
+
+
+def stand(desk: Desk, **sellers: dict[str, object]) -> None:
+    """The standings that the late alert of that morning left, of sellers with nothing but this."""
+    rows = made.standings(*sellers)
+    given = [row | sellers[row["seller_id"]] for row in rows.iter_rows(named=True)]
+    record_standings(desk.ledger, pl.DataFrame(given, schema=rows.schema), WRITTEN_AT)
+
+
+def test_the_newest_page_tells_where_sellers_stand_and_who_is_one_shipment_away(
+    after_a_cycle: Desk,
+) -> None:
+    assert after_a_cycle.week().standings is None, "there was no late alert yet"
+    rate = Decimal("5.1282")
+    stand(
+        after_a_cycle,
+        nearly={
+            "band": 2,
+            "cancellation_rate_pct": rate,
+            "shipments_to_lighter_band": 1,
+            "shipments_to_no_limit": 42,
+        },
+        far={"band": 3, "cancellation_rate_pct": rate, "shipments_to_lighter_band": 9},
+        exempt={
+            "band": 2,
+            "cancellation_rate_pct": rate,
+            "shipments_to_lighter_band": 1,
+            "is_exempt": True,
+        },
+        gone={"is_delisted": True},
+        idle={},
+    )
+    found = after_a_cycle.week().standings
+    assert found is not None
+    assert {figure.label: figure.sellers for figure in found.bands} == {
+        "below 2.5%": 0,
+        "2.5% to 5%": 0,
+        "over 5% to 10%": 1,
+        "over 10%": 1,
+        "account delisted": 1,
+        "exempt": 1,
+        "nothing shipped": 1,
+    }
+    assert [row["seller_id"] for row in found.nearly] == ["nearly"]
+    page = after_a_cycle.write().read_text(encoding="utf-8")
+    assert '<figure id="standings">' in page
+    assert re.search(r'id="nearly".*nearly.*5.13%.*over 5% to 10%.*42', page, re.S)
+    older = after_a_cycle.week(made.CYCLE - made.WEEK)
+    assert older.standings is None, "an older week's page is not about this one"

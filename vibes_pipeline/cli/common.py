@@ -41,6 +41,14 @@ def settings_and_policy_for_slots() -> tuple[Settings, Policy]:
     return settings, policy
 
 
+def printable(value: object) -> str:
+    """A value as text without characters that control the terminal."""
+    text = "" if value is None else str(value)
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 def print_rows(tables: Mapping[str, int]) -> None:
     """Print how many rows each table of a new warehouse has, one table per line."""
     for table, rows in tables.items():

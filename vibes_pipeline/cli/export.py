@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,12 @@ from vibes_pipeline.errors import UsageError
 from vibes_pipeline.listing import counted
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from vibes_pipeline.exports.rows import Progress, Rows
+    from vibes_pipeline.ledger.ledger import Ledger
+    from vibes_pipeline.policy import Policy
+    from vibes_pipeline.settings import Settings
 
 
 @click.command(name="export")
@@ -27,8 +33,14 @@ if TYPE_CHECKING:
 @click.option("--cycle", metavar="DATE", help="Only this cycle, named by its Monday.")
 @click.option("--day", metavar="DATE", help="Only this day's cancellations.")
 @click.option("--statement-period", metavar="DATE", help="Only postings of this Monday's week.")
+@click.option("--at", metavar="LOCAL", help="Standings at this local time. [default: now]")
 def command(
-    table: str, out: Path, cycle: str | None, day: str | None, statement_period: str | None
+    table: str,
+    out: Path,
+    cycle: str | None,
+    day: str | None,
+    statement_period: str | None,
+    at: str | None,
 ) -> None:
     """Write TABLE to a file.
 
@@ -39,7 +51,8 @@ def command(
     cancellations (the order system's feed).
 
     Others: actions, claims, held_counterfeit_cases, notices, seller_week, order_regulations,
-    sales_regulations, account_reviews, quarantine.
+    sales_regulations, account_reviews, quarantine; standings (of every seller: if the week ended
+    now, or at --at).
 
     Times are those of the policy's time zone.
     """
@@ -57,7 +70,7 @@ def command(
 
     require_table(table)
     check_target(out)
-    given = {"cycle": cycle, "day": day, "statement_period": statement_period}
+    given = {"cycle": cycle, "day": day, "statement_period": statement_period, "at": at}
     _require_fitting(table, {name for name, text in given.items() if text is not None})
     only = parse_day(day) if day else parse_cycle(cycle) if cycle else None
     period = parse_cycle(statement_period) if statement_period else None
@@ -65,7 +78,14 @@ def command(
     ledger = Ledger.open_existing(settings, policy.country)
     if cycle and table not in OF_UNDECIDED_CYCLES:
         decided(ledger, only)
-    source = Source(ledger, settings.lake, policy.time_zone, only, period)
+    source = Source(
+        ledger,
+        settings.lake,
+        policy.time_zone,
+        only,
+        period,
+        standings=partial(_standings, settings, policy, ledger, at),
+    )
     if table == "charges" and out.suffix == ".xlsx" and only is None:
         with _shown_progress(table, charges(source)) as progress:
             written = write_charges(source, out, progress)
@@ -73,6 +93,16 @@ def command(
         with open_table(table, source) as rows, _shown_progress(table, rows) as progress:
             written = write_rows(rows, out, table, progress)
     console.print(f"{counted(written, 'row')} of {table} in {out}", markup=False)
+
+
+def _standings(settings: Settings, policy: Policy, ledger: Ledger, at: str | None) -> pl.DataFrame:
+    """Every seller's record, at a local time or now."""
+    from vibes_pipeline.answers.instant import asked_instant
+    from vibes_pipeline.answers.standing import all_standings
+    from vibes_pipeline.slots.standings import STANDINGS
+
+    now = asked_instant(at, ledger, policy)
+    return all_standings(settings, policy, ledger, now)[STANDINGS]
 
 
 @contextmanager
@@ -90,6 +120,10 @@ def _require_fitting(table: str, given: set[str]) -> None:
     """`UsageError` for an option that the table does not take, or two that exclude each other."""
     from vibes_pipeline.exports.tables import BY_STATEMENT_PERIOD
 
+    if table == "standings" and given - {"at"}:
+        raise UsageError("standings are of one instant: ask for them with --at alone")
+    if "at" in given and table != "standings":
+        raise UsageError("--at goes with the table standings alone; others take --cycle")
     if "day" in given and (given != {"day"} or table != "cancellations"):
         raise UsageError("--day goes with the table cancellations alone; others take --cycle")
     if "statement_period" in given and table not in BY_STATEMENT_PERIOD:

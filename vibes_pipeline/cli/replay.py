@@ -62,7 +62,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
         replay_into_ui(todo, settings)
     else:
         replay_shown(todo, partial(_run_directly, policy, settings, ledger))
-        _report_of_the_last(todo, policy, settings, ledger)
+        _show_the_last(todo, policy, settings, ledger)
     done_already = len(due) - len(todo)
     console.print(
         f"{counted(len(todo), 'slot')} replayed"
@@ -72,19 +72,24 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
 
 
 def _run_directly(policy: Policy, settings: Settings, ledger: Ledger, due: DueSlot) -> None:
-    from vibes_pipeline.slots.steps import REPORT, run_slot
+    from vibes_pipeline.slots.steps import ONLY_SHOWING, run_slot
 
     clock = SimulatedClock(due.due_at)
-    run_slot(due.slot, due.period, policy, settings, ledger, clock, without=[REPORT])
+    run_slot(due.slot, due.period, policy, settings, ledger, clock, without=ONLY_SHOWING)
 
 
-def _report_of_the_last(
+def _show_the_last(
     due: Sequence[DueSlot], policy: Policy, settings: Settings, ledger: Ledger
 ) -> None:
-    """Write the last week's report and the list of weeks; all reports would take too long."""
+    """The last day's standings, the last week's report, the list of weeks; all take too long."""
     from vibes_pipeline.reports.page import write_report
+    from vibes_pipeline.slots.instant import Instant
+    from vibes_pipeline.slots.standings import refresh
 
-    implemented = [d for d in due if d.slot is Slot.WEEKLY_IMPLEMENTATION]
-    if implemented:
-        last = implemented[-1]
-        write_report(ledger, settings, policy, last.period, last.due_at)
+    last = {d.slot: d for d in due}
+    if morning := last.get(Slot.LATE_ALERT):
+        clock = SimulatedClock(morning.due_at)
+        instant = Instant.take(settings, policy, ledger, clock)
+        refresh(instant.run(morning.slot, morning.period), ledger)
+    if saturday := last.get(Slot.WEEKLY_IMPLEMENTATION):
+        write_report(ledger, settings, policy, saturday.period, saturday.due_at)

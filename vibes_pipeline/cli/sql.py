@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import console, printable, settings_and_policy
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.listing import counted
 
@@ -93,7 +93,7 @@ def _converse(library: Library, style: str, rows: int | None) -> None:
             if statement.strip("; \n\t"):
                 _print(library.ask(statement, rows), style)
         except VibesError as error:
-            click.echo(f"vibes: {_shown(error)}", err=True)
+            click.echo(f"vibes: {printable(error)}", err=True)
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
 
@@ -131,23 +131,23 @@ def _print(answer: Answer, style: str) -> None:
 
 def _print_csv(answer: Answer) -> None:
     """Print CSV as `vibes export` writes it: a spreadsheet takes no cell for a formula."""
-    from vibes_pipeline.exports.files import harmless_text
+    from vibes_pipeline.cells import harmless_text
 
     terminal = sys.stdout.isatty()
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(answer.columns)
     for row in answer.rows:
         cells = (harmless_text(value) if isinstance(value, str) else value for value in row)
-        writer.writerow([_shown(cell) for cell in cells] if terminal else list(cells))
+        writer.writerow([printable(cell) for cell in cells] if terminal else list(cells))
 
 
 def _print_table(answer: Answer) -> None:
     """Print a table, or record by record if it has many columns and the terminal is narrow."""
     table = Table()
     for column in answer.columns:
-        table.add_column(Text(_shown(column)))
+        table.add_column(Text(printable(column)))
     for row in answer.rows:
-        table.add_row(*(Text(_shown(value)) for value in row))
+        table.add_row(*(Text(printable(value)) for value in row))
     needed = Measurement.get(console, console.options.update(width=WIDEST), table).maximum
     if console.is_terminal and needed > console.width and len(answer.columns) > COLUMNS_SQUEEZED:
         _print_records(answer)
@@ -163,14 +163,6 @@ def _print_records(answer: Answer) -> None:
     for row in answer.rows:
         record = Table.grid(padding=(0, 2))
         for column, value in zip(answer.columns, row, strict=True):
-            record.add_row(Text(_shown(column)), Text(_shown(value)))
+            record.add_row(Text(printable(column)), Text(printable(value)))
         console.rule(characters="-")
         console.print(record)
-
-
-def _shown(value: Any) -> str:
-    """A value as text without characters that control the terminal."""
-    text = "" if value is None else str(value)
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )

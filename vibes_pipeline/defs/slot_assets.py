@@ -15,7 +15,7 @@ import dagster as dg
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.slots.steps import SETTLE, steps_of
+from vibes_pipeline.slots.steps import ONLY_SHOWING, SETTLE, steps_of
 
 # Dagster's tags for the partition of a run, or for the first and the last of several.
 PARTITION_TAG = "dagster/partition"
@@ -31,6 +31,11 @@ PAST = dg.AssetKey(["ledger", "past"])
 CLAIMS_STEP = dg.AssetKey(SETTLE.asset.split("/"))
 
 
+def asset_of(step: str) -> dg.AssetKey:
+    """`stage/name` as Dagster names it."""
+    return dg.AssetKey(step.split("/"))
+
+
 def asset_key(relation: str) -> dg.AssetKey:
     """`stage.name` as Dagster names it."""
     return dg.AssetKey(relation.split("."))
@@ -43,13 +48,13 @@ ONLY_SHOWN: Mapping[Slot, frozenset[dg.AssetKey]] = {
 }
 
 OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
-    slot: frozenset(dg.AssetKey(step.asset.split("/")) for step in steps_of(slot))
+    slot: frozenset(asset_of(step.asset) for step in steps_of(slot))
     | ONLY_SHOWN.get(slot, frozenset())
     for slot in Slot
 }
 
-# Of the implementation these may be made again by themselves: they write or show what was done.
-SHOWING = ONLY_SHOWN[Slot.WEEKLY_IMPLEMENTATION] | {dg.AssetKey(["reports", "week"])}
+# These may be made again by themselves: they show what was done, or what would come of it.
+SHOWING = ONLY_SHOWN[Slot.WEEKLY_IMPLEMENTATION] | {asset_of(step) for step in ONLY_SHOWING}
 
 
 class Wanted(NamedTuple):

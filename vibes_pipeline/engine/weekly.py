@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.rules import WEEKLY_RULES
@@ -23,10 +23,13 @@ def decision(rule: str) -> Model:
     return load_models()[f"decisions.{rule}s"]
 
 
-def resting_on(relations: Collection[str]) -> frozenset[str]:
-    """The weekly alert's models that read one of the relations, by themselves or through others."""
+def resting_on(relations: Collection[str], models: Iterable[Model] = ()) -> frozenset[str]:
+    """Those models that read one of the relations, by themselves or through others.
+
+    Without `models` those of the weekly alert; each comes after those it reads.
+    """
     reached = set(relations)
-    for model in _needed():
+    for model in models or _needed():
         if reached & set(model.depends_on):
             reached.add(model.relation)
     return frozenset(reached - set(relations))

@@ -5,20 +5,18 @@ Seller text is hostile: a cell that a spreadsheet would run as a formula is made
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from vibes_pipeline.cells import FORMULA_STARTS
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.exports.rows import Counted, Progress, Rows
 from vibes_pipeline.exports.sheets import in_order, open_workbook, write_sheet
 from vibes_pipeline.files import put_into_place
 
-# What spreadsheets take for the beginning of a formula.
-FORMULA_STARTS = r"^[=+\-@\t\r\n]"
 FORMATS = (".csv", ".parquet", ".xlsx")
 # Readers of Parquet share work, and skip rows, by groups of about so many.
 ROWS_OF_A_GROUP = 122_880
@@ -99,8 +97,3 @@ def harmless(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.when(text.str.contains(FORMULA_STARTS)).then("'" + text).otherwise(text).name.keep()
     )
-
-
-def harmless_text(text: str) -> str:
-    """One cell of `harmless`."""
-    return f"'{text}" if re.match(FORMULA_STARTS, text) else text

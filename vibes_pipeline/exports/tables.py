@@ -40,6 +40,8 @@ class Source:
     cycle: date | None = None
     statement_period: date | None = None
     connection: sa.Connection | None = None
+    # The sellers' standings, which are calculated when they are asked for.
+    standings: Callable[[], pl.DataFrame] | None = None
 
     @property
     def instant(self) -> pl.Datetime:
@@ -166,6 +168,12 @@ def claims(source: Source) -> Rows:
     ]
     day = sa.cast(sa.func.timezone(source.time_zone.key, c.raised_at), sa.Date)
     return _from_ledger(source, columns, c.country, day, order=(c.raised_at, c.claim_id))
+
+
+def standings(source: Source) -> pl.DataFrame:
+    """One row per seller: what the week would bring if it ended at an instant (Rulebook §15)."""
+    assert source.standings is not None
+    return source.standings().sort("seller_id")
 
 
 def model_rows(source: Source, cycle: date, relation: str) -> pl.DataFrame | None:
@@ -304,6 +312,7 @@ EXPORTS: Mapping[str, Callable[[Source], Rows | pl.DataFrame]] = {
     "cancellations": cancellations,
     "claims": claims,
     "notices": notices,
+    "standings": standings,
     "seller_week": _of_each_cycle("metrics.seller_week"),
     "order_regulations": _of_each_cycle("decisions.order_regulations"),
     "sales_regulations": _of_each_cycle("decisions.sales_regulations"),

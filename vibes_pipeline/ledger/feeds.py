@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
-from vibes_pipeline.ledger.schema import INSTANT, MONEY
+from vibes_pipeline.ledger.schema import INSTANT, MONEY, standing_columns
 from vibes_pipeline.rules import Rule
 
 SUM = sa.Numeric(18, 2)
@@ -98,6 +98,15 @@ charge_totals = sa.Table(
     sa.Column("rule", sa.Text),
     sa.Column("currency", sa.Text),
     *_sums_by_kind(),
+)
+
+standings = sa.Table(
+    "standings",
+    finance,
+    sa.Column("seller_id", sa.Text),
+    sa.Column("as_of", INSTANT),
+    *standing_columns(),
+    sa.Column("country", sa.Text),
 )
 
 # Enforcement --------------------------------------------------------------------------------------

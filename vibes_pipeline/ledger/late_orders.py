@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, states_at
 from vibes_pipeline.ledger.actions import Terms
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.events import is_among, record_events
@@ -69,9 +69,14 @@ def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
     )
 
 
-def late_cancellations(ledger: Ledger, order_item_ids: Collection[str]) -> pl.DataFrame:
-    """The late actions of some items: rule, item, action_id, whether open, whether implemented."""
-    s = schema.action_states.c
+def late_cancellations(
+    ledger: Ledger, order_item_ids: Collection[str], *, at: datetime | None = None
+) -> pl.DataFrame:
+    """The late actions of some items: rule, item, action_id, whether open, whether implemented.
+
+    With `at` as they stood then.
+    """
+    s = states_at.action_states(at).c
     wanted = sa.func.unnest(sa.literal(list(order_item_ids), sa.ARRAY(sa.Text)))
     return read_frame(
         ledger,

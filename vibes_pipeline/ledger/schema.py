@@ -281,6 +281,36 @@ shops = sa.Table(
     sa.Column("shop_name", sa.Text),
 )
 
+
+def standing_columns() -> list[sa.Column[object]]:
+    """What a standing says besides whose it is and of when (Rulebook §15)."""
+    return [
+        sa.Column("week", sa.Date, nullable=False),
+        sa.Column("shipped_items", sa.BigInteger, nullable=False),
+        sa.Column("shipped_orders", sa.BigInteger, nullable=False),
+        sa.Column("cancelled_items", sa.BigInteger, nullable=False),
+        sa.Column("cancellation_rate_pct", sa.Numeric(9, 4)),
+        sa.Column("band", sa.Integer),
+        sa.Column("daily_order_limit", sa.Integer),
+        sa.Column("pending_to_shipped_limit", sa.Integer),
+        sa.Column("shipments_to_lighter_band", sa.BigInteger),
+        sa.Column("shipments_to_no_limit", sa.BigInteger),
+        sa.Column("cancellations_to_heavier_band", sa.BigInteger),
+        sa.Column("is_exempt", sa.Boolean, nullable=False),
+        sa.Column("is_delisted", sa.Boolean, nullable=False),
+    ]
+
+
+# Each seller's newest standing; rewritten too, by each late alert.
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("seller_id", sa.Text, primary_key=True),
+    sa.Column("as_of", INSTANT, nullable=False),
+    *standing_columns(),
+)
+
 TABLES = frozenset(metadata.tables)
 
 # Views --------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from vibes_pipeline.policy.rules import (
     QualityCharge,
     RuleText,
     SalesRegulation,
+    Standing,
 )
 from vibes_pipeline.policy.scalars import (
     Code,
@@ -83,6 +84,7 @@ class PolicyContent(Strict):
     late_orders: LateOrders
     claims: Claims
     lake: Lake
+    standing: Standing
     contact: Contact
 
     def money(self, amount: Decimal) -> str:

@@ -79,6 +79,17 @@ class BandEdges(NamedTuple):
     to_pct: Decimal | None
     includes_to: bool
 
+    @property
+    def label(self) -> str:
+        """`below 2.5%`, `2.5% to 5%`, `over 5% to 10%`, `over 10%`."""
+        start = f"{'' if self.includes_from else 'over '}{self.from_pct.normalize():f}%"
+        if self.to_pct is None:
+            return f"{start} and more" if self.includes_from else start
+        end = f"{self.to_pct.normalize():f}%"
+        if not self.from_pct:
+            return f"{'up to' if self.includes_to else 'below'} {end}"
+        return f"{start} to {'' if self.includes_to else 'below '}{end}"
+
 
 def band_edges(bands: Sequence[Band]) -> Iterator[BandEdges]:
     """The edges of each band: it begins where the one before it ends, the first with the rate 0."""
@@ -238,3 +249,9 @@ class LateOrders(Group):
 
     late_lookback_days: Parameter[Whole]
     cancels: Parameter[Literal["overdue_items"]]
+
+
+class Standing(Group):
+    """What a standing lists besides the week's record (Rulebook §15)."""
+
+    due_within_hours: Parameter[Count]

@@ -25,7 +25,7 @@ from vibes_pipeline.calendar import (
     monday_of,
 )
 from vibes_pipeline.policy.parameter import Group, Parameter, Strict, problem
-from vibes_pipeline.policy.scalars import NamedWeekday, Time, Whole
+from vibes_pipeline.policy.scalars import Count, NamedWeekday, Time, Whole
 
 # A slot starts some seconds after its time, and its mails are accepted over some minutes. Without
 # this much room beyond the notice an alert accepted one second late would take effect a week later.
@@ -96,10 +96,12 @@ class Slots(Group):
 
 
 class Notice(Group):
-    """How long before implementation an alert must have been accepted (Rulebook §2)."""
+    """How long before implementation an alert must have been accepted; its length (§2, §10)."""
 
     notice_hours: Parameter[Whole]
     late_notice_hours: Parameter[Whole]
+    notice_lines: Parameter[Count]
+    html_limit_bytes: Parameter[Count]
 
 
 # An alert, what it announces, and the notice that lies between them.

@@ -76,12 +76,27 @@ class BandFigures:
 
 
 @dataclass(frozen=True)
+class Standings:
+    """Where sellers stood at the newest late alert, `as_of`, in the part of its week before it.
+
+    `nearly` has a row for each seller whom one more shipment would bring into a lighter band:
+    `seller_id`, `cancellation_rate_pct`, `band` and `shipments_to_no_limit`.
+    """
+
+    as_of: datetime
+    week: date
+    bands: Sequence[BandFigures]
+    nearly: Rows
+
+
+@dataclass(frozen=True)
 class Week:
     """All figures of a cycle's report.
 
     `charges` holds, for each of the last weeks, naira by rule after reversals. `rates` has a row
     per active seller who may be regulated and shipped or cancelled: `cancellation_rate_pct` and
-    `band`. The last number of `occurrences` stands for itself and all above. Times are local.
+    `band`. The last number of `occurrences` stands for itself and all above. `standings` are of the
+    week that goes on, so only the newest cycle's report has them. Times are local.
     """
 
     cycle: date
@@ -112,6 +127,7 @@ class Week:
     bad_rows: Rows
     rows_of_week: tuple[int, int]
     older_open_items: Rows
+    standings: Standings | None = None
 
     @property
     def debited(self) -> Decimal:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
 
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.rules import Band, BandEdges, band_edges
+from vibes_pipeline.policy.rules import Band, band_edges
 from vibes_pipeline.reports.figures import BandFigures, Rows
 
 
@@ -17,26 +18,31 @@ def bands(source: Source, policy: Policy, cycle: date) -> list[BandFigures]:
     sellers = _sellers(source, cycle)
     counts = dict(sellers.group_by("standing").len().iter_rows())
     by_band = dict(sellers.group_by("band").len().iter_rows())
-    figures = []
-    in_force = policy.order_regulation.bands.on(cycle)
-    for number, (band, edges) in enumerate(zip(in_force, band_edges(in_force), strict=True)):
-        limits = _limits(band)
-        figures.append(
-            BandFigures(
-                number,
-                _band_label(edges),
-                limits,
-                # A band without limits makes no decision: sellers in no other band are in the first
-                # such band.
-                by_band.get(number, 0) if limits else counts.pop("unregulated", 0),
-            )
-        )
-    if counts.get("delisted"):
-        figures.append(BandFigures(None, "account delisted", "", counts["delisted"]))
+    # A band without limits makes no decision: sellers in no other band are in the first such band.
+    free = (
+        number
+        for number, band in enumerate(policy.order_regulation.bands.on(cycle))
+        if not _limits(band)
+    )
+    by_band[next(free, None)] = counts.get("unregulated", 0)
+    return band_figures(policy, cycle, by_band, counts)
+
+
+def band_figures(
+    policy: Policy, week: date, by_band: Mapping[int | None, int], others: Mapping[str, int]
+) -> list[BandFigures]:
+    """Sellers by band, and those who are not counted by band: delisted, exempt, idle."""
+    in_force = policy.order_regulation.bands.on(week)
+    figures = [
+        BandFigures(number, edges.label, _limits(band), by_band.get(number, 0))
+        for number, (band, edges) in enumerate(zip(in_force, band_edges(in_force), strict=True))
+    ]
+    if others.get("delisted"):
+        figures.append(BandFigures(None, "account delisted", "", others["delisted"]))
     return [
         *figures,
-        BandFigures(None, "exempt", "Jumia Express", counts.get("exempt", 0)),
-        BandFigures(None, "nothing shipped", "nor cancelled", counts.get("idle", 0)),
+        BandFigures(None, "exempt", "Jumia Express", others.get("exempt", 0)),
+        BandFigures(None, "nothing shipped", "nor cancelled", others.get("idle", 0)),
     ]
 
 
@@ -77,17 +83,6 @@ def rates(source: Source, cycle: date) -> pl.DataFrame:
     sellers = _sellers(source, cycle)
     counted = sellers.filter(pl.col("standing").is_in(["regulated", "unregulated"]))
     return counted.select("cancellation_rate_pct", pl.col("band").fill_null(0))
-
-
-def _band_label(edges: BandEdges) -> str:
-    """`below 2.5%`, `2.5% to 5%`, `over 5% to 10%`, `over 10%`."""
-    start = f"{'' if edges.includes_from else 'over '}{edges.from_pct.normalize():f}%"
-    if edges.to_pct is None:
-        return f"{start} and more" if edges.includes_from else start
-    end = f"{edges.to_pct.normalize():f}%"
-    if not edges.from_pct:
-        return f"{'up to' if edges.includes_to else 'below'} {end}"
-    return f"{start} to {'' if edges.includes_to else 'below '}{end}"
 
 
 def _limits(band: Band) -> str:

@@ -91,7 +91,8 @@ def render(week: Week) -> str:
 
     shown = {
         "charges": plots.charges(week) if any(week.charges.values()) else None,
-        "bands": plots.bands(week) if any(band.sellers for band in week.bands) else None,
+        "bands": plots.bands(week.bands) if any(band.sellers for band in week.bands) else None,
+        "standings": plots.bands(week.standings.bands) if week.standings else None,
         "rates": plots.rates(week) if week.rates["cancellation_rate_pct"].sum() else None,
         "occurrences": plots.occurrences(week) if any(week.occurrences.values()) else None,
         "by_claims": plots.by_claims(week) if week.by_claims else None,

@@ -14,7 +14,7 @@ import altair as alt
 import polars as pl
 
 from vibes_pipeline.reports import svg
-from vibes_pipeline.reports.figures import Week
+from vibes_pipeline.reports.figures import BandFigures, Week
 from vibes_pipeline.rules import CHARGES, Rule
 
 # Bins of the rates: this many at least up to the last edge, and as far again as that many edges.
@@ -110,18 +110,18 @@ def charges(week: Week) -> svg.Plot:
     )
 
 
-def bands(week: Week) -> svg.Plot:
-    """Active sellers by row of the order regulation's table."""
+def bands(figures: Sequence[BandFigures]) -> svg.Plot:
+    """Sellers by row of the order regulation's table."""
     rows = [
         (f.label, f.sellers, svg.PLAIN if f.band is None else f"var(--b{min(f.band, 3)})")
-        for f in week.bands
+        for f in figures
     ]
     return svg.plot(
         svg.bars(rows),
         svg.HALF,
-        summary="; ".join(f"{f.label}: {f.sellers:,}" for f in week.bands) + ".",
+        summary="; ".join(f"{f.label}: {f.sellers:,}" for f in figures) + ".",
         header=["cancellation rate", "daily orders", "sellers"],
-        rows=[[f.label, f.limits, f"{f.sellers:,}"] for f in week.bands],
+        rows=[[f.label, f.limits, f"{f.sellers:,}"] for f in figures],
     )
 
 

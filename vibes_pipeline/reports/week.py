@@ -27,6 +27,7 @@ from vibes_pipeline.reports.figures import (
     Span,
     Week,
 )
+from vibes_pipeline.reports.standings import standings
 from vibes_pipeline.rules import CHARGES, LATE_RULES, WEEKLY_RULES
 from vibes_pipeline.settings import Settings
 
@@ -73,6 +74,7 @@ def read_week(
             bad_rows=lake.bad_rows(source, cycle),
             rows_of_week=lake.rows_of_week(source, cycle),
             older_open_items=lake.older_open_items(source, cycle),
+            standings=standings(connection, policy) if read.is_newest() else None,
         )
 
 
@@ -132,6 +134,12 @@ class _Reader:
 
     def is_simulated(self) -> bool:
         return self.ledger.mode_seen_by(self.connection) is LedgerMode.SIMULATED
+
+    def is_newest(self) -> bool:
+        """Whether no later cycle is decided."""
+        c = schema.cycles.c
+        later = sa.select(c.cycle).where(c.country == self.ledger.country, c.cycle > self.cycle)
+        return self.connection.execute(later.limit(1)).scalar() is None
 
     def frozen(self) -> tuple[datetime, str] | None:
         c = schema.cycles.c

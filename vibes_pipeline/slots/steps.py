@@ -25,7 +25,7 @@ from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports.page import write_report
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots import audits, late_orders, mail, weekly
+from vibes_pipeline.slots import audits, late_orders, mail, standings, weekly
 from vibes_pipeline.slots.claims.settle import settle
 from vibes_pipeline.slots.faults import told_in_one_line
 from vibes_pipeline.slots.instant import Instant
@@ -74,7 +74,9 @@ class Step:
     holds_interrupts: bool = True
 
 
-REPORT = "reports/week"
+REPORT, STANDINGS = "reports/week", "answers/standings"
+# They change nothing and are told to nobody: when many slots are run, those of the last will do.
+ONLY_SHOWING = frozenset((REPORT, STANDINGS))
 SETTLE = Step("claims/settled_claims", lambda work: settle(work.claims_run, work.ledger))
 
 
@@ -97,8 +99,8 @@ def run_slot(
 ) -> dict[str, object]:
     """Run a whole slot in this process, without Dagster; return each step's result by its asset.
 
-    `without` names assets to leave out, for instance the report when many weeks are run; `compute`
-    runs a model of the weekly alert, or takes its rows from where they are already.
+    `without` names assets to leave out, for instance `ONLY_SHOWING` when many slots are run;
+    `compute` runs a model of the weekly alert, or takes its rows from where they are already.
     Raises the refusals of `order` before anything is done, and the error that stopped a step.
     """
     instant = Instant.take(settings, policy, ledger, clock)
@@ -180,6 +182,8 @@ def _late_alert() -> tuple[Step, ...]:
             lambda work: late_orders.propose(work.run, work.ledger),
         ),
         _mail_step("notices/late_alerts"),
+        # After the mails: what it needs longer, or stops at, keeps no alert back.
+        Step(STANDINGS, lambda work: standings.refresh(work.run, work.ledger)),
     )
 
 

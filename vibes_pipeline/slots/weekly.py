@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from vibes_pipeline.engine.duckdb import Parameters
+from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
@@ -105,9 +105,9 @@ def take_past(run: SlotRun, ledger: Ledger) -> dict[str, pl.DataFrame]:
     taken = history.past(
         ledger,
         history.Keys(
-            items=_ids(run, "order_item_id", EVENTS),
-            products=_ids(run, "sku", PRODUCT_METRICS),
-            sellers=_ids(run, "seller_id", [ACCOUNT_DECISIONS]),
+            items=ids_at_hand(run.engine, "order_item_id", EVENTS),
+            products=ids_at_hand(run.engine, "sku", PRODUCT_METRICS),
+            sellers=ids_at_hand(run.engine, "seller_id", [ACCOUNT_DECISIONS]),
         ),
     )
     for name, frame in taken.items():
@@ -115,8 +115,9 @@ def take_past(run: SlotRun, ledger: Ledger) -> dict[str, pl.DataFrame]:
     return taken
 
 
-def _ids(run: SlotRun, column: str, relations: Iterable[str]) -> list[str]:
-    ids = [run.engine.scan(relation).select(column) for relation in relations]
+def ids_at_hand(engine: DuckDBEngine, column: str, relations: Iterable[str]) -> list[str]:
+    """The ids that relations made before have in a column, each once."""
+    ids = [engine.scan(relation).select(column) for relation in relations]
     return pl.concat(ids).unique().collect()[column].drop_nulls().to_list()
 
 

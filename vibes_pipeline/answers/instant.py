@@ -1,0 +1,29 @@
+"""The instant that an answer is of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from vibes_pipeline.calendar import parse_local
+from vibes_pipeline.clock import WallClock
+from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.policy import Policy
+
+
+def asked_instant(text: str | None, ledger: Ledger, policy: Policy) -> datetime:
+    """A local time, or without one what time it is for the ledger; local.
+
+    That is the wall clock's for a live ledger, the instant of its newest slot for a simulated one.
+    `UsageError` for a text that is no time.
+    """
+    if text is not None:
+        return parse_local(text, policy.time_zone)
+    moments = schema.moments.c
+    with ledger.reading() as connection:
+        at = connection.execute(
+            sa.select(moments.at).where(moments.country == ledger.country)
+        ).scalar()
+    return (at or WallClock().now()).astimezone(policy.time_zone)

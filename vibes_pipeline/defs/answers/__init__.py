@@ -1,0 +1,1 @@
+"""Answers: where sellers stand."""
