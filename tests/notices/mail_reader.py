@@ -47,5 +47,5 @@ class Page(HTMLParser):
 
 def both(made: Notice, programme: Programme = PROGRAMME) -> list[str]:
     """The words of the text and of the HTML part, each on one line."""
-    _, text, html = render(made, programme)
+    _, text, html, _ = render(made, programme)
     return [" ".join(text.split()), Page(html).text]

@@ -229,7 +229,11 @@ def _sales_regulation(number: int) -> dict[str, Any]:
 def _product_delisting(number: int) -> dict[str, Any]:
     return {
         **_product(number),
-        "evidence": {"occurrences": 4, "delisted_from_occurrence": 4},
+        "evidence": {
+            "occurrences": 4,
+            "occurrence_cycles": "2026-08-31,2026-09-14,2026-10-05,2026-11-09",
+            "delisted_from_occurrence": 4,
+        },
     }
 
 
@@ -286,7 +290,11 @@ def gallery() -> dict[str, Notice]:
         *(action("returns_charge", n) for n in range(2)),
         action("counterfeit_charge"),
     ]
-    many = [action(CHARGES[n % 2 if n % 10 else 2], n) for n in range(150)]
+    many = [
+        action("order_regulation"),
+        *(action("sales_regulation", n) for n in range(12)),
+        *(action(CHARGES[n % 2 if n % 10 else 2], n, sku=f"SKU-{n % 90}") for n in range(450)),
+    ]
     severe = [
         action("account_delisting"),
         action(
@@ -312,7 +320,7 @@ def gallery() -> dict[str, Notice]:
         action(pending, 4),
         action(pending, 120, order_number="362416081"),
     ]
-    many_late = [action((pending, ready)[n % 3 // 2], n) for n in range(150)]
+    many_late = [action((pending, ready)[n % 3 // 2], n, sku=f"SKU-{n % 90}") for n in range(463)]
     return {
         "one": notice([action("out_of_stock_charge")]),
         "mixed": notice(mixed),
@@ -333,7 +341,7 @@ if __name__ == "__main__":
     folder.mkdir(parents=True, exist_ok=True)
     for name, made in gallery().items():
         message = compose(made, nigeria(), SENDER, MESSAGE_DATE)
-        _, text, html = render(made, nigeria())
+        _, text, html, _ = render(made, nigeria())
         (folder / f"{name}.txt").write_text(text)
         (folder / f"{name}.html").write_text(html)
         (folder / f"{name}.eml").write_bytes(message.content)

@@ -52,6 +52,7 @@ def hostile_action(made: NoticeAction, **changes: Any) -> NoticeAction:
 def hostile_programme() -> Programme:
     return replace(
         PROGRAMME,
+        claim_link="https://claims.example/?about={reference}",
         country_name=HOSTILE,
         how_to_object=HOSTILE,
         phones=[HOSTILE],
@@ -90,6 +91,8 @@ def notices() -> Iterator[Notice]:
         for make in makes:
             yield from (hostile(make([hostile_action(action(rule))])) for rule in rules)
             yield hostile(make([hostile_action(action(r, n)) for r in rules for n in range(3)]))
+            # More than are listed one by one.
+            yield hostile(make([hostile_action(action(r, n)) for r in rules for n in range(30)]))
     for state in ("accepted", "incomplete", "out_of_time"):
         yield about_a_claim(state, [])
     yield about_a_claim("redirected", [], category="seko_warehouse")
@@ -131,7 +134,7 @@ def test_no_text_becomes_markup_whichever_macro_says_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(Macro, "_invoke", recorded)
     programme = hostile_programme()
     for made in notices():
-        subject, text, html = render(made, programme)
+        subject, text, html, _ = render(made, programme)
         page = Page(html)
         assert HOSTILE.split()[1] in text, "it is there as it was written"
         assert "<img src=x onerror=alert(1)>" in page.text, "and it is there to be read"

@@ -84,9 +84,13 @@ def test_each_rules_line_stands_in_both_parts(make: Make, rule: str) -> None:
         (action("order_regulation"), "7.10% (23 items cancelled, out of 324 items cancelled or"),
         (action("order_regulation"), "257 orders in 6 fulfilment days"),
         (action("order_regulation", band=1), "75% of shipped orders per fulfilment day"),
-        (action("order_regulation", band=1), "(rate from 2.5% to 5%)"),
-        (action("order_regulation"), "pending to shipped 2 × that (rate over 5% to 10%)"),
-        (action("order_regulation", band=3), "fixed for a rate over 10%"),
+        (action("order_regulation", band=1), "at least 2; pending to shipped 4 times that"),
+        (action("order_regulation"), "Rate over 5% to 10% (yours): 50% of shipped orders per"),
+        (action("order_regulation", band=3), "Rate over 10% (yours): 2 orders a day; pending to"),
+        (action("order_regulation"), "Rate below 2.5%: no limit"),
+        (action("order_regulation"), "at your 324 items of that week, at most 8 cancelled keep"),
+        (action("sales_regulation", 1), "at most 6 of these 104 items rejected"),
+        (action("sales_regulation", 2), "at most 1 of these 41 items returned"),
         (action("sales_regulation", 1), "Rejection rate: 8.65% (Fashion, regulated when over 6%)"),
         (
             action("sales_regulation", 1),
@@ -98,10 +102,12 @@ def test_each_rules_line_stands_in_both_parts(make: Make, rule: str) -> None:
             action("sales_regulation", 2),
             "3 items returned for quality by 3 customers, out of 41 items, 2 to 8 November 2026",
         ),
-        (action("sales_regulation", 1), "Occurrence: 2"),
+        (action("sales_regulation", 1), "Occurrence: 2 of 4"),
         (action("sales_regulation", 1), PROGRAMME.rules["product_delisting"].words),
         (action("sales_regulation", 3), "does not count as a further occurrence"),
-        (action("product_delisting"), "Occurrence: 4 of this product’s sales regulations"),
+        (action("product_delisting"), "Rests on: 4 occurrences, sales regulations of this product"),
+        (action("product_delisting"), "Weeks of the occurrences: 31 August to 6 September 2026"),
+        (action("product_delisting"), "and: 9 to 15 November 2026"),
         (action("account_delisting", 7), "Mon 16 Nov 2026, 10:30, after review (decision AD-7)"),
         (action("account_delisting"), "Items returned for quality: 4"),
         (action("account_delisting"), "Items proven counterfeit: 1"),
@@ -159,7 +165,7 @@ def test_sections_go_from_what_weighs_most_to_what_weighs_least() -> None:
     made = notice([action(rule) for rule in reversed(RULES)])
     for part in both(made):
         places = [part.rindex(PROGRAMME.rules[rule].title) for rule in ("order_regulation",)]
-        places += [part.index(action(rule).reference) for rule in RULES[1:]]
+        places += [part.rindex(action(rule).reference) for rule in RULES[1:]]
         assert places == sorted(places)
 
 
@@ -196,7 +202,7 @@ def test_a_post_implementation_mail_says_what_was_done_and_until_when_it_holds()
 def test_the_total_is_the_sum_of_the_amounts() -> None:
     made = notice([action("returns_charge", n) for n in range(3)] + [action("order_regulation")])
     for part in both(made):
-        assert part.count("Total to be debited ₦54,500.00") == 2
+        assert part.count("Total to be debited ₦54,500.00") == 1
 
 
 def test_without_charges_there_is_no_total() -> None:
@@ -259,7 +265,7 @@ notices = st.one_of(
 @settings(max_examples=100, deadline=None)
 @given(notices)
 def test_whatever_the_notice_both_parts_carry_each_reference_and_amount(made: Notice) -> None:
-    _, text, html = render(made, PROGRAMME)
+    _, text, html, _ = render(made, PROGRAMME)
     text_words, page = " ".join(text.split()), Page(html)
     assert Counter(REFERENCE.findall(text_words)) == Counter(REFERENCE.findall(page.text))
     assert Counter(MONEY.findall(text_words)) == Counter(MONEY.findall(page.text))
@@ -370,7 +376,8 @@ def test_the_headers_are_ours_and_no_others() -> None:
     assert _headers(made).decode().split("\r\n") == [
         "From: VIBES programme <vibes@mail.example>",
         "To: owner@lantern-loom.example",
-        "Subject: VIBES alert: actions planned on your account, week of 9 to 15 November 2026",
+        "Subject: VIBES alert: =?utf-8?q?=E2=82=A63,000.00?= to be debited, "
+        "effective Sat 21 Nov 2026, 09:00 (1 action)",
         "Date: Wed, 18 Nov 2026 06:00:00 +0000",
         f"Message-ID: <{made.notice_id}@mail.example>",
         "Auto-Submitted: auto-generated",
@@ -401,7 +408,7 @@ def test_the_mail_is_seven_bit_with_no_line_too_long_for_a_server() -> None:
 
 
 def test_the_page_loads_nothing_and_links_only_to_the_claim_form_and_phones() -> None:
-    _, _, html = render(gallery()["mixed"], PROGRAMME)
+    _, _, html, _ = render(gallery()["mixed"], PROGRAMME)
     page = Page(html)
     phones = [f"tel:{phone}" for phone in PROGRAMME.phones]
     assert page.links == [PROGRAMME.claim_link, *phones]
@@ -411,19 +418,10 @@ def test_the_page_loads_nothing_and_links_only_to_the_claim_form_and_phones() ->
 
 
 def test_style_is_in_the_tags_and_dark_mode_in_the_one_style_sheet_left() -> None:
-    _, _, html = render(gallery()["mixed"], PROGRAMME)
+    _, _, html, _ = render(gallery()["mixed"], PROGRAMME)
     assert html.count("<style") == 1
     assert "prefers-color-scheme: dark" in html
     assert '<h1 style="' in html
-
-
-@pytest.mark.parametrize("name", ["many", "late_many"])
-def test_a_hundred_and_fifty_actions_stay_under_the_size_at_which_mail_programs_clip(
-    name: str,
-) -> None:
-    _, _, html = render(gallery()[name], PROGRAMME)
-    assert len(gallery()[name].actions) == 150
-    assert len(html.encode()) < 102 * 1024
 
 
 def test_a_seller_without_usable_address_gets_no_mail() -> None:
@@ -468,14 +466,33 @@ def test_a_sender_that_is_none_is_one_clear_error(sender: str) -> None:
     ],
 )
 def test_a_week_is_named_by_its_days(period: date, words: str) -> None:
-    subject, text, _ = render(notice([action("order_regulation")], period=period), PROGRAMME)
-    assert subject.endswith(words)
-    assert words in " ".join(text.split())
+    for part in both(notice([action("order_regulation")], period=period)):
+        assert words in part
 
 
-def test_the_subject_of_a_post_implementation_mail_says_so() -> None:
-    subject, _, _ = render(implemented([action("returns_charge")]), PROGRAMME)
-    assert subject == "VIBES: actions implemented on your account, week of 9 to 15 November 2026"
+@pytest.mark.parametrize(
+    ("made", "subject"),
+    [
+        (
+            notice([action("returns_charge", n) for n in range(3)]),
+            "VIBES alert: ₦54,500.00 to be debited, effective Sat 21 Nov 2026, 09:00 (3 actions)",
+        ),
+        (
+            notice([action("order_regulation")]),
+            "VIBES alert: actions planned, effective Sat 21 Nov 2026, 09:00 (1 action)",
+        ),
+        (
+            implemented([action("returns_charge", 1), action("order_regulation")]),
+            "VIBES: ₦3,000.00 debited Sat 21 Nov 2026, 09:00 (2 actions)",
+        ),
+        (
+            implemented([action("order_regulation")]),
+            "VIBES: actions implemented Sat 21 Nov 2026, 09:00 (1 action)",
+        ),
+    ],
+)
+def test_the_subject_says_how_much_when_and_how_many(made: Notice, subject: str) -> None:
+    assert _message(_compose(made))["Subject"] == subject
 
 
 def test_the_programme_is_the_policys_as_of_the_day() -> None:

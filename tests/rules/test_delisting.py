@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,20 @@ def regulate(
         marketplace.remember("sales_regulations", sku=sku, occurrence=ordinal + 1)
     for _ in range(reversed_ones):
         marketplace.remember("sales_regulations", sku=sku, occurrence=1, is_standing=False)
+
+
+def test_a_delisting_names_the_weeks_that_it_rests_on_in_their_order(tmp_path: Path) -> None:
+    marketplace = Marketplace()
+    regulate(marketplace, "K", standing=0)
+    for cycle in ("2026-10-05", "2026-08-31", "2026-09-14"):
+        marketplace.remember(
+            "sales_regulations", sku="K", cycle=date.fromisoformat(cycle), occurrence=1
+        )
+    reversed_one = {"cycle": date(2026, 10, 12), "occurrence": 1, "is_standing": False}
+    marketplace.remember("sales_regulations", sku="K", **reversed_one)
+    row = marketplace.decide(tmp_path, PRODUCTS).row(PRODUCTS)
+    assert row is not None
+    assert row["occurrence_cycles"] == "2026-08-31,2026-09-14,2026-10-05,2026-11-09"
 
 
 STRIKES = [

@@ -109,14 +109,22 @@ class ReasonText:
 class OrderBand:
     """One row of the order regulation's table (Rulebook §5); rates are in percent.
 
-    `daily_share_pct` and `pending_to_shipped_multiple` are None where the limits are fixed.
+    A limit is a share or a multiple, or a fixed number of orders; both are None without one.
     """
 
     over_pct: Decimal
     includes_lower: bool
     up_to_pct: Decimal | None
+    includes_upper: bool
     daily_share_pct: Decimal | None
+    daily_order_limit: int | None
     pending_to_shipped_multiple: int | None
+    pending_to_shipped_limit: int | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it sets no limit."""
+        return self.daily_share_pct is None and self.daily_order_limit is None
 
 
 @dataclass(frozen=True)
@@ -134,13 +142,16 @@ class Programme:
 
     `rules` is keyed by rule, `reasons` by rule and reason code; `order_bands[band]` is the row of
     a `NoticeAction.band`. `how_to_object` is the programme's own words. Durations are in days or
-    weeks, as their names say; `weekly_alert_weekday` is a name such as `Monday`.
+    weeks, as their names say; `weekly_alert_weekday` is a name such as `Monday`. `{reference}` in
+    `claim_link` stands for that of the action that the claim is about.
     """
 
     country: str
     country_name: str
     currency: str
     time_zone: ZoneInfo
+    notice_lines: int
+    html_limit_bytes: int
     claim_link: str
     phones: Sequence[str]
     how_to_object: str
@@ -154,5 +165,6 @@ class Programme:
     sales_regulation_days: int
     rejection_window_days: int
     return_lag_weeks: int
+    delisted_from_occurrence: int
     claim_categories: Mapping[str, ClaimText]
     seko_link: str

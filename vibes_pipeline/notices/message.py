@@ -2,29 +2,36 @@
 
 All wording is in `email_templates/`: a pair of templates per notice kind, and one file per rule
 that both parts of every kind share. Here belong the message, its headers and the rendering of its
-two parts. What the templates are given is made in `sections`, `programme` and `cleaning`.
+two parts. What the templates are given is made in `sections`, `programme` and `cleaning`; what is
+attached, in `attachment`.
 """
 
 from __future__ import annotations
 
+import re
 import traceback
+from base64 import encodebytes
 from binascii import b2a_qp
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.policy import SMTP
 from email.utils import format_datetime as format_datetime_header
 from functools import lru_cache
+from typing import NamedTuple
 
 from vibes_pipeline.notices.address import sender_address, usable_address
+from vibes_pipeline.notices.attachment import file_name, table
 from vibes_pipeline.notices.cleaning import cleaned
 from vibes_pipeline.notices.content import Notice, Programme
 from vibes_pipeline.notices.mail import Mail, Unbuilt
-from vibes_pipeline.notices.sections import by_claim, credited, orders, sections, total
-from vibes_pipeline.notices.wording import html_environment, plain_macros, text_environment
+from vibes_pipeline.notices.sections import Claimed, Listed, credited, total
+from vibes_pipeline.notices.wording import html_environment, text_environment
 
 # Header lines are never folded: folding long ones makes CPython write encoded words into them.
 _POLICY = SMTP.clone(max_line_length=998)
+# Words with a letter that is not ASCII; those that follow each other are encoded in one.
+_NOT_ASCII = re.compile(r"[^ ]*[^\x00-\x7f][^ ]*(?: [^ ]*[^\x00-\x7f][^ ]*)*")
 
 
 @dataclass(frozen=True)
@@ -61,53 +68,82 @@ def compose(notice: Notice, programme: Programme, sender: str, message_date: dat
     """
     recipient = usable_address(notice.address)
     author = sender_address(sender)
-    subject, text, html = render(notice, programme)
-    boundary = f"=_{notice.notice_id.hex}"
+    letter = render(notice, programme)
     # Written out, for building a message object of each mail takes longer than wording it. Only
     # these headers hold a text that is not of a shape known to be safe: our name and our subject.
     head = (
         f"{_header('From', str(author))}"
         f"To: {recipient}\r\n"
-        f"{_header('Subject', subject)}"
+        f"Subject: {_encoded(letter.subject)}\r\n"
         f"Date: {format_datetime_header(message_date)}\r\n"
         f"Message-ID: <{notice.notice_id}@{author.domain}>\r\n"
         "Auto-Submitted: auto-generated\r\n"
         "MIME-Version: 1.0\r\n"
-        f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
     )
-    content = b"".join(
-        (
-            head.encode("ascii"),
-            _part(boundary, "plain", text),
-            _part(boundary, "html", html),
-            f"--{boundary}--\r\n".encode(),
-        )
+    body = _multipart(
+        "alternative",
+        f"=_{notice.notice_id.hex}",
+        [_text_part("plain", letter.text), _text_part("html", letter.html)],
     )
-    return Mail(str(notice.notice_id), author.addr_spec, content)
+    if letter.table is not None:
+        attached = _csv_part(file_name(notice), letter.table)
+        body = _multipart("mixed", f"=_{notice.notice_id.hex}_m", [body, attached])
+    return Mail(str(notice.notice_id), author.addr_spec, head.encode("ascii") + body)
 
 
-def render(notice: Notice, programme: Programme) -> tuple[str, str, str]:
-    """Subject, plain text and HTML of a notice."""
+class Letter(NamedTuple):
+    """What a notice says; `table` has all its lines, where the two parts list only some."""
+
+    subject: str
+    text: str
+    html: str
+    table: bytes | None
+
+
+def render(notice: Notice, programme: Programme) -> Letter:
+    """The words of a notice; the HTML is no longer than mail programs show."""
     zone = programme.time_zone
     local = cleaned(notice, zone)
-    text_parts = text_environment(programme.country, zone)
-    week = {"period": notice.period, "programme": programme}
-    by_rule = [] if notice.claim else sections(local, programme, text_parts)
-    context: dict[str, object] = {
-        **week,
-        "notice": local,
-        "sections": by_rule,
-        "orders": orders(by_rule),
+    texts = text_environment(programme.country, zone)
+    html_template = html_environment(programme.country, zone).get_template(f"{notice.kind}.html")
+    # The subject block sees nothing else of the notice: no seller text can get in.
+    ours: dict[str, object] = {
+        "period": notice.period,
+        "programme": programme,
         "total": credited(local) if notice.claim else total(local.actions),
-        **by_claim(local),
+        "count": len(local.actions),
+        "takes_effect_at": notice.takes_effect_at,
+        "implemented_at": notice.implemented_at,
     }
-    if notice.claim:
-        context["words"] = plain_macros(text_parts.get_template("claims/words.txt"), {})
-    text = text_parts.get_template(f"{notice.kind}.txt")
-    html = html_environment(programme.country, zone).get_template(f"{notice.kind}.html")
-    # The subject block sees nothing of the notice but its period: no seller text can get in.
-    subject = "".join(text.blocks["subject"](text.new_context(week))).strip()
-    return subject, text.render(context), html.render(context)
+    content = Claimed.of(local, texts) if notice.claim else Listed.of(local, programme, texts)
+    every_line = content.every_line
+    for lines, sums in _lengths(programme.notice_lines, len(every_line)):
+        unlisted = len(every_line) - lines
+        context = {
+            **ours,
+            **content.within(lines, sums),
+            "notice": local,
+            "unlisted": max(unlisted, 0),
+            "attached": file_name(notice),
+        }
+        html = html_template.render(context)
+        if len(html.encode()) <= programme.html_limit_bytes:
+            break
+    text_template = texts.get_template(f"{notice.kind}.txt")
+    subject = "".join(text_template.blocks["subject"](text_template.new_context(ours))).strip()
+    attached = table(every_line, programme) if unlisted > 0 else None
+    return Letter(subject, text_template.render(context), html, attached)
+
+
+def _lengths(lines: int, sums: int) -> Iterator[tuple[int, int]]:
+    """How many lines and sums by product to list: as many as may be, then fewer and fewer."""
+    yield lines, sums
+    while sums:
+        sums //= 2
+        yield lines, sums
+    while lines:
+        lines //= 2
+        yield lines, sums
 
 
 @lru_cache(maxsize=64)
@@ -117,11 +153,46 @@ def _header(name: str, value: str) -> str:
     return line
 
 
-def _part(boundary: str, subtype: str, text: str) -> bytes:
+def _encoded(subject: str) -> str:
+    """Our own subject as a header has it: words that are not ASCII are encoded (RFC 2047).
+
+    No two subjects are alike, and for one the standard library takes as long as for half a mail.
+    """
+    if not subject.isprintable():
+        raise ValueError("a subject is one line of printable text")
+    return _NOT_ASCII.sub(_encoded_words, subject)
+
+
+def _encoded_words(found: re.Match[str]) -> str:
+    encoded = "".join(
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or chr(byte) in ",.-" else f"={byte:02X}"
+        for byte in found[0].encode()
+    )
+    return f"=?utf-8?q?{encoded}?="
+
+
+def _multipart(subtype: str, boundary: str, parts: Sequence[bytes]) -> bytes:
+    head = f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'
+    between = f"--{boundary}\r\n".encode()
+    return b"".join(
+        [head.encode(), *(between + part for part in parts), f"--{boundary}--\r\n".encode()]
+    )
+
+
+def _text_part(subtype: str, text: str) -> bytes:
     head = (
-        f"--{boundary}\r\n"
         f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
     lines = b2a_qp(text.encode(), istext=True).splitlines()
     return b"\r\n".join((head.encode("ascii")[:-2], *lines, b"", b""))
+
+
+def _csv_part(name: str, content: bytes) -> bytes:
+    head = (
+        f'Content-Type: text/csv; charset="utf-8"; name="{name}"\r\n'
+        f'Content-Disposition: attachment; filename="{name}"\r\n'
+        "Content-Transfer-Encoding: base64\r\n"
+    )
+    lines = encodebytes(content).splitlines()
+    return b"\r\n".join((head.encode("ascii"), *lines, b""))

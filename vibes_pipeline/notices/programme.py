@@ -32,6 +32,8 @@ def programme(policy: Policy, day: date) -> Programme:
         country_name=Locale.parse("en").territories[policy.country],
         currency=policy.currency,
         time_zone=policy.time_zone,
+        notice_lines=policy.notice.notice_lines.on(day),
+        html_limit_bytes=policy.notice.html_limit_bytes.on(day),
         claim_link=contact.links.raise_a_claim.on(day),
         phones=contact.phones.on(day),
         how_to_object=" ".join(reference.sentence for reference in contact.how_to_object),
@@ -53,6 +55,7 @@ def programme(policy: Policy, day: date) -> Programme:
         sales_regulation_days=sales.in_force_days.on(day),
         rejection_window_days=sales.rejection_window_days.on(day),
         return_lag_weeks=sales.return_lag_weeks.on(day),
+        delisted_from_occurrence=policy.product_delisting.occurrence.on(day),
         claim_categories={
             name: _claim_text(category.dated_on(day))
             for name, category in policy.claims.categories.items()
@@ -83,8 +86,11 @@ def _order_bands(bands: Sequence[Band]) -> list[OrderBand]:
             edges.from_pct,
             edges.includes_from,
             edges.to_pct,
+            edges.includes_to,
             band.daily_share_pct,
+            band.daily_order_limit,
             band.pending_to_shipped_multiple,
+            band.pending_to_shipped_limit,
         )
         for band, edges in zip(bands, band_edges(bands), strict=True)
     ]

@@ -22,9 +22,13 @@ from jinja2.runtime import Macro
 
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.styles import read_styles, styled
+from vibes_pipeline.notices.way_out import most_cancelled, most_within
 from vibes_pipeline.paths import email_templates_dir
 
 _TEXT_WIDTH = 78
+_NO_BREAK = "\u00a0"
+# Where the policy's claim link has the reference of the action.
+REFERENCE_PLACE = "{reference}"
 
 
 class PartLoader(FileSystemLoader):
@@ -110,6 +114,10 @@ def _environment(
         days_after=lambda moment, days: moment + timedelta(days=days),
         percent=_percent,
         number=_number,
+        most_cancelled=most_cancelled,
+        most_within=most_within,
+        about=_about,
+        cycles=_cycles,
         counted=counted,
         pairs=pairs_of,
         wrap=_wrap,
@@ -163,9 +171,26 @@ def _number(value: str | Decimal) -> str:
     return f"{Decimal(value).normalize():f}"
 
 
+def _cycles(text: str) -> list[date]:
+    """The cycles of a list such as `2026-10-05,2026-11-09`, as evidence has it."""
+    return [date.fromisoformat(cycle) for cycle in text.split(",") if cycle]
+
+
+def _about(claim_link: str, reference: str = "") -> str:
+    """The claim link with the action's reference, where it has a place for one."""
+    return claim_link.replace(REFERENCE_PLACE, reference)
+
+
+def _one_line(text: str) -> str:
+    """Text with single spaces; a no-break space, as some amounts have, stays one."""
+    if _NO_BREAK in text:
+        return _NO_BREAK.join(" ".join(part.split()) for part in text.split(_NO_BREAK))
+    return " ".join(text.split())
+
+
 def _wrap(text: str, indent: int = 0, hang: int = 0) -> str:
     """Plain text as one paragraph; lines after the first are indented by `hang` more."""
-    text = " ".join(text.split())
+    text = _one_line(text)
     if indent + len(text) <= _TEXT_WIDTH:
         return " " * indent + text
     return _filled(text, indent, hang)
@@ -193,6 +218,6 @@ def _justify(left: str, right: str, indent: int = 0) -> str:
 
 def pairs_of(text: str) -> list[tuple[str, str]]:
     """The pairs out of lines `Label: value`."""
-    lines = (" ".join(line.split()) for line in text.splitlines() if line.strip())
+    lines = (_one_line(line) for line in text.splitlines() if line.strip())
     pairs = (line.partition(": ") for line in lines)
     return [(label, value) for label, _, value in pairs]
