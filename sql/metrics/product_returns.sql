@@ -21,7 +21,7 @@ returned AS (
         COUNT(DISTINCT e.customer_hash) AS returning_customers
     FROM events.quality_returns AS e
     CROSS JOIN terms AS t
-    WHERE e.event_at >= t.window_start AND e.event_at < t.window_end
+    WHERE e.event_at >= t.window_start AND e.event_at < t.window_end AND e.excused_by IS NULL
     GROUP BY e.sku, e.seller_id
 ),
 

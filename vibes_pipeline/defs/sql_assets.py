@@ -159,10 +159,14 @@ def outcome_metadata(run: SlotRun, relation: str, looked_up: pl.DataFrame) -> di
 
 
 def policy_in_force(run: SlotRun, model: Model) -> dict[str, dg.MetadataValue]:
-    """The numbers and codes that the model reads of the run's policy, as of the run's period."""
+    """The numbers and codes that the model reads of the run's policy, as of the run's period.
+
+    What it reads through a relation that no partition keeps is among them.
+    """
+    kept = [other.relation for other in weekly_models()]
     tables = {
         relation: run.engine.policy[relation.removeprefix("policy.")]
-        for relation in sorted(model.depends_on)
+        for relation in sorted(sources(model.depends_on, kept))
         if relation.startswith("policy.")
     }
     period = pl.lit(run.period)

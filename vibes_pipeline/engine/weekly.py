@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import polars as pl
+
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.rules import WEEKLY_RULES
 
@@ -26,7 +28,7 @@ def decision(rule: str) -> Model:
 def resting_on(relations: Collection[str]) -> frozenset[str]:
     """The weekly alert's models that read one of the relations, by themselves or through others."""
     reached = set(relations)
-    for model in weekly_models():
+    for model in _needed():
         if reached & set(model.depends_on):
             reached.add(model.relation)
     return frozenset(reached - set(relations))
@@ -34,5 +36,15 @@ def resting_on(relations: Collection[str]) -> frozenset[str]:
 
 def weekly_models() -> tuple[Model, ...]:
     """Every model of the weekly alert whose rows are kept, each after those it reads."""
-    models = closure([*(decision(rule).relation for rule in WEEKLY_RULES), *SHOWN_BESIDE])
-    return tuple(model for model in models if not model.is_ephemeral)
+    return tuple(model for model in _needed() if not model.is_ephemeral)
+
+
+def counting_events(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The events that no claim excuses; cycles of earlier versions kept no others."""
+    if "excused_by" not in events.collect_schema():
+        return events
+    return events.filter(pl.col("excused_by").is_null())
+
+
+def _needed() -> tuple[Model, ...]:
+    return closure([*(decision(rule).relation for rule in WEEKLY_RULES), *SHOWN_BESIDE])

@@ -161,7 +161,8 @@ def select_account_delistings(country: str) -> sa.Select[Any]:
 
 
 EXCUSE_COLUMNS = tuple(
-    excuses.c[name] for name in ("seller_id", "order_number", "sku", "order_item_id", "event")
+    excuses.c[name]
+    for name in ("seller_id", "order_number", "sku", "order_item_id", "event", "claim_id")
 )
 EXCUSES: Schema = frame_schema(EXCUSE_COLUMNS)
 
