@@ -1,0 +1,60 @@
+-- The stored rows of the order items that an answer is about, one row per stored copy (Rulebook §13, §14): of one
+-- item, of one seller's items, of one product's, or of all, as the parameters say; null asks for all. They stand in
+-- for `warehouse.stored_items`. As there, what an item's copies were before $horizon counts only where it has none
+-- since; what has not been touched since then is judged too, because an answer may be about it.
+-- ephemeral
+-- grain: every stored row
+WITH asked AS (
+    SELECT DISTINCT order_item_id
+    FROM raw.order_items
+    WHERE
+        (CAST($item AS VARCHAR) IS NULL OR order_item_id = CAST($item AS VARCHAR))
+        AND (CAST($seller AS VARCHAR) IS NULL OR seller_id = CAST($seller AS VARCHAR))
+        AND (CAST($product AS VARCHAR) IS NULL OR sku = CAST($product AS VARCHAR))
+),
+
+copies AS (
+    SELECT
+        i.*,
+        i.pending_at IS NULL
+        OR GREATEST(
+            i.pending_at,
+            i.ready_to_ship_at,
+            i.shipped_at,
+            i.delivered_at,
+            i.cancelled_at,
+            i.rejected_at,
+            i.returned_at
+        ) >= $horizon AS is_recent
+    FROM raw.order_items AS i
+    WHERE i.order_item_id IN (SELECT order_item_id FROM asked)
+),
+
+recent AS (
+    SELECT DISTINCT order_item_id
+    FROM copies
+    WHERE is_recent
+)
+
+SELECT
+    c.order_item_id,        -- as stored
+    c.order_number,         -- as stored
+    c.seller_id,            -- as stored
+    c.sku,                  -- as stored
+    c.item_price,           -- as stored, naira
+    c.commission,           -- as stored, naira
+    c.pending_at,           -- as stored
+    c.ready_to_ship_at,     -- as stored
+    c.shipped_at,           -- as stored
+    c.delivered_at,         -- as stored
+    c.cancelled_at,         -- as stored
+    c.cancel_reason,        -- as stored
+    c.rejected_at,          -- as stored
+    c.returned_at,          -- as stored
+    c.return_reason,        -- as stored
+    CASE
+        WHEN c.rejected_at IS NOT NULL OR c.returned_at IS NOT NULL THEN SHA256($customer_key || c.customer_id)
+    END AS customer_hash    -- who refused or returned it, hashed with the home's key; else null
+FROM copies AS c
+LEFT JOIN recent AS r ON c.order_item_id = r.order_item_id
+WHERE c.is_recent OR r.order_item_id IS NULL
