@@ -1,7 +1,8 @@
 -- The stored rows of the order items that an answer is about, one row per stored copy (Rulebook §13, §14): of one
 -- item, of one seller's items, of one product's, or of all, as the parameters say; null asks for all. They stand in
--- for `warehouse.stored_items`. As there, what an item's copies were before $horizon counts only where it has none
--- since; what has not been touched since then is judged too, because an answer may be about it.
+-- for `warehouse.stored_items`. As there, of an item with a copy since $horizon the older copies are judged only if a
+-- check, a case or an open charge names it. Of an item that was not touched since then all are, for an answer may be
+-- about it.
 -- ephemeral
 -- grain: every stored row
 WITH asked AS (
@@ -30,10 +31,22 @@ copies AS (
     WHERE i.order_item_id IN (SELECT order_item_id FROM asked)
 ),
 
+named AS (
+    SELECT order_item_id FROM raw.dropoff_qc
+    UNION
+    SELECT order_item_id FROM raw.counterfeit_cases
+    UNION
+    SELECT order_item_id FROM ledger.open_charges
+),
+
+-- With a copy since then, and not named.
 recent AS (
-    SELECT DISTINCT order_item_id
+    SELECT order_item_id
     FROM copies
     WHERE is_recent
+    EXCEPT
+    SELECT order_item_id
+    FROM named
 )
 
 SELECT

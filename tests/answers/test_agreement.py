@@ -28,9 +28,9 @@ from storm.mutations import of_rows
 from storm.world import EPOCH, Tables, together, world
 
 from vibes_pipeline.answers import items
-from vibes_pipeline.answers.moment import Asked
 from vibes_pipeline.answers.moment import Moment as Instant
 from vibes_pipeline.calendar import Slot
+from vibes_pipeline.ledger.as_of import Subject
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.steps import steps_of
@@ -70,7 +70,7 @@ class Harmed:
             (row["order_item_id"], row["rule"]): (
                 *(row["code"], row["reference"], row["claim_id"], row["cycle"]),
             )
-            for row in instant.answer(items.ANSWER, Asked()).iter_rows(named=True)
+            for row in instant.answer(items.ANSWER, Subject()).iter_rows(named=True)
         }
 
     def evaluated(self, at: datetime) -> dict[tuple[str, str], tuple[Any, ...]]:

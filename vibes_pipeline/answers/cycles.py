@@ -14,14 +14,14 @@ from typing import Any
 import polars as pl
 
 from vibes_pipeline.answers.arithmetic import rate, short
-from vibes_pipeline.answers.moment import Asked, Moment, write_ledger
+from vibes_pipeline.answers.moment import Moment, write_ledger
 from vibes_pipeline.answers.words import moment_in_words
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.ledger import as_of
+from vibes_pipeline.ledger.as_of import LedgerThen, Subject
 from vibes_pipeline.ledger.proposals import FrozenCycle, frozen_cycle
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.cleaning import clean
@@ -32,6 +32,7 @@ from vibes_pipeline.slots.run import SlotRun
 SELLER, PRODUCT = "order_regulation", "sales_regulation"
 # Columns of an answer that are no facts.
 TOLD = ("seller_id", "sku", "code", "reference", "faults")
+NOT_IN_ITS_HISTORY = ("cycle_actions", "product_delistings")
 Row = Mapping[str, Any]
 
 
@@ -41,15 +42,15 @@ def explain_seller(moment: Moment, seller: str, cycle: date) -> dict[str, Any]:
     `UsageError` for a cycle before the ledger's first, one that has not begun, or one whose
     partitions were removed because of their age.
     """
-    return _explained(moment, SELLER, Asked(seller=seller), cycle)
+    return _explained(moment, SELLER, Subject(seller=seller), cycle)
 
 
 def explain_product(moment: Moment, product: str, cycle: date) -> dict[str, Any]:
     """The same of a product's sales regulation."""
-    return _explained(moment, PRODUCT, Asked(product=product), cycle)
+    return _explained(moment, PRODUCT, Subject(product=product), cycle)
 
 
-def _explained(moment: Moment, rule: str, asked: Asked, cycle: date) -> dict[str, Any]:
+def _explained(moment: Moment, rule: str, asked: Subject, cycle: date) -> dict[str, Any]:
     _require_time(moment, cycle)
     frozen = frozen_cycle(moment.ledger, cycle)
     relation = f"answers.{rule}s"
@@ -82,7 +83,7 @@ def _require_time(moment: Moment, cycle: date) -> None:
 
 
 def _decided(
-    moment: Moment, relation: str, asked: Asked, frozen: FrozenCycle, policy: Policy
+    moment: Moment, relation: str, asked: Subject, frozen: FrozenCycle, policy: Policy
 ) -> pl.DataFrame:
     """The answer as the cycle's own alert would have given it."""
     run = SlotRun.begin(
@@ -98,9 +99,9 @@ def _decided(
     for needed in kept & {name for model in models for name in model.upstream}:
         run.require_decided(needed)
     engine = ScratchEngine.over(run.engine)
-    then = as_of.relations(moment.ledger, frozen.frozen_at, cycle=frozen.cycle)
-    # The history that the cycle was decided on has these only of products with an event.
-    write_ledger(engine, {n: then[n] for n in ("cycle_actions", "product_delistings")})
+    # The history that the cycle was decided on has delistings only of products with an event.
+    then = LedgerThen(moment.ledger.country, frozen.frozen_at, asked)
+    write_ledger(engine, then.read(moment.ledger, NOT_IN_ITS_HISTORY, frozen.cycle))
     for model in models:
         engine.materialize(model, {**run.parameters(), **vars(asked)})
     return engine.read(relation)

@@ -12,9 +12,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vibes_pipeline.answers.moment import Asked, Moment
+from vibes_pipeline.answers.moment import Moment
 from vibes_pipeline.answers.words import moment_in_words
 from vibes_pipeline.files import put_into_place
+from vibes_pipeline.ledger.as_of import Subject
 from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.policy.rules import CommissionCharge
 from vibes_pipeline.rules import CHARGES
@@ -40,7 +41,7 @@ def explain_item(moment: Moment, item: str) -> dict[str, Any]:
 
     A record has `rule`, `code`, `action` (its reference), `claim`, `cycle` and `text`.
     """
-    ((_, rules),) = _answers(moment, Asked(item=item))
+    ((_, rules),) = _answers(moment, Subject(item=item))
     return {"order_item_id": item, "rules": rules}
 
 
@@ -48,14 +49,14 @@ def write_all(moment: Moment, file: Path) -> int:
     """One line of JSON per item known at the instant, in the order of their ids; their number."""
     items = 0
     with put_into_place(file) as temporary, temporary.open("w", encoding="utf-8") as out:
-        for item, rules in _answers(moment, Asked()):
+        for item, rules in _answers(moment, Subject()):
             json.dump({"order_item_id": item, "rules": rules}, out, ensure_ascii=True, default=str)
             out.write("\n")
             items += 1
     return items
 
 
-def _answers(moment: Moment, asked: Asked) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _answers(moment: Moment, asked: Subject) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     rows = moment.answer(ANSWER, asked).iter_rows(named=True)
     ordered = sorted(rows, key=lambda row: (row["order_item_id"], ORDER[row["rule"]]))
     for item, of_item in groupby(ordered, key=lambda row: row["order_item_id"]):

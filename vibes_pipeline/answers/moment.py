@@ -17,7 +17,7 @@ from vibes_pipeline.clock import WallClock
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
-from vibes_pipeline.ledger import as_of
+from vibes_pipeline.ledger.as_of import LedgerThen, Subject, cycles_by, present
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -28,15 +28,6 @@ STAND_INS = {
     "warehouse.stored_items": "warehouse.asked_order_items",
     "warehouse.stored_checks": "warehouse.asked_checks",
 }
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Whom an answer is about: an item, all of a seller's or of a product's; everything if None."""
-
-    item: str | None = None
-    seller: str | None = None
-    product: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +50,8 @@ class Moment:
         cls, ledger: Ledger, settings: Settings, policy: Policy, at: datetime | None = None
     ) -> Moment:
         """The given instant; without one now, which for a simulated ledger is its newest slot's."""
-        at = (at or as_of.present(ledger) or WallClock().now()).astimezone(policy.time_zone)
-        cycles = as_of.cycles_by(ledger, at)
+        at = (at or present(ledger) or WallClock().now()).astimezone(policy.time_zone)
+        cycles = cycles_by(ledger, at)
         first = cycles.first or policy.slot_calendar.period_of(Slot.WEEKLY_ALERT, at)
         following = cycles.newest and cycles.newest + timedelta(weeks=1)
         return cls(ledger, settings, policy, at, first, following or first)
@@ -80,16 +71,17 @@ class Moment:
             is_simulated=True,
         )
 
-    def answer(self, relation: str, asked: Asked, *, cycle: date | None = None) -> pl.DataFrame:
+    def answer(self, relation: str, asked: Subject, *, cycle: date | None = None) -> pl.DataFrame:
         """The rows of an answer, as the next cycle's alert, or a given cycle's, would see it."""
         run = self.run(cycle or self.next_cycle)
         engine = ScratchEngine.over(run.engine, STAND_INS)
-        write_ledger(
-            engine, as_of.relations(self.ledger, self.at, item=asked.item, cycle=run.period)
-        )
+        models = (*closure(STAND_INS.values()), *closure([relation], made=STAND_INS))
+        needed = {r for model in models for r in model.depends_on if r.startswith("ledger.")}
+        then = LedgerThen(self.ledger.country, self.at, asked)
+        names = {relation.removeprefix("ledger.") for relation in needed}
+        write_ledger(engine, then.read(self.ledger, names, run.period))
         parameters = {**run.parameters(first_cycle=self.first_cycle), **vars(asked)}
-        asked_for = closure(STAND_INS.values())
-        for model in (*asked_for, *closure([relation], made=STAND_INS)):
+        for model in models:
             engine.materialize(model, parameters)
         return engine.read(relation)
 

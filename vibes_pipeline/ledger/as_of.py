@@ -6,8 +6,8 @@ rows are only appended and bear their time, so nothing is lost by looking back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ from vibes_pipeline.ledger.schema import (
     excuses,
     moments,
 )
-from vibes_pipeline.ledger.states import STANDING
+from vibes_pipeline.ledger.states import OPEN, STANDING
 from vibes_pipeline.rules import CHARGES, Evidence
 
 
@@ -59,125 +59,133 @@ def cycles_by(ledger: Ledger, at: datetime) -> Cycles:
     return Cycles(*row)
 
 
-def relations(
-    ledger: Ledger, at: datetime, *, item: str | None = None, cycle: date | None = None
-) -> Mapping[str, pl.DataFrame]:
-    """What answers read of the ledger, by relation name, of one moment of the ledger.
+@dataclass(frozen=True)
+class Subject:
+    """Whom or what relations are asked about: one item, one seller, one product; all if None."""
 
-    With `item` only that item's charges; `cycle` names the one whose actions are `cycle_actions`.
-    """
-    selects = {
-        "charges": _charges(ledger.country, at, item),
-        "excuses": _excuses(ledger.country, at),
-        "undecided_counterfeit_claims": _undecided_counterfeit_claims(ledger.country, at),
-        "account_delistings": _account_delistings(ledger.country, at),
-        "product_delistings": _product_delistings(ledger.country, at),
-        "sales_regulations": _sales_regulations(ledger.country, at),
-        "cycle_actions": _cycle_actions(ledger.country, at, cycle),
-    }
-    with ledger.reading() as connection:
-        return {name: read(connection, select) for name, select in selects.items()}
+    item: str | None = None
+    seller: str | None = None
+    product: str | None = None
+
+    @property
+    def condition(self) -> sa.ColumnElement[bool]:
+        """Whether a row of `actions` is about it."""
+        a = actions.c
+        asked = ((a.order_item_id, self.item), (a.seller_id, self.seller), (a.sku, self.product))
+        return sa.and_(sa.true(), *(is_among(c, [name]) for c, name in asked if name is not None))
 
 
-def _state(at: datetime) -> sa.ScalarSelect[str]:
-    """The state of a row of `actions` at an instant; null before the action was proposed."""
-    e = action_events.c
-    return (
-        sa.select(e.state)
-        .where(e.action_id == actions.c.action_id, e.at <= at)
-        .order_by(e.event_id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+@dataclass(frozen=True)
+class LedgerThen:
+    """The ledger of a country as it stood at an instant, as relations about a subject."""
 
+    country: str
+    at: datetime
+    subject: Subject = field(default_factory=Subject)
 
-def _known(country: str, at: datetime, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """Columns of the actions that were proposed by the instant."""
-    return sa.select(*columns).where(actions.c.country == country, _state(at).is_not(None))
+    def read(
+        self, ledger: Ledger, only: Collection[str], cycle: date | None = None
+    ) -> Mapping[str, pl.DataFrame]:
+        """Relations by name, read in one moment; `cycle_actions` are those of `cycle`."""
+        selects = {
+            "charges": self._charges,
+            "open_charges": self._open_charges,
+            "excuses": self._excuses,
+            "undecided_counterfeit_claims": self._undecided_counterfeit_claims,
+            "account_delistings": self._account_delistings,
+            "product_delistings": self._product_delistings,
+            "sales_regulations": self._sales_regulations,
+            "cycle_actions": lambda: self._cycle_actions(cycle),
+        }
+        with ledger.reading() as connection:
+            return {name: read(connection, selects[name]()) for name in only}
 
-
-def _charges(country: str, at: datetime, item: str | None) -> sa.Select[Any]:
-    a = actions.c
-    known = _known(
-        country,
-        at,
-        a.rule,
-        a.order_item_id,
-        a.amount,
-        _state(at).in_(STANDING).label("is_standing"),
-        a.reference,
-        a.cycle,
-    ).where(a.rule.in_(CHARGES))
-    return known if item is None else known.where(is_among(a.order_item_id, [item]))
-
-
-def _excuses(country: str, at: datetime) -> sa.Select[Any]:
-    """The same columns as `history.select_excuses`, of the claims upheld by then."""
-    d = claim_decisions.c
-    upheld = (
-        sa.select(1)
-        .where(
-            d.country == country,
-            d.claim_id == excuses.c.claim_id,
-            d.decision == "upheld",
-            d.at <= at,
+    @property
+    def _state(self) -> sa.ScalarSelect[str]:
+        """The state of a row of `actions`; null before the action was proposed."""
+        e = action_events.c
+        return (
+            sa.select(e.state)
+            .where(e.action_id == actions.c.action_id, e.at <= self.at)
+            .order_by(e.event_id.desc())
+            .limit(1)
+            .scalar_subquery()
         )
-        .exists()
-    )
-    return sa.select(*EXCUSE_COLUMNS).where(excuses.c.country == country, upheld)
 
+    def _known(self, rules: Collection[str], *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """Columns of the subject's actions of some rules that were proposed by then."""
+        a = actions.c
+        return sa.select(*columns).where(
+            a.country == self.country,
+            a.rule.in_(rules),
+            self.subject.condition,
+            self._state.is_not(None),
+        )
 
-def _undecided_counterfeit_claims(country: str, at: datetime) -> sa.Select[Any]:
-    i, d = claim_intakes.c, claim_decisions.c
-    stated = (
-        sa.select(claim_intakes)
-        .ext(distinct_on(i.claim_id))
-        .where(i.country == country, i.at <= at)
-        .order_by(i.claim_id, i.event_id.desc())
-        .subquery()
-    )
-    decided = (
-        sa.select(1)
-        .where(d.country == country, d.claim_id == stated.c.claim_id, d.at <= at)
-        .exists()
-    )
-    s = stated.c
-    return sa.select(
-        *(s[n].label(n) for n in ("claim_id", "seller_id", "order_number", "sku", "raised_at"))
-    ).where(s.category == "counterfeit", s.state != "incomplete", ~decided)
+    def _charges(self) -> sa.Select[Any]:
+        a, is_standing = actions.c, self._state.in_(STANDING).label("is_standing")
+        columns = (a.rule, a.order_item_id, a.amount, is_standing, a.reference, a.cycle)
+        return self._known(CHARGES, *columns)
 
+    def _open_charges(self) -> sa.Select[Any]:
+        return self._known(CHARGES, actions.c.order_item_id).where(self._state.in_(OPEN))
 
-def _account_delistings(country: str, at: datetime) -> sa.Select[Any]:
-    a = actions.c
-    return _known(
-        country,
-        at,
-        a.seller_id,
-        a.evidence[Evidence.DECISION_ID].astext.label(Evidence.DECISION_ID),
-        _state(at).in_(STANDING).label("is_standing"),
-    ).where(a.rule == "account_delisting")
+    def _excuses(self) -> sa.Select[Any]:
+        """The same columns as `history.select_excuses`, of the claims upheld by then."""
+        d = claim_decisions.c
+        upheld = (
+            sa.select(1)
+            .where(
+                d.country == self.country,
+                d.claim_id == excuses.c.claim_id,
+                d.decision == "upheld",
+                d.at <= self.at,
+            )
+            .exists()
+        )
+        return sa.select(*EXCUSE_COLUMNS).where(excuses.c.country == self.country, upheld)
 
+    def _undecided_counterfeit_claims(self) -> sa.Select[Any]:
+        i, d = claim_intakes.c, claim_decisions.c
+        stated = (
+            sa.select(claim_intakes)
+            .ext(distinct_on(i.claim_id))
+            .where(i.country == self.country, i.at <= self.at)
+            .order_by(i.claim_id, i.event_id.desc())
+            .subquery()
+        )
+        s = stated.c
+        decided = (
+            sa.select(1)
+            .where(d.country == self.country, d.claim_id == s.claim_id, d.at <= self.at)
+            .exists()
+        )
+        return sa.select(
+            *(s[n].label(n) for n in ("claim_id", "seller_id", "order_number", "sku", "raised_at"))
+        ).where(s.category == "counterfeit", s.state != "incomplete", ~decided)
 
-def _product_delistings(country: str, at: datetime) -> sa.Select[Any]:
-    a = actions.c
-    return _known(country, at, a.sku, sa.true().label("is_standing")).where(
-        a.rule == "product_delisting", stands_in_later_cycles(_state(at))
-    )
+    def _account_delistings(self) -> sa.Select[Any]:
+        """Of all accounts: a product's is asked for by its seller, who is not known here."""
+        a = actions.c
+        return replace(self, subject=Subject())._known(
+            ["account_delisting"],
+            a.seller_id,
+            a.evidence[Evidence.DECISION_ID].astext.label(Evidence.DECISION_ID),
+            self._state.in_(STANDING).label("is_standing"),
+        )
 
+    def _product_delistings(self) -> sa.Select[Any]:
+        known = self._known(["product_delisting"], actions.c.sku, sa.true().label("is_standing"))
+        return known.where(stands_in_later_cycles(self._state))
 
-def _sales_regulations(country: str, at: datetime) -> sa.Select[Any]:
-    a = actions.c
-    return _known(
-        country,
-        at,
-        a.sku,
-        a.cycle,
-        a.occurrence,
-        stands_in_later_cycles(_state(at)).label("is_standing"),
-    ).where(a.rule == "sales_regulation")
+    def _sales_regulations(self) -> sa.Select[Any]:
+        a = actions.c
+        stands = stands_in_later_cycles(self._state).label("is_standing")
+        return self._known(["sales_regulation"], a.sku, a.cycle, a.occurrence, stands)
 
-
-def _cycle_actions(country: str, at: datetime, cycle: date | None) -> sa.Select[Any]:
-    a = actions.c
-    columns = (a.rule, a.seller_id, a.sku, a.reference)
-    return _known(country, at, *columns).where(a.cycle == cycle, a.order_item_id.is_(None))
+    def _cycle_actions(self, cycle: date | None) -> sa.Select[Any]:
+        a = actions.c
+        columns = (a.rule, a.seller_id, a.sku, a.reference)
+        return self._known(["order_regulation", "sales_regulation"], *columns).where(
+            a.cycle == cycle
+        )
