@@ -28,6 +28,7 @@ from storm.mutations import of_rows
 from storm.world import EPOCH, Tables, together, world
 
 from vibes_pipeline.answers import items
+from vibes_pipeline.answers.cycles import explain_product, explain_seller
 from vibes_pipeline.answers.moment import Moment as Instant
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger.as_of import Subject
@@ -187,3 +188,30 @@ def test_what_awaits_a_cycle_is_what_its_alert_decides(harmed: Harmed) -> None:
     }
     assert awaiting
     assert decided == awaiting
+
+
+def test_in_a_decided_cycle_exactly_what_was_regulated_is_acted(harmed: Harmed) -> None:
+    instant = Instant.of(harmed.course.ledger, harmed.settings, harmed.policy, ALERT.at)
+    mine = [
+        (rule, row[name], explain)
+        for table, name, rule, explain in (
+            ("sellers", "seller_id", "order_regulation", explain_seller),
+            ("products", "sku", "sales_regulation", explain_product),
+        )
+        for row in _good()[0][table]
+    ]
+    regulated = {
+        (a["rule"], a["sku"] or a["seller_id"], a["cycle"]): a for a in harmed.exported.actions
+    }
+    codes = Counter[str]()
+    for cycle in list(harmed.exported.cycles)[:2]:
+        for rule, subject, explain in mine:
+            answer = explain(instant, subject, cycle)
+            action = regulated.get((rule, subject, cycle))
+            assert (answer["code"] == "acted") is (action is not None), (subject, cycle)
+            assert answer["code"] != "awaits_cycle", (subject, cycle)
+            for fact in ("band", "daily_order_limit", "grounds", "occurrence"):
+                if action is not None and fact in answer["facts"]:
+                    assert answer["facts"][fact] == action[fact], (subject, cycle, fact)
+            codes[answer["code"]] += 1
+    assert codes.keys() >= {"acted", "exempt", "below_bands", "no_event"}

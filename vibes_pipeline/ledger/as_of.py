@@ -6,7 +6,7 @@ rows are only appended and bear their time, so nothing is lost by looking back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -87,7 +87,7 @@ class LedgerThen:
         self, ledger: Ledger, only: Collection[str], cycle: date | None = None
     ) -> Mapping[str, pl.DataFrame]:
         """Relations by name, read in one moment; `cycle_actions` are those of `cycle`."""
-        selects = {
+        selects: Mapping[str, Callable[[], sa.Select[Any]]] = {
             "charges": self._charges,
             "open_charges": self._open_charges,
             "excuses": self._excuses,
