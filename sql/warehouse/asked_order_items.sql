@@ -1,15 +1,31 @@
 -- The stored rows of the order items that an answer is about, one row per stored copy (Rulebook §13, §14): of one
--- item, of one seller's items, of one product's, or of all, as the parameters say; null asks for all. They stand in
--- for `warehouse.stored_items`. As there, of an item with a copy since $horizon the older copies are judged only if a
+-- item, of one seller's items, of one product's, of those that the given charges name, or of all, as the parameters
+-- say; null asks for all. They stand in for `warehouse.stored_items`. As there, of an item with a copy since $horizon the older copies are judged only if a
 -- check, a case or an open charge names it. Of an item that was not touched since then all are, for an answer may be
 -- about it.
 -- ephemeral
 -- grain: every stored row
 WITH asked AS (
-    SELECT DISTINCT order_item_id
+    SELECT CAST($item AS VARCHAR) AS order_item_id
+    WHERE CAST($item AS VARCHAR) IS NOT NULL
+    UNION
+    SELECT order_item_id
+    FROM ledger.open_charges
+    WHERE CAST($of_charges AS BOOLEAN)
+    UNION
+    SELECT order_item_id
+    FROM raw.dropoff_qc
+    WHERE CAST($of_charges AS BOOLEAN) AND qc_id IN (SELECT qc_id FROM ledger.open_charges)
+    UNION
+    SELECT order_item_id
+    FROM raw.counterfeit_cases
+    WHERE CAST($of_charges AS BOOLEAN) AND case_id IN (SELECT case_id FROM ledger.open_charges)
+    UNION
+    SELECT order_item_id
     FROM raw.order_items
     WHERE
-        (CAST($item AS VARCHAR) IS NULL OR order_item_id = CAST($item AS VARCHAR))
+        CAST($item AS VARCHAR) IS NULL
+        AND NOT CAST($of_charges AS BOOLEAN)
         AND (CAST($seller AS VARCHAR) IS NULL OR seller_id = CAST($seller AS VARCHAR))
         AND (CAST($product AS VARCHAR) IS NULL OR sku = CAST($product AS VARCHAR))
 ),

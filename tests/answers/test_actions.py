@@ -151,6 +151,21 @@ def test_it_says_what_the_warehouse_shows_now(
         row.update(before)
 
 
+@pytest.mark.parametrize(
+    ("rule", "table"),
+    [("dropoff_qc_charge", "dropoff_qc"), ("counterfeit_charge", "counterfeit_cases")],
+)
+def test_a_check_or_a_case_that_is_of_another_item_now_contradicts(
+    asked: Desk, rule: str, table: str
+) -> None:
+    row = next(r for r in asked.market.raw[table] if r["order_item_id"] == "S-1-1")
+    row["order_item_id"] = "S-1-2"
+    try:
+        assert one(asked, rule, "S-1-1").document["now"] == "contradicted"
+    finally:
+        row["order_item_id"] = "S-1-1"
+
+
 def test_an_action_is_found_by_every_name_of_what_belongs_to_it(asked: Desk) -> None:
     charge = one(asked, "returns_charge", "S-1-1")
     number = charge.action["action_id"]

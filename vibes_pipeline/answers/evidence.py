@@ -12,16 +12,18 @@ from uuid import UUID
 
 import polars as pl
 
+from vibes_pipeline.answers.moment import STAND_INS as ASKED
 from vibes_pipeline.answers.moment import Moment, write_ledger
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
+from vibes_pipeline.ledger.as_of import Subject
 from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.rules import CHARGES, LATE_RULES, Evidence
 from vibes_pipeline.slots.run import NO_HORIZON
 
 CHARGED, LATE = "enforcement.evidence", "late_orders.late_outcomes"
-# Only the named items' rows are read, for late orders too.
-STAND_INS = {"warehouse.recent_order_items": "warehouse.stored_items"}
+# Only the rows of the items that the actions name are read, for late orders too.
+STAND_INS = {**ASKED, "warehouse.recent_order_items": ASKED["warehouse.stored_items"]}
 # Of a late order: what has become of it since says whether it was left as it was.
 OF_LATE_ORDERS = {
     "overdue": "shown",
@@ -54,11 +56,13 @@ def shown_now(moment: Moment, actions: Sequence[Mapping[str, Any]]) -> Mapping[U
     today = moment.policy.local_date(moment.at)
     parameters = {
         **run.parameters(first_cycle=moment.first_cycle, horizon=NO_HORIZON),
+        **vars(Subject()),
+        "of_charges": True,
         "cancels_at": moment.at,
         "day": today,
         "first_late_day": today,
     }
-    for model in closure([CHARGED, LATE], made=STAND_INS):
+    for model in (*closure(ASKED.values()), *closure([CHARGED, LATE], made=STAND_INS)):
         engine.materialize(model, parameters)
     outcomes = {rule: dict(engine.read(rule).iter_rows()) for rule in (CHARGED, LATE)}
     return {

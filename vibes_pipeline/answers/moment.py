@@ -80,7 +80,11 @@ class Moment:
         then = LedgerThen(self.ledger.country, self.at, asked)
         names = {relation.removeprefix("ledger.") for relation in needed}
         write_ledger(engine, then.read(self.ledger, names, run.period))
-        parameters = {**run.parameters(first_cycle=self.first_cycle), **vars(asked)}
+        parameters = {
+            **run.parameters(first_cycle=self.first_cycle),
+            **vars(asked),
+            "of_charges": False,
+        }
         for model in models:
             engine.materialize(model, parameters)
         return engine.read(relation)

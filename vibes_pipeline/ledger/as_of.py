@@ -128,7 +128,9 @@ class LedgerThen:
         return self._known(CHARGES, *columns)
 
     def _open_charges(self) -> sa.Select[Any]:
-        return self._known(CHARGES, actions.c.order_item_id).where(self._state.in_(OPEN))
+        a = actions.c
+        named = (a.evidence[k].astext.label(k) for k in (Evidence.QC_ID, Evidence.CASE_ID))
+        return self._known(CHARGES, a.order_item_id, *named).where(self._state.in_(OPEN))
 
     def _excuses(self) -> sa.Select[Any]:
         """The same columns as `history.select_excuses`, of the claims upheld by then."""
