@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from unicodedata import category
 
+from answers.read import Exported
 from deadlines import evidence_closes_at, fulfilment_deadline
 
 from vibes_pipeline.policy import Policy
@@ -68,16 +69,6 @@ class Answer(NamedTuple):
     action: str | None = None
     claim: str | None = None
     cycle: date | None = None
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What the ledger exports: actions, claims and postings, and when each cycle was frozen."""
-
-    actions: Sequence[Row]
-    claims: Sequence[Row]
-    charges: Sequence[Row]
-    cycles: Mapping[date, datetime]
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from answers.evaluator import Exported
 
 from vibes_pipeline.exports.tables import Source, read_table
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.warehouse.contract import RAW_TABLES
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What the ledger exports: actions, claims and postings, and when each cycle was frozen."""
+
+    actions: Sequence[Mapping[str, Any]]
+    claims: Sequence[Mapping[str, Any]]
+    charges: Sequence[Mapping[str, Any]]
+    cycles: Mapping[date, datetime]
 
 
 def raw_tables(folder: Path) -> dict[str, list[dict[str, Any]]]:

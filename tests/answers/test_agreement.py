@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from answers.evaluator import RULES, Evaluator, Exported
-from answers.read import exported
+from answers.evaluator import RULES, Evaluator
+from answers.read import Exported, exported
 from properties import LONGER
 from rules.marketplace import amended
 from served import TEMPLATE
