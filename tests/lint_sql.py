@@ -29,7 +29,7 @@ UNITS = {Decimal(n) for n in (0, 1, 7, 24, 100, 3600, 10_000, 1_000_000)}
 WORDS = {*Rule, "rejection_rate", "return_rate", "delist", "keep", ",", "week"}
 # Which kind of event a row of a union is; the day's hours in an interval.
 WORDS |= {"return", "dropoff_qc", "counterfeit", "24"}
-DECIDING = ("events", "metrics", "decisions", "enforcement")
+DECIDING = ("events", "metrics", "rulings", "decisions", "enforcement")
 
 
 def faults(text: str, stage: str) -> Iterator[str]:

@@ -17,3 +17,4 @@ INNER JOIN ledger.undecided_counterfeit_claims AS c
         AND e.order_number = c.order_number
         AND e.sku = c.sku
         AND c.raised_at < e.evidence_closes_at
+WHERE e.excused_by IS NULL

@@ -6,14 +6,14 @@
 WITH happened AS (
     SELECT 'return' AS event, seller_id, order_item_id
     FROM events.quality_returns
-    WHERE event_at >= $week_start AND event_at < $week_end
+    WHERE excused_by IS NULL AND event_at >= $week_start AND event_at < $week_end
     UNION
     SELECT 'return' AS event, seller_id, order_item_id
     FROM decisions.returns_charges
     UNION
     SELECT 'dropoff_qc' AS event, seller_id, order_item_id
     FROM events.dropoff_qc_failures
-    WHERE event_at >= $week_start AND event_at < $week_end
+    WHERE excused_by IS NULL AND event_at >= $week_start AND event_at < $week_end
     UNION
     SELECT 'dropoff_qc' AS event, seller_id, order_item_id
     FROM decisions.dropoff_qc_charges

@@ -1,21 +1,13 @@
--- Charges for items returned for quality, one row per item (Rulebook §6). No exemptions.
+-- Charges for items returned for quality, one row per item (Rulebook §6): those returns of which this cycle makes
+-- a charge. No exemptions.
 -- grain: order_item_id
 SELECT
-    e.order_item_id,        -- the item
-    e.order_number,         -- its order
-    e.seller_id,            -- its seller
-    e.sku,                  -- its product
-    e.event_at,             -- when it was marked as returned
-    p.amount,               -- naira
-    e.reason                -- wrong, defective or used
-FROM events.quality_returns AS e
-INNER JOIN events.charged_weeks AS w ON e.event_week >= w.from_date AND e.event_week <= w.observed_week
-INNER JOIN policy.quality_charges AS p
-    ON
-        p.rule = 'returns_charge'
-        AND e.reason = p.reason
-        AND e.event_date >= p.valid_from
-        AND e.event_date < p.valid_until
-LEFT JOIN ledger.charges AS already
-    ON already.rule = p.rule AND e.order_item_id = already.order_item_id
-WHERE already.order_item_id IS NULL AND p.amount > 0
+    order_item_id,          -- the item
+    order_number,           -- its order
+    seller_id,              -- its seller
+    sku,                    -- its product
+    event_at,               -- when it was marked as returned
+    amount,                 -- naira
+    reason                  -- wrong, defective or used
+FROM rulings.returns_charges
+WHERE code IS NULL AND charging_cycle = CAST($cycle AS DATE)

@@ -10,7 +10,8 @@ FROM events.counterfeit_findings AS e
 LEFT JOIN ledger.reviewed_counterfeits AS r
     ON e.seller_id = r.seller_id AND e.order_item_id = r.order_item_id
 WHERE
-    e.event_at < $week_end
+    e.excused_by IS NULL
+    AND e.event_at < $week_end
     AND e.event_week >= $first_cycle
     AND (e.event_at >= $week_start OR r.order_item_id IS NULL)
 GROUP BY e.seller_id, e.order_item_id

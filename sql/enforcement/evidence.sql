@@ -13,6 +13,7 @@ WITH events_now AS (
         seller_id,
         reason
     FROM events.out_of_stock_cancellations
+    WHERE excused_by IS NULL
     UNION ALL
     SELECT
         'late_fulfilment_charge' AS rule,
@@ -21,6 +22,7 @@ WITH events_now AS (
         seller_id,
         reason
     FROM events.late_fulfilments
+    WHERE excused_by IS NULL
     UNION ALL
     SELECT
         'returns_charge' AS rule,
@@ -29,6 +31,7 @@ WITH events_now AS (
         seller_id,
         reason
     FROM events.quality_returns
+    WHERE excused_by IS NULL
     UNION ALL
     SELECT
         'dropoff_qc_charge' AS rule,

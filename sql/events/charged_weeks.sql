@@ -5,6 +5,7 @@
 SELECT
     GREATEST(CAST($cycle AS DATE) - CAST(d.late_arrival_days AS INTEGER), CAST($first_cycle AS DATE))
         AS from_date,                       -- weeks that began on this date or later
-    CAST($cycle AS DATE) AS observed_week   -- the last one, by its Monday
+    CAST($cycle AS DATE) AS observed_week,  -- the last one, by its Monday
+    CAST($first_cycle AS DATE) AS first_cycle   -- this ledger's first cycle
 FROM policy.late_data AS d
 WHERE CAST($cycle AS DATE) >= d.valid_from AND CAST($cycle AS DATE) < d.valid_until

@@ -1,5 +1,5 @@
--- The first failed quality check of each item at drop-off, unless a claim excuses the item's, one row
--- per item (Rulebook §6, §11).
+-- The first failed quality check of each item at drop-off, excused ones too, one row per item
+-- (Rulebook §6, §11).
 -- grain: order_item_id
 WITH ranked AS (
     SELECT
@@ -18,8 +18,9 @@ SELECT
     CAST(DATE_TRUNC('week', q.checked_at) AS DATE) AS event_week,   -- the Monday of that week
     CAST(q.checked_at AS DATE) AS event_date,                       -- the local date
     q.failure_reason AS reason,                                     -- wrong, defective or used
-    q.qc_id                                                         -- the check
+    q.qc_id,                                                        -- the check
+    x.claim_id AS excused_by                                        -- the claim that excuses it; null: it counts
 FROM ranked AS q
 INNER JOIN warehouse.order_items AS i ON q.order_item_id = i.order_item_id
 LEFT JOIN warehouse.excused_events AS x ON i.order_item_id = x.order_item_id AND x.event = 'dropoff_qc'
-WHERE q.nth = 1 AND x.order_item_id IS NULL
+WHERE q.nth = 1

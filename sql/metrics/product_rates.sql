@@ -52,12 +52,16 @@ SELECT
     rejected_in_observed_week,                                      -- rejected in the observed week itself
     rejection_over_pct,                                             -- the threshold
     100 * rejected_items > rejection_over_pct * rejection_base_items
+        AS is_rejection_rate_over,                                  -- the threshold
+    100 * rejected_items > rejection_over_pct * rejection_base_items
     AND rejecting_customers >= minimum_customers
         AS has_rejection_ground,                                    -- for a regulation
     returned_items,                                                 -- numerator of the return rate
     return_base_items,                                              -- its denominator
     returning_customers,                                            -- distinct customers who returned
     return_over_pct,                                                -- the threshold
+    100 * returned_items > return_over_pct * return_base_items
+        AS is_return_rate_over,                                     -- the threshold
     100 * returned_items > return_over_pct * return_base_items
     AND returning_customers >= minimum_customers
         AS has_return_ground                                        -- for a regulation

@@ -9,7 +9,7 @@ WITH returned AS (
         COUNT(DISTINCT e.customer_hash) AS returning_customers
     FROM events.quality_returns AS e
     CROSS JOIN metrics.product_windows AS w
-    WHERE e.event_at >= w.returns_from AND e.event_at < w.returns_until
+    WHERE e.event_at >= w.returns_from AND e.event_at < w.returns_until AND e.excused_by IS NULL
     GROUP BY e.sku, e.seller_id
 )
 

@@ -21,6 +21,9 @@ READING = [
     ("sql", "FROM finance.charges"),
     ("sql", "FROM metrics.seller_week"),
     ("sql", "--describe", "ledger.actions"),
+    ("explain", "NG-ABCDEFGH"),
+    ("explain", "item", "--all", "--out", "all.jsonl"),
+    ("explain", "seller", "S-1", "--cycle", "2026-11-09"),
     ("mail", "preview"),
     ("mail", "resend", "--kind", "weekly_alert"),
 ]

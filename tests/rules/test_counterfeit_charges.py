@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from marketplace import WEEK, Case, Decided, Item, Marketplace, amended, each
 
+from vibes_pipeline.engine.models import load_models
+from vibes_pipeline.engine.weekly import counting_events
+
 RULE = "decisions.counterfeit_charges"
 HOLDS = "claims.held_counterfeit_cases"
 FINDINGS = "events.counterfeit_findings"
@@ -277,3 +280,25 @@ def test_the_amount_is_that_of_the_date_of_the_proof(
     row = marketplace.decide(tmp_path, RULE).row(RULE)
     assert row is not None
     assert row["amount"] == Decimal(expected), reason
+
+
+def test_an_excused_finding_stays_a_fact_and_counts_against_nobody(tmp_path: Path) -> None:
+    marketplace = Marketplace()
+    item = marketplace.item()
+    marketplace.counterfeit_case(item, case_id="F")
+    excuse = {"order_item_id": item, "event": "counterfeit"}
+    for claim in ("C-2", "C-1"):
+        marketplace.remember("excuses", claim_id=claim, **excuse)
+    reviews = "decisions.account_reviews"
+    decided = marketplace.decide(tmp_path, RULE, reviews, "rulings.counterfeit_charges")
+    finding = decided.row("events.counterfeit_findings")
+    assert finding is not None
+    assert finding["excused_by"] == "C-1"
+    assert decided.rows(RULE) == decided.rows(reviews) == []
+    ruling = decided.run.engine.evaluate(
+        load_models()["rulings.counterfeit_charges"], decided.run.parameters()
+    )
+    assert ruling["code"].to_list() == ["excused"]
+    assert (
+        counting_events(decided.run.engine.scan("events.counterfeit_findings")).collect().is_empty()
+    )

@@ -23,6 +23,7 @@ COMMANDS = {
     "generate": ("generate", "Make a marketplace."),
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
+    "explain": ("explain", "Say why a rule struck, or why it did not."),
     "standing": ("standing", "Say where a seller stands: if the week ended now."),
     "report": ("report", "Write the report of a week as an HTML page."),
     "mail": ("mail", "Look at the mails that sellers get, or send what was not sent."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+import polars as pl
+
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.rules import WEEKLY_RULES
 
@@ -38,6 +40,13 @@ def resting_on(relations: Collection[str], models: Iterable[Model] = ()) -> froz
 def weekly_models() -> tuple[Model, ...]:
     """Every model of the weekly alert whose rows are kept, each after those it reads."""
     return tuple(model for model in _needed() if not model.is_ephemeral)
+
+
+def counting_events(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The events that no claim excuses; cycles of earlier versions kept no others."""
+    if "excused_by" not in events.collect_schema():
+        return events
+    return events.filter(pl.col("excused_by").is_null())
 
 
 def _needed() -> tuple[Model, ...]:

@@ -22,6 +22,7 @@ from vibes_pipeline.errors import UsageError, unknown
 from vibes_pipeline.exports.rows import Rows
 from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger.actions import SHOWN_COLUMNS
 from vibes_pipeline.ledger.frames import frame_schema, in_frame, read_in_batches
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import CANCELLED
@@ -97,16 +98,9 @@ def require_table(name: str) -> None:
 def actions(source: Source) -> Rows:
     """One row per action of every rule with its present state (Rulebook §12)."""
     s = schema.action_states.c
-    columns = (
-        *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),
-        *("order_item_id", "amount", "currency", "band", "daily_order_limit"),
-        *("pending_to_shipped_limit", "grounds", "occurrence", "state", "policy_version"),
-        *("proposed_at", "alerted_at", "implemented_at", "reversed_at", "claim_id", "cause"),
-        *("withdrawn_at", "expired_at", "event_at"),
-    )
     return _from_ledger(
         source,
-        [s[name] for name in columns],
+        [s[name] for name in SHOWN_COLUMNS],
         s.country,
         s.cycle,
         order=(s.cycle, s.rule, s.seller_id, s.action_id),

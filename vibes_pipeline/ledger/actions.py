@@ -20,6 +20,14 @@ from vibes_pipeline.ledger.copying import storable
 from vibes_pipeline.ledger.frames import frame_schema
 from vibes_pipeline.rules import REGISTRY, Rule
 
+# What others are shown of an action and its present state.
+SHOWN_COLUMNS = (
+    *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),
+    *("order_item_id", "amount", "currency", "band", "daily_order_limit"),
+    *("pending_to_shipped_limit", "grounds", "occurrence", "state", "policy_version"),
+    *("proposed_at", "alerted_at", "implemented_at", "reversed_at", "claim_id", "cause"),
+    *("withdrawn_at", "expired_at", "event_at"),
+)
 # Columns of a decision that the ledger has columns for; every other one is evidence.
 DECIDED_COLUMNS = tuple(c.name for c in schema.actions.columns if c.info.get("is_decided"))
 PROPOSAL = frame_schema(schema.actions.columns)

@@ -194,7 +194,8 @@ def select_account_delistings(country: str, at: datetime | None = None) -> sa.Se
 
 
 EXCUSE_COLUMNS = tuple(
-    excuses.c[name] for name in ("seller_id", "order_number", "sku", "order_item_id", "event")
+    excuses.c[name]
+    for name in ("seller_id", "order_number", "sku", "order_item_id", "event", "claim_id")
 )
 EXCUSES: Schema = frame_schema(EXCUSE_COLUMNS)
 

@@ -7,6 +7,7 @@ from datetime import date
 
 import polars as pl
 
+from vibes_pipeline.engine.weekly import counting_events
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.rules import Band, band_edges
@@ -112,7 +113,8 @@ def unchargeable_counterfeits(source: Source, cycle: date) -> Rows:
     found = model_rows(source, cycle, "events.counterfeit_findings")
     if found is None:
         return []
-    shown = found.filter(pl.col("evidence_closes_at").is_null()).sort("event_at", "case_id")
+    counting = counting_events(found.lazy()).collect()
+    shown = counting.filter(pl.col("evidence_closes_at").is_null()).sort("event_at", "case_id")
     return shown.select(
         "case_id",
         "seller_id",

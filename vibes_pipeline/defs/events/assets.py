@@ -9,6 +9,7 @@ from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON
 from vibes_pipeline.defs.slot_assets import asset_key
 from vibes_pipeline.defs.sql_assets import model_assets
+from vibes_pipeline.engine.weekly import counting_events
 from vibes_pipeline.listing import listed, some_of
 
 FINDINGS = "events.counterfeit_findings"
@@ -31,7 +32,8 @@ def every_counterfeit_has_an_evidence_window(
     context: dg.AssetCheckExecutionContext, vibes: Vibes
 ) -> dg.AssetCheckResult:
     """Asks for a person; gives the ids of the cases."""
-    findings = vibes.slot_run(Slot.WEEKLY_ALERT, context).engine.scan(FINDINGS)
+    found = vibes.slot_run(Slot.WEEKLY_ALERT, context).engine.scan(FINDINGS)
+    findings = counting_events(found)
     cases = findings.select(pl.len()).collect().item()
     without = (
         findings.filter(pl.col("evidence_closes_at").is_null())

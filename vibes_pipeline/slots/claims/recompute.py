@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
+import sqlalchemy as sa
 
 from vibes_pipeline.engine.models import Model, closure
 from vibes_pipeline.engine.scratch import ScratchEngine
+from vibes_pipeline.ledger.claims import policy_content
+from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.slots.run import SlotRun
 
 EXCUSED = "warehouse.excused_events"
@@ -41,6 +45,13 @@ class DecidedCycle:
         for model in _resting_on_excuses(relation):
             engine.materialize(model, self.run.parameters())
         return engine.read(relation).filter(pl.col("seller_id") == seller_id)
+
+
+def policy_decided_under(connection: sa.Connection, present: Policy, version: str) -> Policy:
+    """The policy of a version that the ledger keeps; the present one if it is that."""
+    if version == present.version:
+        return present
+    return parse_former_policy(present.source, policy_content(connection, version), present.text)
 
 
 def _resting_on_excuses(target: str) -> list[Model]:

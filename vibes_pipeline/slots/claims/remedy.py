@@ -23,11 +23,10 @@ from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.frames import read
 from vibes_pipeline.ledger.history import select_excuses
 from vibes_pipeline.ledger.states import OPEN, STANDING
-from vibes_pipeline.policy.loader import parse_former_policy
 from vibes_pipeline.policy.rules import Event
 from vibes_pipeline.rules import ITEM_RULES
 from vibes_pipeline.slots.claims.intake import Claim, category_of
-from vibes_pipeline.slots.claims.recompute import REGULATIONS, DecidedCycle
+from vibes_pipeline.slots.claims.recompute import REGULATIONS, DecidedCycle, policy_decided_under
 from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse.contract import LONGEST_ID
 
@@ -240,15 +239,12 @@ def _to_recompute(case: Case, rule: str) -> list[dict[str, Any]]:
 
 def _decided_cycle(case: Case, action: Mapping[str, Any]) -> DecidedCycle:
     """The cycle of an action as it was decided: at its alert's instant, under its policy."""
-    run, policy = case.run, case.run.policy
-    if action["policy_version"] != policy.version:
-        text = ledger_claims.policy_content(case.connection, action["policy_version"])
-        policy = parse_former_policy(policy.source, text, policy.text)
+    run = case.run
     return DecidedCycle(
         SlotRun.begin(
             Slot.WEEKLY_ALERT,
             action["cycle"],
-            policy,
+            policy_decided_under(case.connection, run.policy, action["policy_version"]),
             run.settings,
             now=action["proposed_at"],
             is_simulated=run.is_simulated,
