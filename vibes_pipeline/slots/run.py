@@ -11,7 +11,8 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.duckdb import DuckDBEngine
+from vibes_pipeline.engine.protocol import Engine, Parameters
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.lake import partition_folder, require_kept
@@ -36,7 +37,7 @@ class SlotRun:
     is_simulated: bool
     policy: Policy
     settings: Settings = field(repr=False)
-    engine: DuckDBEngine = field(repr=False)
+    engine: Engine = field(repr=False)
 
     @classmethod
     def begin(

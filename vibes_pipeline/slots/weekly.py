@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
