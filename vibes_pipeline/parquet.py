@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
+ZONED = cs.datetime(time_zone="*")
 WILDCARD = re.compile(r"[*?\[]")
 # How the names of other files in a folder of parts begin, such as those of Spark, Delta and Hudi.
 NOT_A_PART = ("_", ".")
@@ -59,7 +61,9 @@ def without_wildcards(path: Path) -> str:
 
 def scan(path: Path) -> pl.LazyFrame:
     """The rows of a file or folder; Polars reads only the columns and rows that the query needs."""
-    return pl.scan_parquet(parts(path), glob=False, hive_partitioning=False)
+    rows = pl.scan_parquet(parts(path), glob=False, hive_partitioning=False)
+    # A cluster may mark instants with its session's zone; ours are in UTC.
+    return rows.with_columns(ZONED.dt.convert_time_zone("UTC")) if path.is_dir() else rows
 
 
 def read(path: Path) -> pl.DataFrame:

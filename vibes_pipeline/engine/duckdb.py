@@ -30,9 +30,11 @@ class DuckDBEngine(Engine):
     """Runs models in a DuckDB of this process; a partition is one file."""
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
-        """Run one model and keep its rows; an ephemeral model's are held in memory until released,
-        or made anew for each reader.
+        """Run one model and keep its rows.
+
+        An ephemeral model's are held in memory until released, or made anew for each reader.
         """
+        self.ran["engine"] = f"DuckDB {duckdb.__version__}"
         if model.is_ephemeral:
             self._hold(model, parameters)
             return

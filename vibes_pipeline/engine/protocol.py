@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -60,6 +61,11 @@ class Engine(ABC):
     @abstractmethod
     def release(self) -> None:
         """Let go of what is held for the next models; what is needed again is made again."""
+
+    @cached_property
+    def ran(self) -> dict[str, str | int]:
+        """What ran the last model that was materialized, with its own numbers if it gives any."""
+        return {}
 
     def read(self, relation: str) -> pl.DataFrame:
         """The rows of a relation made before."""

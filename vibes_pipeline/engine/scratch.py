@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import polars as pl
-import polars.selectors as cs
 
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
-
-ZONED = cs.datetime(time_zone="*")
+from vibes_pipeline.parquet import ZONED
 
 
 @dataclass(frozen=True)

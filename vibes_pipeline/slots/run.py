@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
-from vibes_pipeline.engine.duckdb import DuckDBEngine
+from vibes_pipeline.engine.choice import engine_of
 from vibes_pipeline.engine.protocol import Engine, Parameters
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.keys import home_key
@@ -65,11 +65,13 @@ class SlotRun:
             is_simulated=is_simulated,
             policy=policy,
             settings=settings,
-            engine=DuckDBEngine(
-                warehouse=warehouse or Warehouse.of(settings),
-                folder=partition_folder(settings.lake, policy.country, slot, period),
-                time_zone=policy.time_zone,
-                policy=policy_tables(policy),
+            engine=engine_of(
+                slot,
+                settings,
+                warehouse or Warehouse.of(settings),
+                partition_folder(settings.lake, policy.country, slot, period),
+                policy.time_zone,
+                policy_tables(policy),
             ),
         )
 
