@@ -30,7 +30,7 @@ from measure import Stopwatch, Taken, in_fresh_process
 if TYPE_CHECKING:
     import duckdb
 
-    from vibes_pipeline.engine.duckdb import Parameters
+    from vibes_pipeline.engine.protocol import Parameters
     from vibes_pipeline.settings import Settings
     from vibes_pipeline.slots.run import SlotRun
 

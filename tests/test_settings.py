@@ -19,6 +19,7 @@ EVERYTHING = {
     "VIBES_OPERATORS": "night@operators.example, day@operators.example,",
     "VIBES_COUNTRY": "NG",
     "VIBES_POLICY": "/srv/ng.yaml",
+    "VIBES_ENGINE": "sc://spark.example:15002/;use_ssl=true;token=s3cret",
     "VIBES_MEMORY": "4GB",
     "VIBES_SMTP_CONNECTIONS": "12",
     "VIBES_SMTP_RATE": "2.5",
@@ -36,6 +37,7 @@ def test_every_variable_is_read() -> None:
         operators=("night@operators.example", "day@operators.example"),
         country="ng",
         policy=Path("/srv/ng.yaml"),
+        engine="sc://spark.example:15002/;use_ssl=true;token=s3cret",
         most_memory="4GB",
         smtp_connections=12,
         smtp_rate=2.5,
@@ -129,3 +131,10 @@ def test_a_memory_that_is_no_size_is_told_with_an_example(size: str) -> None:
 def test_a_number_that_is_none_is_named(name: str, text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} {said}"):
         Settings.from_environment({name: text})
+
+
+@pytest.mark.parametrize("engine", ["spark", "sc://", "sc://:15002", "http://s3cret@x", "DuckDB"])
+def test_an_engine_that_is_none_is_refused_and_not_repeated(engine: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VIBES_ENGINE is duckdb, or a Spark .*") as refused:
+        Settings.from_environment({"VIBES_ENGINE": engine})
+    assert "s3cret" not in str(refused.value)

@@ -25,13 +25,18 @@ from vibes_pipeline.defs.sensors import SENSORS
 from vibes_pipeline.defs.shown_from import shown_from
 from vibes_pipeline.defs.warehouse import assets as warehouse
 from vibes_pipeline.files import keep_to_owner
-from vibes_pipeline.settings import Settings
+from vibes_pipeline.settings import DUCKDB, Settings
 
 # Dagster may have been started in another way than by `vibes up`.
 keep_to_owner()
 
 # The one place where loading the code location reads the environment.
-location = CodeLocation(DayAtHand.today(Settings.from_environment()), shown_from(os.environ))
+settings = Settings.from_environment()
+location = CodeLocation(
+    DayAtHand.today(settings),
+    shown_from(os.environ),
+    weekly_kind="duckdb" if settings.engine == DUCKDB else "spark",
+)
 STAGES = (
     warehouse,
     events,

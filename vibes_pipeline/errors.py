@@ -62,6 +62,10 @@ class TimeZoneError(VibesError):
     """Python and an engine disagree on the policy's time zone, or one does not know it."""
 
 
+class EngineError(VibesError):
+    """The server that `VIBES_ENGINE` names cannot be reached, is unfit, or refuses a query."""
+
+
 class LedgerError(VibesError):
     """The ledger cannot be reached, or refuses what was asked of it."""
 

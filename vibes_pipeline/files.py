@@ -1,8 +1,9 @@
 """Writing a file: under a temporary name beside it, which is renamed once the file is whole.
 
 Here belongs what all our files have in common: no reader sees half a file, and a full disk is an
-error of one line. What a file holds is decided by the module that writes it. A folder can be held
-against other processes, without a file beside or in it.
+error of one line. A folder of files is put into place in the same way, as one. What a file holds is
+decided by the module that writes it. A folder can be held against other processes, without a file
+beside or in it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,13 +37,14 @@ def keep_to_owner() -> None:
 def put_into_place(file: Path) -> Iterator[Path]:
     """A temporary path to write to; when the block ends without error, it is renamed to `file`.
 
-    Raises `VibesError` when the disk takes no more; an older `file` then stays as it was.
+    Either may be a folder. Raises `VibesError` when the disk takes no more; an older `file` then
+    stays as it was.
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        temporary.replace(file)
+        _replace(file, temporary)
     except Exception as error:
         full = disk_refusal(error) or _refusal_of_more(error, temporary)
         if full is None:
@@ -50,8 +53,40 @@ def put_into_place(file: Path) -> Iterator[Path]:
             f"{file} could not be written: {full}; make room there and try again"
         ) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def replace_folder(new: Path, place: Path, old: Path) -> None:
+    """Rename `new` to `place`, and what is there to `old` before: a folder takes nobody's place.
+
+    One of the two may be a file. Between the two renames there is neither. If the second one
+    fails, what was there is there again.
+    """
+    if not place.exists():
+        new.rename(place)
+        return
+    place.rename(old)
+    try:
+        new.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+
+
+def _replace(file: Path, temporary: Path) -> None:
+    if temporary.is_dir() or file.is_dir():
+        old = temporary.with_suffix(".old")
+        replace_folder(temporary, file, old)
+        _remove(old)
+    else:
+        temporary.replace(file)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

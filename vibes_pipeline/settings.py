@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vibes_pipeline.errors import SettingsError
 from vibes_pipeline.memory import Memory
 
+DUCKDB, SPARK_CONNECT = "duckdb", "sc"
 MOST_MEMORY = "60%"
 A_SIZE = re.compile(r"[1-9]\d*(\.\d+)?\s*([KMGT]i?B|%)", re.IGNORECASE)
 # No relay allows one client more.
@@ -34,6 +37,8 @@ class Settings:
     operators: tuple[str, ...]
     country: str
     policy: Path | None
+    # A server's URL may hold a token.
+    engine: str = field(default=DUCKDB, repr=False)
     most_memory: str = MOST_MEMORY
     smtp_connections: int = 4
     smtp_rate: float | None = None
@@ -43,7 +48,8 @@ class Settings:
         """Read `VIBES_*`; an empty variable counts as unset.
 
         Raises `SettingsError` when the folder of state, or a folder above it, is a file, for a
-        `VIBES_MEMORY` that is no size, and for a number that is none or out of range.
+        `VIBES_MEMORY` that is no size, a `VIBES_ENGINE` that is none, and a number that is none or
+        out of range.
         """
         given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
         home = Path(given.get("VIBES_HOME", "var")).resolve()
@@ -71,6 +77,7 @@ class Settings:
             ),
             country=given.get("VIBES_COUNTRY", "ng").lower(),
             policy=Path(policy).resolve() if policy else None,
+            engine=_engine(given.get("VIBES_ENGINE", DUCKDB)),
             most_memory=most_memory,
             smtp_connections=_connections(given.get("VIBES_SMTP_CONNECTIONS", "4")),
             smtp_rate=_rate(given.get("VIBES_SMTP_RATE")),
@@ -109,6 +116,20 @@ class Settings:
     def dagster_log(self) -> Path:
         """Dagster's messages about each step of the runs that `vibes up` starts."""
         return self.home / "log" / "dagster.log"
+
+
+def _engine(text: str) -> str:
+    """`duckdb`, or the URL of a Spark Connect server."""
+    if text == DUCKDB:
+        return text
+    with suppress(ValueError):
+        server = urlsplit(text)
+        if server.scheme == SPARK_CONNECT and server.hostname and server.port != 0:
+            return text
+    raise SettingsError(
+        "VIBES_ENGINE is duckdb, or a Spark Connect server such as sc://spark.example:15002; it is "
+        "set to something else"
+    )
 
 
 def _connections(text: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
 from vibes_pipeline.calendar import DAY, Calendar, day_start, in_utc
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 SECOND = timedelta(seconds=1)
+
+# The offsets from UTC, in seconds, of a frame's instants in the zone of that name.
+OffsetsOf: TypeAlias = "Callable[[pl.DataFrame, str], list[int]]"
 
 
 def require_agreement(calendar: Calendar) -> None:
@@ -33,21 +36,27 @@ def require_agreement(calendar: Calendar) -> None:
 
 @lru_cache
 def _require_agreement(zone: ZoneInfo, first: date, last: date) -> None:
+    for engine, offsets_of in ENGINES.items():
+        require_same_offsets(engine, offsets_of, zone, first, last)
+
+
+def require_same_offsets(
+    engine: str, offsets_of: OffsetsOf, zone: ZoneInfo, first: date, last: date
+) -> None:
+    """`TimeZoneError` unless an engine has the calendar's offsets from one day to another."""
     import polars as pl
 
     instants = list(_instants_to_compare(zone, first, last))
     ours = [_offset_seconds(instant, zone) for instant in instants]
     frame = pl.DataFrame({"instant": instants}, schema={"instant": pl.Datetime("us", "UTC")})
-    for engine, offsets_of in ENGINES.items():
-        theirs = offsets_of(frame, zone.key)
-        for instant, our, their in zip(instants, ours, theirs, strict=True):
-            if our != their:
-                local = instant.astimezone(zone)
-                raise TimeZoneError(
-                    f"{engine} knows another {zone.key} than the calendar: on {local:%Y-%m-%d} at "
-                    f"{local:%H:%M:%S} it is {_spell(their)} from UTC there, {_spell(our)} by the "
-                    "package tzdata; install versions of both that agree"
-                )
+    for instant, our, their in zip(instants, ours, offsets_of(frame, zone.key), strict=True):
+        if our != their:
+            local = instant.astimezone(zone)
+            raise TimeZoneError(
+                f"{engine} knows another {zone.key} than the calendar: on {local:%Y-%m-%d} at "
+                f"{local:%H:%M:%S} it is {_spell(their)} from UTC there, {_spell(our)} by the "
+                "package tzdata; install versions of both that agree"
+            )
 
 
 def _instants_to_compare(zone: ZoneInfo, first: date, last: date) -> Iterator[datetime]:
@@ -108,7 +117,7 @@ def _of_duckdb(frame: pl.DataFrame, zone: str) -> list[int]:
     return [seconds for (seconds,) in rows]
 
 
-ENGINES: dict[str, Callable[[pl.DataFrame, str], list[int]]] = {
+ENGINES: dict[str, OffsetsOf] = {
     "Polars": _of_polars,
     "DuckDB": _of_duckdb,
 }

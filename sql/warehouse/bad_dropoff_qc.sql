@@ -31,16 +31,12 @@ judged AS (
                 WHEN q.result IS NULL OR q.result NOT IN ('passed', 'failed')
                     THEN 'result is not a listed one'
             END,
-            CASE
-                WHEN q.result = 'failed' AND (
-                    q.failure_reason IS NULL
-                    OR q.failure_reason NOT IN (SELECT reason FROM policy.failure_reasons)
-                ) THEN 'failed without a known reason'
-            END
+            CASE WHEN q.result = 'failed' AND t.reason IS NULL THEN 'failed without a known reason' END
         ) AS faults
     FROM warehouse.stored_checks AS q
     LEFT JOIN repeated AS r ON q.qc_id = r.qc_id
     LEFT JOIN warehouse.named_items AS i ON q.order_item_id = i.order_item_id
+    LEFT JOIN (SELECT DISTINCT reason FROM policy.failure_reasons) AS t ON q.failure_reason = t.reason
     WHERE NOT COALESCE(i.is_abroad, FALSE)
 )
 

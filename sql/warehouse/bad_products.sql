@@ -22,16 +22,13 @@ judged AS (
             END,
             CASE WHEN r.sku IS NOT NULL THEN 'sku occurs more than once' END,
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
-            CASE
-                WHEN p.product_type IS NULL OR p.product_type NOT IN (
-                    SELECT product_type FROM policy.product_types
-                ) THEN 'product_type is not a listed one'
-            END
+            CASE WHEN t.product_type IS NULL THEN 'product_type is not a listed one' END
         ) AS faults
     FROM raw.products AS p
     LEFT JOIN repeated AS r ON p.sku = r.sku
     LEFT JOIN warehouse.sellers AS s ON p.seller_id = s.seller_id
     LEFT JOIN warehouse.foreign_sellers AS f ON p.seller_id = f.seller_id
+    LEFT JOIN (SELECT DISTINCT product_type FROM policy.product_types) AS t ON p.product_type = t.product_type
     WHERE f.seller_id IS NULL
 )
 

@@ -428,7 +428,15 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shell(folder: Path, warehouse: Path) -> Shell:
-    return Shell(folder, {"VIBES_HOME": str(folder / "home"), "VIBES_WAREHOUSE": str(warehouse)})
+    """Its engine is a server that nobody has started: a simulation asks for none."""
+    return Shell(
+        folder,
+        {
+            "VIBES_HOME": str(folder / "home"),
+            "VIBES_WAREHOUSE": str(warehouse),
+            "VIBES_ENGINE": "sc://127.0.0.1:1",
+        },
+    )
 
 
 def test_the_command_tells_totals_and_writes_the_differences_and_a_page(

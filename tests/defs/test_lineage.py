@@ -17,6 +17,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.ledger import history
@@ -132,12 +133,12 @@ class Reading:
         """Take note of all that goes through an engine."""
 
         def noted(method: str, note: Callable[[Any], None]) -> None:
-            for kind in (DuckDBEngine, ScratchEngine):
+            for kind in (Engine, DuckDBEngine, ScratchEngine):
                 if method in vars(kind):
                     patch.setattr(kind, method, noting(getattr(kind, method), note))
 
         def noting(original: Callable[..., Any], note: Callable[[Any], None]) -> Any:
-            def method(engine: DuckDBEngine, subject: Any, *others: Any) -> Any:
+            def method(engine: Engine, subject: Any, *others: Any) -> Any:
                 note(subject)
                 return original(engine, subject, *others)
 

@@ -12,8 +12,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, load_models
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.errors import BrokenGrain, WarehouseError
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 from vibes_pipeline.warehouse.file import new_warehouse

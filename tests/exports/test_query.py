@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from ledger import made
+from split import split
 from warehouse import warehouses
 
 from vibes_pipeline.engine.weekly import weekly_models
@@ -56,6 +57,8 @@ def library(
         folder = settings.lake / "NG" / "weekly-alert" / cycle.isoformat() / "metrics"
         folder.mkdir(parents=True)
         frame.write_parquet(folder / "seller_week.parquet")
+        if cycle == made.NEXT_CYCLE:
+            split(folder / "seller_week.parquet")
     opened = Library(settings, load_policy("ng"))
     yield opened
     opened._ledger.close()

@@ -6,7 +6,7 @@ Here belong the rows alone, table by table (Rulebook §13); what becomes of them
 
 from __future__ import annotations
 
-from marketplace import Case, Item, Marketplace
+from rules.marketplace import Case, Item, Marketplace
 
 from vibes_pipeline.warehouse.contract import LONGEST_ID
 

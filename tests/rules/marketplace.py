@@ -25,8 +25,8 @@ import pytest
 import yaml
 
 from vibes_pipeline.calendar import Slot, local_instant
-from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import closure, load_models
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.ledger.frames import Schema
 from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.policy import Policy, load_policy

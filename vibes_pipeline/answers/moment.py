@@ -14,7 +14,7 @@ import polars as pl
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import WallClock
-from vibes_pipeline.engine.duckdb import DuckDBEngine
+from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger.as_of import LedgerThen, Subject, cycles_by, present
@@ -90,7 +90,7 @@ class Moment:
         return engine.read(relation)
 
 
-def write_ledger(engine: DuckDBEngine, relations: Mapping[str, pl.DataFrame]) -> None:
+def write_ledger(engine: Engine, relations: Mapping[str, pl.DataFrame]) -> None:
     """Put what an answer needs of the ledger where models read it."""
     for name, rows in relations.items():
         engine.write(f"ledger.{name}", rows)

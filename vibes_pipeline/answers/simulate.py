@@ -34,7 +34,7 @@ from vibes_pipeline.memory import in_mebibytes
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports.simulation import Simulation
 from vibes_pipeline.rules import LATE_RULES, WEEKLY_RULES
-from vibes_pipeline.settings import Settings
+from vibes_pipeline.settings import DUCKDB, Settings
 from vibes_pipeline.slots.replay import due_slots
 from vibes_pipeline.warehouse.contract import INSTANT_BOUNDS
 from vibes_pipeline.warehouse.source import Warehouse
@@ -230,6 +230,8 @@ def _settings(settings: Settings, folder: Path, at_a_time: int) -> list[Settings
             smtp_url=None,
             mail_catcher_url=None,
             operators=(),
+            # Both sides compute what they share in files of their own machine.
+            engine=DUCKDB,
             most_memory=f"{in_mebibytes(settings.most_memory) // at_a_time}MiB",
         )
         for name in SIDES

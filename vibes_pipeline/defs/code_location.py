@@ -26,6 +26,8 @@ class CodeLocation:
 
     today: DayAtHand
     shown_from: tuple[str, str] | None = None
+    # What Dagster calls the engine that runs the weekly models.
+    weekly_kind: str = "duckdb"
 
     @property
     def policy(self) -> Policy:

@@ -84,7 +84,7 @@ def _model_asset(
         key=asset_key(model.relation),
         deps=sorted(deps),
         group_name=model.stage,
-        kinds={"duckdb", "parquet"},
+        kinds={location.weekly_kind, "parquet"},
         owners=ENGINEERS,
         description=_description(location, model),
         partitions_def=location.weekly,
@@ -107,6 +107,7 @@ def _model_asset(
             metadata = {
                 **frame_metadata(run.policy, frame, model),
                 **policy_in_force(run, model),
+                **run.engine.ran,
                 **written(run, model.relation),
             }
         yield dg.MaterializeResult(

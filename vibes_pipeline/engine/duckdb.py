@@ -7,59 +7,34 @@ warehouse is attached for one query at a time; all queries of one slot read the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
 
 from vibes_pipeline import parquet
 from vibes_pipeline.engine.models import Model, load_models
-from vibes_pipeline.errors import BrokenGrain
+from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
 from vibes_pipeline.files import put_into_place
-from vibes_pipeline.warehouse.source import Warehouse
 
 # Snappy: zstd takes half as much processor again, for a fifth fewer bytes. No dictionaries: most
 # columns hold ids and times, and looking for repeated values takes half as much again, for nothing.
 PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
 
-Parameters = Mapping[str, date | datetime | str | int]
-
 
 @dataclass(frozen=True)
-class DuckDBEngine:
-    """Runs models over one warehouse; `folder` holds the partitions, `stage/name.parquet`.
-
-    Models also read, by relation, what steps put there, such as the ledger's history.
-    """
-
-    warehouse: Warehouse
-    folder: Path
-    time_zone: ZoneInfo
-    policy: Mapping[str, pl.DataFrame] = field(repr=False)
-
-    def partition(self, relation: str) -> Path:
-        """The file of a relation's rows, which need not exist yet."""
-        stage, name = relation.split(".")
-        return self.folder / stage / f"{name}.parquet"
-
-    def write(self, relation: str, rows: pl.DataFrame) -> None:
-        """Put rows that no model makes where models read them, such as the ledger's history."""
-        with put_into_place(self.partition(relation)) as temporary:
-            rows.write_parquet(temporary)
+class DuckDBEngine(Engine):
+    """Runs models in a DuckDB of this process; a partition is one file."""
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
-        """Run one model and keep its rows; they replace earlier rows in one step.
+        """Run one model and keep its rows.
 
-        Raises `BrokenGrain`, and keeps the earlier rows, when the new rows break the model's grain.
-        An ephemeral model's rows are held in memory until the engine lets go of them, or are
-        made anew for each reader.
+        An ephemeral model's are held in memory until released, or made anew for each reader.
         """
+        self.ran["engine"] = f"DuckDB {duckdb.__version__}"
         if model.is_ephemeral:
             self._hold(model, parameters)
             return
@@ -78,20 +53,12 @@ class DuckDBEngine:
         return frame
 
     def release(self) -> None:
-        """Let go of the ephemeral relations; one that is needed again is made again."""
+        """Let go of the ephemeral relations."""
         held = [model.relation for model in load_models().values() if model.is_ephemeral]
         for relation in self._mounted.intersection(held):
             kind = "VIEW" if load_models()[relation].is_view else "TABLE"
             self._connection.execute(f"DROP {kind} {relation}")
             self._mounted.remove(relation)
-
-    def read(self, relation: str) -> pl.DataFrame:
-        """The rows of a relation made before."""
-        return self.scan(relation).collect()
-
-    def scan(self, relation: str) -> pl.LazyFrame:
-        """The rows of a relation made before, not read yet; only what is asked for will be."""
-        return parquet.scan(self.partition(relation))
 
     @contextmanager
     def _given(self, model: Model, parameters: Parameters) -> Iterator[Parameters]:
@@ -121,7 +88,7 @@ class DuckDBEngine:
         elif (model := load_models().get(relation)) and model.is_ephemeral:
             self._hold(model, parameters)
         else:
-            rows = parquet.sql_rows([self.partition(relation)])
+            rows = parquet.sql_rows(parquet.parts(self.partition(relation)))
             self._define("VIEW", relation, f"FROM {rows}")
 
     def _hold(self, model: Model, parameters: Parameters) -> None:
@@ -155,15 +122,3 @@ class DuckDBEngine:
         connection.execute(f"SET TimeZone = '{self.time_zone.key}'")
         connection.execute("SET preserve_insertion_order = false")
         return connection
-
-
-def require_grain(model: Model, rows: pl.LazyFrame) -> None:
-    """`BrokenGrain` when a key is repeated or null."""
-    broken = model.grain.broken(rows)
-    if not broken.is_empty():
-        first = ", ".join(map(repr, broken.row(0)))
-        raise BrokenGrain(
-            f"{model.relation} has rows that break its grain ({model.grain}), such as {first}: the "
-            f"fault is the pipeline's, in sql/{model.stage}/{model.name}.sql or in what it reads; "
-            "nothing rests on them yet"
-        )

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import polars as pl
-import polars.selectors as cs
 
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters, require_grain
+from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model
-
-ZONED = cs.datetime(time_zone="*")
+from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
+from vibes_pipeline.parquet import ZONED
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class ScratchEngine(DuckDBEngine):
     stand_ins: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def over(cls, engine: DuckDBEngine, stand_ins: Mapping[str, str] | None = None) -> Self:
+    def over(cls, engine: Engine, stand_ins: Mapping[str, str] | None = None) -> Self:
         """An engine over the same warehouse, policy and partitions as another engine."""
         return cls(
             engine.warehouse, engine.folder, engine.time_zone, engine.policy, stand_ins or {}

@@ -29,7 +29,7 @@ from vibes_pipeline.exports.tables import Source, decided_partitions, partitions
 from vibes_pipeline.ledger import feeds, schema
 from vibes_pipeline.ledger.frames import in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.parquet import sql_rows, sql_text, without_wildcards
+from vibes_pipeline.parquet import parts, sql_rows, sql_text, without_wildcards
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy import tables as policy_tables
 from vibes_pipeline.settings import Settings
@@ -287,7 +287,7 @@ def _common_tables(node: object) -> set[str]:
 
 
 def _part(cycle: date, file: Path) -> str:
-    return f"SELECT DATE '{cycle}' AS cycle, * FROM {sql_rows([file])}"
+    return f"SELECT DATE '{cycle}' AS cycle, * FROM {sql_rows(parts(file))}"
 
 
 def _put(connection: duckdb.DuckDBPyConnection, relation: str, frame: pl.DataFrame) -> None:

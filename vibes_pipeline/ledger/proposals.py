@@ -109,10 +109,10 @@ def freeze(
             actions=proposal,
             now=now,
         )
-        of_cycle = {"country": pl.lit(terms.country), "cycle": terms.cycle}
-        copy_rows(connection, schema.account_reviews, reviews.with_columns(**of_cycle))
+        of_cycle = [pl.lit(terms.country).alias("country"), pl.lit(terms.cycle).alias("cycle")]
+        copy_rows(connection, schema.account_reviews, reviews.with_columns(of_cycle))
         copy_rows(
-            connection, schema.reviewed_counterfeits, reviewed_counterfeits.with_columns(**of_cycle)
+            connection, schema.reviewed_counterfeits, reviewed_counterfeits.with_columns(of_cycle)
         )
         _name_shops(connection, terms.country, shops)
         ledger.record_effects(connection, Slot.WEEKLY_ALERT, terms.cycle, due_at, now)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from vibes_pipeline.calendar import Slot, monday_of
-from vibes_pipeline.engine.duckdb import Parameters
 from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.ledger import late_orders as ledger_late_orders

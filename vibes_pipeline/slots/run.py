@@ -11,7 +11,8 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from vibes_pipeline.calendar import ObservedWeek, Slot, day_start
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
+from vibes_pipeline.engine.choice import engine_of
+from vibes_pipeline.engine.protocol import Engine, Parameters
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.lake import partition_folder, require_kept
@@ -36,7 +37,7 @@ class SlotRun:
     is_simulated: bool
     policy: Policy
     settings: Settings = field(repr=False)
-    engine: DuckDBEngine = field(repr=False)
+    engine: Engine = field(repr=False)
 
     @classmethod
     def begin(
@@ -64,11 +65,13 @@ class SlotRun:
             is_simulated=is_simulated,
             policy=policy,
             settings=settings,
-            engine=DuckDBEngine(
-                warehouse=warehouse or Warehouse.of(settings),
-                folder=partition_folder(settings.lake, policy.country, slot, period),
-                time_zone=policy.time_zone,
-                policy=policy_tables(policy),
+            engine=engine_of(
+                slot,
+                settings,
+                warehouse or Warehouse.of(settings),
+                partition_folder(settings.lake, policy.country, slot, period),
+                policy.time_zone,
+                policy_tables(policy),
             ),
         )
 

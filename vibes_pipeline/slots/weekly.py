@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from vibes_pipeline.engine.duckdb import DuckDBEngine, Parameters
 from vibes_pipeline.engine.models import Model, closure, load_models
+from vibes_pipeline.engine.protocol import Engine, Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
@@ -115,7 +115,7 @@ def take_past(run: SlotRun, ledger: Ledger) -> dict[str, pl.DataFrame]:
     return taken
 
 
-def ids_at_hand(engine: DuckDBEngine, column: str, relations: Iterable[str]) -> list[str]:
+def ids_at_hand(engine: Engine, column: str, relations: Iterable[str]) -> list[str]:
     """The ids that relations made before have in a column, each once."""
     ids = [engine.scan(relation).select(column) for relation in relations]
     return pl.concat(ids).unique().collect()[column].drop_nulls().to_list()

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from vibes_pipeline.errors import UsageError
+from vibes_pipeline.files import replace_folder
 from vibes_pipeline.warehouse.contract import CONTRACT
 
 # The memory that DuckDB may use to write a warehouse; beyond it DuckDB spills to disk.
@@ -48,7 +49,7 @@ def new_warehouse(out: Path, *, overwrite: bool = False) -> Iterator[duckdb.Duck
         if _is_database(out):
             _put_database(built, out)
         else:
-            _put_folder(scratch / "tables", out, scratch / "replaced")
+            replace_folder(scratch / "tables", out, scratch / "replaced")
 
 
 def count_rows(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -97,15 +98,3 @@ def _put_database(built: Path, out: Path) -> None:
     # A log left by a writer of the old file must not be replayed onto the new one.
     out.with_name(f"{out.name}.wal").unlink(missing_ok=True)
     os.replace(built, out)
-
-
-def _put_folder(built: Path, out: Path, replaced: Path) -> None:
-    if not out.exists():
-        built.rename(out)
-        return
-    out.rename(replaced)
-    try:
-        built.rename(out)
-    except BaseException:
-        replaced.rename(out)
-        raise

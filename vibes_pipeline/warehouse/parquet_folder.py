@@ -16,12 +16,9 @@ from pathlib import Path
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
-from vibes_pipeline.parquet import sql_paths, sql_rows
+from vibes_pipeline.parquet import parts, sql_paths, sql_rows
 from vibes_pipeline.warehouse.contract import CONTRACT
 from vibes_pipeline.warehouse.files import Version, changed, no_access, version_of
-
-# How the names of other files in a table's folder begin, such as those of Spark, Delta and Hudi.
-NOT_A_PART = ("_", ".")
 
 
 class ParquetFolder:
@@ -33,31 +30,35 @@ class ParquetFolder:
     @contextmanager
     def opened(self, connection: duckdb.DuckDBPyConnection) -> Iterator[frozenset[str]]:
         """The names of the tables that have a part."""
-        yield frozenset(table for table, parts in self._tables.items() if parts)
+        yield frozenset(table for table, files in self._tables.items() if files)
 
     def origins(self, connection: duckdb.DuckDBPyConnection, table: str) -> Mapping[str, Path]:
         """SQL relations that together are a table's rows → the path that an error about each names.
 
         All parts of one schema are one relation: hundreds of parts have only a few schemas.
         """
-        parts = list(self._tables[table])
-        if len(parts) == 1:
-            return {sql_rows(parts): self.path}
-        groups = connection.execute(
-            "SELECT list(file_name ORDER BY file_name) AS files FROM ("
-            "SELECT file_name, list((name, duckdb_type, type, logical_type, converted_type, "
-            "num_children, repetition_type, precision, scale) ORDER BY column_id) AS columns "
-            f"FROM parquet_schema({sql_paths(parts)}) GROUP BY file_name"
-            ") GROUP BY columns ORDER BY files"
-        ).fetchall()
-        of_schemas = [[Path(name) for name in names] for (names,) in groups]
+        of_schemas = self.of_schemas(connection, table)
         if len(of_schemas) == 1:
             return {sql_rows(of_schemas[0]): self.path}
         return {sql_rows(alike): alike[0] for alike in of_schemas}
 
+    def of_schemas(self, connection: duckdb.DuckDBPyConnection, table: str) -> list[list[Path]]:
+        """A table's parts, those of one schema together."""
+        files = list(self._tables[table])
+        if len(files) == 1:
+            return [files]
+        groups = connection.execute(
+            "SELECT list(file_name ORDER BY file_name) AS files FROM ("
+            "SELECT file_name, list((name, duckdb_type, type, logical_type, converted_type, "
+            "num_children, repetition_type, precision, scale) ORDER BY column_id) AS columns "
+            f"FROM parquet_schema({sql_paths(files)}) GROUP BY file_name"
+            ") GROUP BY columns ORDER BY files"
+        ).fetchall()
+        return [[Path(name) for name in names] for (names,) in groups]
+
     def version(self) -> frozenset[tuple[Path, Version]]:
         """What changes with every load."""
-        return frozenset(part for parts in self._tables.values() for part in parts.items())
+        return frozenset(part for files in self._tables.values() for part in files.items())
 
     def require_unchanged(self, tables: Collection[str]) -> None:
         """`WarehouseError` that names a part of the tables that was changed or removed."""
@@ -75,10 +76,10 @@ class ParquetFolder:
 
         An error from below DuckDB's SQL may name no file: then each part is tried.
         """
-        parts = [part for table in tables for part in self._tables[table]]
-        named = [part for part in parts if str(part) in str(error)]
+        files = [part for table in tables for part in self._tables[table]]
+        named = [part for part in files if str(part) in str(error)]
         if not named and type(error) is duckdb.Error:
-            named = [part for part in parts if not _is_readable(part)]
+            named = [part for part in files if not _is_readable(part)]
         return named[0] if named else None
 
     @cached_property
@@ -95,30 +96,16 @@ class ParquetFolder:
 
 def _parts(folder: Path, table: str) -> list[Path]:
     """A table's Parquet files: one, or those in its folder, `sellers` or `sellers.parquet`."""
-    file, parts = folder / f"{table}.parquet", folder / table
-    if parts.is_dir():
+    file, several = folder / f"{table}.parquet", folder / table
+    if several.is_dir():
         if os.path.lexists(file):
             raise WarehouseError(
-                f"raw.{table} is there twice, as {file} and as {parts}; remove the one that is old"
+                f"raw.{table} is there twice, as {file} and as {several}; remove the one that is "
+                "old"
             )
-        return _below(parts)
-    if file.is_dir():
-        return _below(file)
+        return parts(several)
     # A broken link counts as a file: it is a mistake to report, not an absent table.
-    return [file] if os.path.lexists(file) else []
-
-
-def _below(top: Path) -> list[Path]:
-    """The parts in a table's folder and in the folders in it."""
-    found = []
-    for folder, names, files in os.walk(top, onerror=_raise, followlinks=True):
-        names[:] = [name for name in names if not name.startswith(NOT_A_PART)]
-        found += [
-            Path(folder, name)
-            for name in files
-            if name.endswith(".parquet") and not name.startswith(NOT_A_PART)
-        ]
-    return sorted(found)
+    return parts(file) if os.path.lexists(file) else []
 
 
 def _is_readable(part: Path) -> bool:
@@ -129,7 +116,3 @@ def _is_readable(part: Path) -> bool:
         except duckdb.Error:
             return False
     return True
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import stat
 import weakref
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +20,7 @@ import duckdb
 
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.memory import Memory
+from vibes_pipeline.parquet import sql_rows
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse.contract import CONTRACT, VARCHAR, RawTable
 from vibes_pipeline.warehouse.database_file import DatabaseFile
@@ -92,6 +93,32 @@ class Warehouse:
                 raise
             self._source.require_unchanged(tables)
 
+    def files(
+        self, connection: duckdb.DuckDBPyConnection, name: str
+    ) -> list[tuple[list[Path], Mapping[str, str]]]:
+        """The Parquet files of a mounted table, for an engine that reads them by itself.
+
+        Files of one schema come together, with SQL for each of the contract's columns in them; a
+        table that is absent has none.
+        """
+        source = self.parquet_folder()
+        with source.opened(connection) as there:
+            if name not in there:
+                return []
+        return [
+            (files, _columns(connection, CONTRACT[name], sql_rows(files), files[0]))
+            for files in source.of_schemas(connection, name)
+        ]
+
+    def parquet_folder(self) -> ParquetFolder:
+        """`WarehouseError` for a warehouse that is a DuckDB file, which only DuckDB reads."""
+        if isinstance(self._source, ParquetFolder):
+            return self._source
+        raise WarehouseError(
+            f"{self.path} is a DuckDB file, which no other engine reads: set VIBES_WAREHOUSE to a "
+            "folder of Parquet, or VIBES_ENGINE to duckdb"
+        )
+
     def version(self) -> Hashable | None:
         """What changes with every load of the warehouse; None while it cannot be told."""
         try:
@@ -135,7 +162,7 @@ class Warehouse:
         if table.name in there:
             try:
                 return " UNION ALL ".join(
-                    f"SELECT {', '.join(_columns(connection, table, origin, place))} FROM {origin}"
+                    _select(_columns(connection, table, origin, place), origin)
                     for origin, place in self._source.origins(connection, table.name).items()
                 )
             except duckdb.Error as error:
@@ -149,25 +176,31 @@ class Warehouse:
         return f"SELECT {nulls} WHERE FALSE"
 
 
+def _select(columns: Mapping[str, str], origin: str) -> str:
+    return f"SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} FROM {origin}"
+
+
 def _columns(
     connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str, place: Path
-) -> Iterator[str]:
+) -> dict[str, str]:
     """SQL for each of the contract's columns in `origin`; `WarehouseError` for a wrong column."""
     rows = connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
     found = {name: type_ for name, type_, *_ in rows}
+    columns = {}
     for name, type_ in table.columns.items():
         if name not in found:
             raise WarehouseError(f"raw.{table.name} in {place} has no column {name} {type_}")
         if found[name] == type_:
-            yield name
+            columns[name] = name
         elif found[name] in (UNTYPED, type_.replace(VARCHAR, UNTYPED)):
-            yield f"CAST({name} AS {type_}) AS {name}"
+            columns[name] = f"CAST({name} AS {type_})"
         elif found[name] == MAYBE_UNTYPED and _is_null(connection, origin, name):
-            yield f"CAST(NULL AS {type_}) AS {name}"
+            columns[name] = f"CAST(NULL AS {type_})"
         else:
             raise WarehouseError(
                 f"raw.{table.name}.{name} in {place} is {found[name]}; it must be {type_}"
             )
+    return columns
 
 
 def _is_null(connection: duckdb.DuckDBPyConnection, origin: str, column: str) -> bool:

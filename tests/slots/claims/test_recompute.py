@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from rules.marketplace import NIGERIA, Item, amended
 from slots.claims.cases import STOCKLESS, Desk, new_desk
 from slots.whole_slots import GOOD, OLD, rejected, returned
+from split import split
 
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.policy.loader import parse_former_policy
@@ -179,6 +180,21 @@ def test_without_the_partitions_it_was_decided_on_the_slot_stops_and_says_so(des
     desk.settle(BETWEEN)
     assert desk.claim_state("C-1") == ("upheld", True)
     assert desk.states("S-1") == {(ORDERS, "S-1"): "withdrawn"}
+
+
+def test_partitions_that_a_cluster_has_written_are_recomputed_from_alike(desk: Desk) -> None:
+    for number in range(2):
+        desk.item("S-1", f"I-gone-{number}", LATE_GONE)
+    desk.seller("S-2")
+    desk.item("S-2", "I-alone", LATE_GONE)
+    desk.alert()
+    for file in desk.home.glob("lake/NG/weekly-alert/2026-11-09/*/*.parquet"):
+        split(file)
+    for number in range(2):
+        desk.upheld(f"C-{number}", "S-1", BETWEEN, order_number=f"O-I-gone-{number}")
+    desk.settle(BETWEEN)
+    assert desk.states("S-1") == {(ORDERS, "S-1"): "withdrawn"}
+    assert desk.states("S-2") == {(ORDERS, "S-2"): "alerted"}
 
 
 # --- sales regulation -----------------------------------------------------------------------------

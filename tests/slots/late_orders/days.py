@@ -20,7 +20,7 @@ from slots.whole_slots import WholeSlots, settings_of
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.clock import Clock
-from vibes_pipeline.engine.duckdb import Parameters
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.exports.tables import Source, read_table
 from vibes_pipeline.ledger import schema

@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger import claims as ledger_claims
 from vibes_pipeline.ledger import schema
@@ -139,7 +139,7 @@ def _find(run: SlotRun, ledger: Ledger) -> Found:
     )
 
 
-def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
+def _find_unsettled(engine: Engine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
     """Claims that wait, in the order in which they were raised."""
     engine.write("ledger.claim_states", ledger_claims.claim_states(ledger))
     engine.write("ledger.claim_intakes", ledger_claims.claim_intakes(ledger))
@@ -163,7 +163,7 @@ def _find_unsettled(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[
     return sorted(found, key=_raised_at)
 
 
-def _find_kept(engine: DuckDBEngine, run: SlotRun, ledger: Ledger) -> list[tuple[str, str]]:
+def _find_kept(engine: Engine, run: SlotRun, ledger: Ledger) -> list[tuple[str, str]]:
     """(seller, decision) where the latest decision keeps an account whose delisting stands."""
     delisted = ledger_claims.standing_account_delistings(ledger)
     if delisted.is_empty():

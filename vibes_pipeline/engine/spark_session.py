@@ -1,0 +1,183 @@
+"""A session on a Spark Connect server, set up and tried out before anything rests on it.
+
+A server that cannot be reached, does not keep to the settings or does not see our folders is one
+clear line. Here belongs all that is asked of a server, and how its errors are told.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from vibes_pipeline import parquet
+from vibes_pipeline.errors import EngineError, first_line
+from vibes_pipeline.zones import require_same_offsets
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.connect.session import SparkSession
+    from pyspark.sql.connect.shell.progress import StageInfo
+
+PORT = 15002
+PATIENCE_SECONDS = 10.0
+# The client's own patience with a server that does not answer is ten minutes.
+RETRIES = 4
+NOT_AN_INTEGER = "no-integer"
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port; the rest of the URL, which may hold a token, is in no message."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or PORT
+
+
+def named(url: str) -> str:
+    """How messages name the server."""
+    host, port = address(url)
+    return f"the Spark Connect server at {host}:{port}"
+
+
+def open_session(url: str, zone: ZoneInfo) -> SparkSession:
+    """A new session whose local time is the zone's; `EngineError` if the server is unfit."""
+    _require_answer(url)
+    with told(url, "does not speak Spark Connect"):
+        from pyspark.logger import PySparkLogger
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+        from pyspark.sql.connect.session import SparkSession
+
+        # It writes each failed query with its text, which may hold the key, to standard error.
+        PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
+        session = SparkSession.builder.remote(url).create()
+        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
+        session.conf.set("spark.sql.session.timeZone", zone.key)
+        session.conf.set("spark.sql.ansi.enabled", "true")
+        # Else Spark writes instants as a type that other readers take for text or shift.
+        session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    return session
+
+
+def close(session: SparkSession) -> None:
+    """End a session; a server that is gone is not waited for."""
+    session.client.set_retry_policies([])
+    session.stop()
+
+
+def require_fit(session: SparkSession, url: str, zone: ZoneInfo, days: pl.Series) -> None:
+    """`EngineError` or `TimeZoneError` unless the server casts and tells the time as we do.
+
+    `days` are the calendar's, in order.
+    """
+    with told(url, "could not be tried out"):
+        _require_strict(session, url)
+        require_same_offsets(
+            named(url),
+            lambda instants, _: _offsets(session, instants),
+            zone,
+            days.item(0),
+            days.item(-1),
+        )
+
+
+def _require_strict(session: SparkSession, url: str) -> None:
+    """`EngineError` if the server makes null of a value that cannot be cast, not an error."""
+    try:
+        session.sql(f"SELECT CAST('{NOT_AN_INTEGER}' AS INT) AS number").toArrow()
+    except Exception as error:
+        if NOT_AN_INTEGER in str(error):
+            return
+        raise
+    raise EngineError(
+        f"{named(url)} does not keep to spark.sql.ansi.enabled: a text that is no number is null "
+        "there; use another server, or set VIBES_ENGINE=duckdb"
+    )
+
+
+def require_shared(session: SparkSession, folder: Path, url: str) -> None:
+    """`EngineError` unless what the server writes into the folder is there for us."""
+    with told(url, f"cannot write into {folder}"):
+        rows = session.sql("SELECT 1 AS one")
+        rows.write.parquet(str(folder))
+        if not folder.is_dir() or not parquet.parts(folder):
+            require_empty(rows, folder, url)
+
+
+def require_empty(rows: DataFrame, folder: Path, url: str) -> None:
+    """`EngineError` when there are rows, of which nothing is in the folder they were written into.
+
+    Else a result that the server left on a disk of its own would be taken for an empty one.
+    """
+    if not rows.isEmpty():
+        raise EngineError(
+            f"what {named(url)} writes into {folder.parent} is not there on this machine: mount "
+            "VIBES_HOME under the same path on the server and all its workers, or set "
+            "VIBES_ENGINE=duckdb"
+        )
+
+
+def _offsets(session: SparkSession, instants: pl.DataFrame) -> list[int]:
+    """The offset from UTC, in seconds, of the session's local time at each instant."""
+    # Cast as each mounted instant is: Sail writes others in UTC (`spark_sql.selected`).
+    text = "date_format(CAST(instant AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss') AS written"
+    rows = session.createDataFrame(instants.to_arrow()).selectExpr("instant", text).toArrow()
+    frame = pl.DataFrame(rows)
+    local = pl.col("written").str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")
+    utc = pl.col("instant").dt.convert_time_zone("UTC")
+    found = frame.sort("instant").select((local - utc).dt.total_seconds())
+    return found.to_series().to_list()
+
+
+def version(session: SparkSession, url: str) -> str:
+    """The protocol's version and the server's own, which is another one unless it is Spark."""
+    host, port = address(url)
+    (own,) = session.sql("SELECT version() AS own").toArrow()["own"].to_pylist()
+    return f"Spark Connect {session.version} at {host}:{port}, server {own.split()[0]}"
+
+
+def note_progress(noted: dict[str, str | int]) -> Any:
+    """What the client is to call while a query runs, to note the server's own numbers of it."""
+
+    def note(stages: Iterable[StageInfo] | None, **_: object) -> None:
+        if known := list(stages or ()):
+            noted["server_tasks"] = sum(stage.num_tasks for stage in known)
+            noted["server_bytes_read"] = sum(stage.num_bytes_read for stage in known)
+
+    return note
+
+
+@contextmanager
+def told(url: str, what: str, secret: str = "") -> Iterator[None]:
+    """Errors of the server and of the connection to it as `EngineError`, in one line."""
+    try:
+        from grpc import RpcError
+        from pyspark.errors import PySparkException
+    except ImportError as error:
+        raise EngineError(
+            f"VIBES_ENGINE names {named(url)}, but its client is not installed "
+            f"({first_line(error)}): install vibes-pipeline[spark], or set VIBES_ENGINE=duckdb"
+        ) from None
+    try:
+        yield
+    except (PySparkException, RpcError) as error:
+        text = error.details() if isinstance(error, RpcError) else str(error)
+        cause = first_line(text.replace(secret, "…") if secret else text)
+        raise EngineError(
+            f"{named(url)} {what}: {cause}; look into its log, or set VIBES_ENGINE=duckdb"
+        ) from (None if secret else error)
+
+
+def _require_answer(url: str) -> None:
+    host, port = address(url)
+    try:
+        socket.create_connection((host, port), PATIENCE_SECONDS).close()
+    except OSError as error:
+        raise EngineError(
+            f"nothing answers at {host}:{port}, which VIBES_ENGINE names "
+            f"({error.strerror or error}); start the server, or set VIBES_ENGINE=duckdb"
+        ) from None
