@@ -14,8 +14,8 @@ import polars as pl
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import WallClock
-from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger.as_of import LedgerThen, Subject, cycles_by, present
 from vibes_pipeline.ledger.ledger import Ledger

@@ -14,8 +14,8 @@ from typing import Self
 import polars as pl
 
 from vibes_pipeline.calendar import Slot, in_utc, monday_of
-from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.models import closure
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.engine.weekly import resting_on
 from vibes_pipeline.ledger import history, states_at
