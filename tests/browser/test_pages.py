@@ -116,7 +116,7 @@ def test_every_plot_is_drawn_once_and_fits_its_place(
 ) -> None:
     seen = look(browser, report, size)
     figures = seen.page.locator("figure")
-    assert figures.count() == 4  # no claim was upheld
+    assert figures.count() == 5  # no claim was upheld
     for figure in figures.all():
         drawing = figure.locator(f"{shown} svg")
         assert drawing.is_visible()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,10 @@ def test_every_other_model_runs_too_and_is_equal_but_for_hashes_of_json(lagos: B
         since=lagos.run.week.start,
         cancels_at=lagos.run.week.end,
         first_late_day=LONG_AGO,
+        item="new 5",
+        seller="S-1",
+        product="SKU-1",
+        of_charges=False,
     )
     hashed = {"claims.stated_claims", "claims.raised_claims", "claims.unsettled_claims"}
     assert set(differing) <= hashed | {"claims.undecipherable", "claims.decided_claims"}, differing
@@ -334,6 +339,25 @@ def test_a_folder_whose_name_is_a_pattern_is_refused(engine: SparkEngine, name: 
 # --- what claims and late orders read -------------------------------------------------------------
 
 OTHER_HISTORY = {
+    "charges": pl.DataFrame(
+        {
+            "rule": ["returns_charge"],
+            "order_item_id": ["new 5"],
+            "amount": [Decimal("1500.00")],
+            "is_standing": [True],
+            "reference": ["NG-AAAAAAAA"],
+            "cycle": [date(2026, 11, 2)],
+        },
+        schema_overrides={"amount": pl.Decimal(14, 2)},
+    ),
+    "cycle_actions": pl.DataFrame(
+        {
+            "rule": ["order_regulation", "sales_regulation"],
+            "seller_id": ["S-1", "S-1"],
+            "sku": [None, "SKU-1"],
+            "reference": ["NG-BBBBBBBB", "NG-CCCCCCCC"],
+        }
+    ),
     "claim_states": pl.DataFrame(
         {
             "claim_id": ["CL-2"],

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from vibes_pipeline.calendar import parse_local
 from vibes_pipeline.clock import WallClock
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.as_of import present
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 
@@ -21,9 +19,4 @@ def asked_instant(text: str | None, ledger: Ledger, policy: Policy) -> datetime:
     """
     if text is not None:
         return parse_local(text, policy.time_zone)
-    moments = schema.moments.c
-    with ledger.reading() as connection:
-        at = connection.execute(
-            sa.select(moments.at).where(moments.country == ledger.country)
-        ).scalar()
-    return (at or WallClock().now()).astimezone(policy.time_zone)
+    return (present(ledger) or WallClock().now()).astimezone(policy.time_zone)

@@ -13,11 +13,10 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.clock import WallClock
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.scratch import ScratchEngine
-from vibes_pipeline.ledger.as_of import LedgerThen, Subject, cycles_by, present
+from vibes_pipeline.ledger.as_of import LedgerThen, Subject, cycles_by
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
@@ -46,11 +45,9 @@ class Moment:
     next_cycle: date
 
     @classmethod
-    def of(
-        cls, ledger: Ledger, settings: Settings, policy: Policy, at: datetime | None = None
-    ) -> Moment:
-        """The given instant; without one now, which for a simulated ledger is its newest slot's."""
-        at = (at or present(ledger) or WallClock().now()).astimezone(policy.time_zone)
+    def of(cls, ledger: Ledger, settings: Settings, policy: Policy, at: datetime) -> Moment:
+        """The given instant."""
+        at = at.astimezone(policy.time_zone)
         cycles = cycles_by(ledger, at)
         first = cycles.first or policy.slot_calendar.period_of(Slot.WEEKLY_ALERT, at)
         following = cycles.newest and cycles.newest + timedelta(weeks=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vibes_pipeline.calendar import parse_cycle, parse_local
+from vibes_pipeline.calendar import parse_cycle
 from vibes_pipeline.cli.common import console, settings_and_policy
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.listing import counted
@@ -144,12 +144,13 @@ def _print_cycle(what: str, name: str, cycle: str, answer: Mapping[str, Any], st
 
 def _moment(at: str | None) -> Moment:
     """The instant asked for, over the ledger that is there."""
+    from vibes_pipeline.answers.instant import asked_instant
     from vibes_pipeline.answers.moment import Moment
     from vibes_pipeline.ledger.ledger import Ledger
 
     settings, policy = settings_and_policy()
-    instant = parse_local(at, policy.time_zone) if at else None
-    return Moment.of(Ledger.open_existing(settings, policy.country), settings, policy, instant)
+    ledger = Ledger.open_existing(settings, policy.country)
+    return Moment.of(ledger, settings, policy, asked_instant(at, ledger, policy))
 
 
 def _text(argument: str) -> str:

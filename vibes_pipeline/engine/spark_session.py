@@ -7,8 +7,9 @@ clear line. Here belongs all that is asked of a server, and how its errors are t
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -48,9 +49,10 @@ def open_session(url: str, zone: ZoneInfo) -> SparkSession:
     """A new session whose local time is the zone's; `EngineError` if the server is unfit."""
     _require_answer(url)
     with told(url, "does not speak Spark Connect"):
-        from pyspark.logger import PySparkLogger
-        from pyspark.sql.connect.client.retries import DefaultPolicy
-        from pyspark.sql.connect.session import SparkSession
+        with _as_a_program():
+            from pyspark.logger import PySparkLogger
+            from pyspark.sql.connect.client.retries import DefaultPolicy
+            from pyspark.sql.connect.session import SparkSession
 
         # It writes each failed query with its text, which may hold the key, to standard error.
         PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
@@ -61,6 +63,20 @@ def open_session(url: str, zone: ZoneInfo) -> SparkSession:
         # Else Spark writes instants as a type that other readers take for text or shift.
         session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     return session
+
+
+@contextmanager
+def _as_a_program() -> Iterator[None]:
+    """Let the client be imported where the main program has no file, such as after `python -c`.
+
+    The client takes such a process for its own doctests, and ends it.
+    """
+    main = sys.modules["__main__"]
+    with ExitStack() as undone:
+        if not hasattr(main, "__file__"):
+            main.__file__ = "-c"
+            undone.callback(delattr, main, "__file__")
+        yield
 
 
 def close(session: SparkSession) -> None:

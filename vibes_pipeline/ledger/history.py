@@ -124,7 +124,7 @@ def past(
 
 
 def _in_force(country: str, at: datetime | None) -> dict[str, sa.Select[Any]]:
-    a, c = states_at.action_states(at).c, states_at.claim_states(at).c
+    a = states_at.action_states(at).c
     return {
         "open_charges": sa.select(
             in_frame(a.action_id),
@@ -142,9 +142,7 @@ def _in_force(country: str, at: datetime | None) -> dict[str, sa.Select[Any]]:
         ),
         "account_delistings": select_account_delistings(country, at),
         "excuses": select_excuses(country, at),
-        "undecided_counterfeit_claims": sa.select(
-            c.claim_id, c.seller_id, c.order_number, c.sku, c.raised_at
-        ).where(c.country == country, holds_counterfeit_charge(c)),
+        "undecided_counterfeit_claims": select_counterfeit_claims(country, at),
     }
 
 
@@ -204,6 +202,14 @@ def select_excuses(country: str, at: datetime | None = None) -> sa.Select[Any]:
     """What upheld claims excuse (columns `EXCUSES`)."""
     return sa.select(*EXCUSE_COLUMNS).where(
         excuses.c.country == country, states_at.is_excused_by(at)
+    )
+
+
+def select_counterfeit_claims(country: str, at: datetime | None = None) -> sa.Select[Any]:
+    """The claims that hold a counterfeit charge."""
+    c = states_at.claim_states(at).c
+    return sa.select(c.claim_id, c.seller_id, c.order_number, c.sku, c.raised_at).where(
+        c.country == country, holds_counterfeit_charge(c)
     )
 
 
