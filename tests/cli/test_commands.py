@@ -483,8 +483,7 @@ def contents(shell: Shell) -> dict[str, list[tuple[object, ...]]]:
 def imported_by(*arguments: str, shell: Shell) -> set[str]:
     """The packages that a command has imported when it is done."""
     script = (
-        "import json, sys\n"
-        "from vibes_pipeline.cli.main import cli\n"
+        "import json, sys; from vibes_pipeline.cli.main import cli\n"
         f"try: cli({list(arguments)!r})\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})), file=sys.stderr)"
