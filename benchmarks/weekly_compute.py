@@ -16,7 +16,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from importlib.metadata import version
@@ -100,6 +100,7 @@ class Inputs:
     key: Path
     time_zone: str
     queries: tuple[Query, ...]
+    memory: str | None = None
 
 
 def make_warehouse(made: Marketplace) -> None:
@@ -165,7 +166,7 @@ def prepare(warehouse: Path, home: Path) -> Inputs:
     )
 
 
-def begin(warehouse: Path, home: Path) -> SlotRun:
+def begin(warehouse: Path, home: Path, memory: str | None = None) -> SlotRun:
     """The last cycle's weekly alert, at the minute it is due."""
     from vibes_pipeline.calendar import Slot
     from vibes_pipeline.policy import load_policy
@@ -176,17 +177,18 @@ def begin(warehouse: Path, home: Path) -> SlotRun:
         Slot.WEEKLY_ALERT,
         LAST_CYCLE,
         policy,
-        settings(warehouse, home),
+        settings(warehouse, home, memory),
         now=policy.slot_calendar.due_at(Slot.WEEKLY_ALERT, LAST_CYCLE),
         is_simulated=True,
     )
 
 
-def settings(warehouse: Path, home: Path) -> Settings:
+def settings(warehouse: Path, home: Path, memory: str | None = None) -> Settings:
     """A home of the benchmark's own, whatever the environment says."""
     from vibes_pipeline.settings import Settings
 
-    return Settings.from_environment({"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse)})
+    given = {"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse)}
+    return Settings.from_environment({**given, **({"VIBES_MEMORY": memory} if memory else {})})
 
 
 # --- the contenders -------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ def run_engine(inputs: Inputs) -> Outcome:
     watch = Stopwatch.of_process()
     with tempfile.TemporaryDirectory(prefix="vibes-") as home:
         shutil.copy(inputs.key, home)
-        run = begin(inputs.warehouse, Path(home))
+        run = begin(inputs.warehouse, Path(home), inputs.memory)
         shutil.copytree(inputs.ledger, run.engine.partition(weekly.FACTS).parent)
         parameters = run.parameters()
         for model in weekly_models():
@@ -321,22 +323,28 @@ CONTENDERS: Mapping[str, Callable[[Inputs], Outcome]] = {
 @click.option(
     "--only", type=click.Choice(list(CONTENDERS)), multiple=True, help="Leave the others out."
 )
+@click.option("--memory", help="The engine's VIBES_MEMORY.  [default: its own]")
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the made warehouse, used again by later runs.  [default: a temporary one]",
 )
 def main(
-    items: int, sellers: int, weeks: int, rounds: int, only: Sequence[str], keep: Path | None
+    items: int,
+    sellers: int,
+    weeks: int,
+    rounds: int,
+    only: Sequence[str],
+    memory: str | None,
+    keep: Path | None,
 ) -> None:
     """Measure the weekly alert's compute and print a Markdown table."""
     with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
         made = Marketplace((keep or Path(scratch)).resolve(), items, sellers, weeks)
         in_fresh_process(make_warehouse, made)
         inputs = in_fresh_process(prepare, made.warehouse, Path(scratch) / "home")
-        turns = take_turns(
-            inputs, rounds, [name for name in CONTENDERS if name in (only or CONTENDERS)]
-        )
+        names = [name for name in CONTENDERS if name in (only or CONTENDERS)]
+        turns = take_turns(replace(inputs, memory=memory), rounds, names)
         click.echo(report(made, turns))
 
 
