@@ -13,12 +13,6 @@ from cli.shell import Shell
 from policy.amendments import NG
 
 
-@pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The marketplace of troubles, in a week that is past whenever this is run."""
-    return troubles.market("2023-11-13").write(tmp_path_factory.mktemp("past"))
-
-
 def shell(folder: Path, warehouse: Path) -> Shell:
     """Its engine is a server that nobody has started: a simulation asks for none."""
     return Shell(
