@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from email.headerregistry import Address
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from vibes_pipeline.answers.moment import Moment
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger import inquiry
 from vibes_pipeline.ledger.actions import SHOWN_COLUMNS
-from vibes_pipeline.notices.address import sender_address
+from vibes_pipeline.notices.address import message_id, sender_address
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.slots.claims.recompute import policy_decided_under
 
@@ -59,12 +60,12 @@ def explain(moment: Moment, name: str) -> list[Explained]:
             "claims": inquiry.claims(connection, ids),
         }
     now = shown_now(moment, actions)
-    domain = sender_address(moment.settings.sender).domain
+    sender = sender_address(moment.settings.sender)
     explained = []
     for action in actions:
         number, policy = action["action_id"], policies[action["policy_version"]]
         rows = {part: [*by_action.get(number, ())] for part, by_action in told.items()}
-        rows["notices"] = [_mail(notice, domain) for notice in rows["notices"]]
+        rows["notices"] = [_mail(notice, sender) for notice in rows["notices"]]
         document = {
             "action": {column: action[column] for column in SHOWN_COLUMNS},
             "clause": clause(action, policy),
@@ -77,10 +78,10 @@ def explain(moment: Moment, name: str) -> list[Explained]:
     return explained
 
 
-def _mail(notice: Mapping[str, Any], domain: str) -> dict[str, Any]:
+def _mail(notice: Mapping[str, Any], sender: Address) -> dict[str, Any]:
     return {
         "kind": notice["kind"],
-        "message_id": f"<{notice['notice_id']}@{domain}>",
+        "message_id": message_id(notice["notice_id"], sender),
         "status": notice["status"],
         "at": notice["at"],
     }

@@ -13,6 +13,7 @@ from typing import Any
 from vibes_pipeline.listing import counted
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.rules import Band
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.rules import Rule
 
 Action = Mapping[str, Any]
@@ -143,8 +144,3 @@ def _days(facts: Mapping[str, Any]) -> int:
 def rate(part: int, base: int) -> str:
     """A rate with its numerator and denominator: `1 ÷ 18 = 5.56%`."""
     return f"{part} ÷ {base} = {Decimal(100 * part) / base:.2f}%"
-
-
-def short(number: Decimal) -> str:
-    """Without zeros at the end: 2.5000 is 2.5, 75.00 is 75."""
-    return f"{number.normalize():f}"

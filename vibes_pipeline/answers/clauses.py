@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.model import parameters
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.rules import CHARGES, LATE_RULES, Rule
 
 Action = Mapping[str, Any]
@@ -123,7 +124,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {k: _plain(v) for k, v in value.model_dump(exclude_none=True).items()}
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        return short(value)
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     return value

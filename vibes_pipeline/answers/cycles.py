@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from vibes_pipeline.answers.arithmetic import rate, short
+from vibes_pipeline.answers.arithmetic import rate
 from vibes_pipeline.answers.moment import Moment, write_ledger
 from vibes_pipeline.answers.words import moment_in_words
 from vibes_pipeline.calendar import Slot
@@ -26,6 +26,7 @@ from vibes_pipeline.ledger.proposals import FrozenCycle, frozen_cycle
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.slots.claims.recompute import policy_decided_under
 from vibes_pipeline.slots.run import SlotRun
 
@@ -157,4 +158,4 @@ def _of_product(row: Row, policy: Policy, cycle: date) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    return short(value) if isinstance(value, Decimal) else value

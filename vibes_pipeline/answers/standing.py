@@ -19,6 +19,7 @@ from vibes_pipeline.ledger.schema import standing_columns
 from vibes_pipeline.listing import counted
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.rules import band_edges
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.rules import CHARGES
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots import standings as relations
@@ -175,7 +176,7 @@ def all_standings(
 
 def percent(number: Decimal) -> str:
     """`2.5%`, without zeros that say nothing."""
-    return f"{number.normalize():f}%"
+    return f"{short(number)}%"
 
 
 def _rate(word: str, p: Row, counts: str, ground: str, customers: str) -> str:

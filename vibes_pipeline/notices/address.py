@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from email.headerregistry import Address
+from uuid import UUID
 
 from vibes_pipeline.errors import MailError
 
@@ -56,6 +57,11 @@ def usable_address(address: str | None) -> str:
     if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
         raise UnusableAddress("the domain is missing or invalid")
     return address
+
+
+def message_id(notice_id: UUID, sender: Address) -> str:
+    """The `Message-ID` of a notice's mail, the same however often it is sent."""
+    return f"<{notice_id}@{sender.domain}>"
 
 
 def sender_address(sender: str) -> Address:

@@ -20,7 +20,7 @@ from email.utils import format_datetime as format_datetime_header
 from functools import lru_cache
 from typing import NamedTuple
 
-from vibes_pipeline.notices.address import sender_address, usable_address
+from vibes_pipeline.notices.address import message_id, sender_address, usable_address
 from vibes_pipeline.notices.attachment import file_name, table
 from vibes_pipeline.notices.cleaning import cleaned
 from vibes_pipeline.notices.content import Notice, Programme
@@ -76,7 +76,7 @@ def compose(notice: Notice, programme: Programme, sender: str, message_date: dat
         f"To: {recipient}\r\n"
         f"Subject: {_encoded(letter.subject)}\r\n"
         f"Date: {format_datetime_header(message_date)}\r\n"
-        f"Message-ID: <{notice.notice_id}@{author.domain}>\r\n"
+        f"Message-ID: {message_id(notice.notice_id, author)}\r\n"
         "Auto-Submitted: auto-generated\r\n"
         "MIME-Version: 1.0\r\n"
     )

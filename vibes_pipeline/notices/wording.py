@@ -24,6 +24,7 @@ from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.styles import read_styles, styled
 from vibes_pipeline.notices.way_out import most_cancelled, most_within
 from vibes_pipeline.paths import email_templates_dir
+from vibes_pipeline.policy.scalars import short
 
 _TEXT_WIDTH = 78
 _NO_BREAK = "\u00a0"
@@ -168,7 +169,7 @@ def _percent(part: int, whole: int) -> str:
 
 def _number(value: str | Decimal) -> str:
     """A decimal without needless zeros: `2.00` as 2, `2.50` as 2.5."""
-    return f"{Decimal(value).normalize():f}"
+    return short(Decimal(value))
 
 
 def _cycles(text: str) -> list[date]:

@@ -31,6 +31,7 @@ from vibes_pipeline.policy.scalars import (
     Percent,
     Text,
     Whole,
+    short,
 )
 
 
@@ -82,10 +83,10 @@ class BandEdges(NamedTuple):
     @property
     def label(self) -> str:
         """`below 2.5%`, `2.5% to 5%`, `over 5% to 10%`, `over 10%`."""
-        start = f"{'' if self.includes_from else 'over '}{self.from_pct.normalize():f}%"
+        start = f"{'' if self.includes_from else 'over '}{short(self.from_pct)}%"
         if self.to_pct is None:
             return f"{start} and more" if self.includes_from else start
-        end = f"{self.to_pct.normalize():f}%"
+        end = f"{short(self.to_pct)}%"
         if not self.from_pct:
             return f"{'up to' if self.includes_to else 'below'} {end}"
         return f"{start} to {'' if self.includes_to else 'below '}{end}"

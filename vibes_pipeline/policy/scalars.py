@@ -1,8 +1,8 @@
 """The types of single values in a policy file, each read from the text that stands there.
 
 Every scalar arrives as text, so that a number is read exactly (Decimal, never binary floating
-point) and `no` or `07:00` mean themselves. Here belongs what one value may be; what values must be
-together is `model`'s.
+point) and `no` or `07:00` mean themselves. Here belongs what one value may be, and how people are
+told a number; what values must be together is `model`'s.
 """
 
 from __future__ import annotations
@@ -96,3 +96,8 @@ Phone = Annotated[
     str, BeforeValidator(_read("a phone number such as +2341-8881102", r"\+[0-9 -]+", str))
 ]
 Url = Annotated[str, BeforeValidator(_read("an https address", r"https://[^\s<>\"'\\]+", str))]
+
+
+def short(number: Decimal) -> str:
+    """A number for people, without zeros at the end: 2.5000 is 2.5, 75.00 is 75."""
+    return f"{number.normalize():f}"

@@ -11,6 +11,7 @@ from vibes_pipeline.engine.weekly import counting_events
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.rules import Band, band_edges
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.reports.figures import BandFigures, Rows
 
 
@@ -91,7 +92,7 @@ def _limits(band: Band) -> str:
     if band.daily_order_limit is not None:
         return f"{band.daily_order_limit} orders a day"
     if band.daily_share_pct is not None:
-        return f"{band.daily_share_pct.normalize():f}% of shipped"
+        return f"{short(band.daily_share_pct)}% of shipped"
     return ""
 
 

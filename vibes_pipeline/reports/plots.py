@@ -13,6 +13,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.reports import svg
 from vibes_pipeline.reports.figures import BandFigures, Week
 from vibes_pipeline.rules import CHARGES, Rule
@@ -240,7 +241,7 @@ def by_claims(week: Week) -> svg.Plot:
 
 def _edge(edge: Decimal, y: int) -> Any:
     """One edge between bands, drawn down the plot, with its name `y` pixels from the top."""
-    at = alt.Chart(pl.DataFrame({"at": [float(edge)], "label": [f"{edge.normalize():f}%"]})).encode(
+    at = alt.Chart(pl.DataFrame({"at": [float(edge)], "label": [f"{short(edge)}%"]})).encode(
         x="at:Q"
     )
     line = at.mark_rule(strokeDash=[4, 3], color=svg.INK, strokeWidth=1)

@@ -13,6 +13,7 @@ import polars as pl
 
 from vibes_pipeline.errors import TooMuchMissingEvidence
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.slots.run import SlotRun
 
 MISSING = "missing"
@@ -45,7 +46,7 @@ def require_evidence(run: SlotRun, ledger: Ledger, looked_up: pl.DataFrame) -> N
     if is_mass and 100 * lost > limit * looked_up.height:
         raise TooMuchMissingEvidence(
             f"the evidence of {lost} of the {looked_up.height} actions looked up is missing from "
-            f"the warehouse or set aside, more than {limit.normalize():f}%: load order_items "
+            f"the warehouse or set aside, more than {short(limit)}%: load order_items "
             "again, with sellers, products, dropoff_qc and counterfeit_cases, and the slot is "
             "tried again; where the rows are really gone, raise "
             "warehouse.missing_evidence_minimum in a policy of your own"

@@ -26,6 +26,7 @@ from vibes_pipeline.ledger.proposals import (
     freeze,
     frozen_cycle,
 )
+from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.rules import WEEKLY_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence
 from vibes_pipeline.slots.run import NO_HORIZON, SlotRun
@@ -157,7 +158,7 @@ def require_few_bad_rows(run: SlotRun) -> None:
     if 100 * bad > limit * rows:
         raise TooManyBadRows(
             f"{bad} of the {rows} order items of the week of {run.period} are bad, more than "
-            f"{limit.normalize():f}%: mend the warehouse (`vibes export quarantine` lists them), "
+            f"{short(limit)}%: mend the warehouse (`vibes export quarantine` lists them), "
             "or set warehouse.bad_row_limit_pct in a policy of your own"
         )
 
