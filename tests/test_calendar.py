@@ -206,6 +206,24 @@ def test_working_days_count_through_the_day_itself() -> None:
     assert counts[date(2024, 1, 7)] == counts[date(2024, 1, 5)] == 4, "a weekend adds none"
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "working_days"),
+    [
+        ("2026-11-09", "2026-11-09", 0),
+        ("2026-11-09", "2026-11-10", 0),
+        ("2026-11-09", "2026-11-13", 3),
+        ("2026-11-13", "2026-11-17", 1),
+        ("2026-11-14", "2026-11-17", 1),
+        ("2026-12-24", "2026-12-30", 2),
+        ("2026-11-13", "2026-11-09", 0),
+        ("2000-01-01", "1999-01-01", 0),
+    ],
+)
+def test_working_days_between_leave_out_both_days(first: str, last: str, working_days: int) -> None:
+    days = date.fromisoformat(first), date.fromisoformat(last)
+    assert calendar_of().working_days_between(*days) == working_days
+
+
 def test_weekdays_may_change_from_a_day_on() -> None:
     amended = Calendar(
         LAGOS,

@@ -364,9 +364,19 @@ class Calendar:
         self.require(day)
         return day not in self.holidays and day.weekday() in self.working_weekdays(day)
 
+    def working_days_between(self, first: date, last: date) -> int:
+        """How many working days lie after the first day and before the last; 0 if none does."""
+        if last <= first:
+            return 0
+        return self._day(last - DAY).working_days - self._day(first).working_days
+
     def days(self) -> tuple[CalendarDay, ...]:
         """Every listed day, in order."""
         return self._days
+
+    def _day(self, day: date) -> CalendarDay:
+        self.require(day)
+        return self._days[(day - self.first_day).days]
 
     @cached_property
     def _years(self) -> list[int]:

@@ -100,6 +100,7 @@ class Claims(Group):
     categories: dict[Category, Parameter[ClaimCategory]]
     rule_events: Parameter[dict[Rule, tuple[Event, ...]]]
     decision_waits_at_most_hours: Parameter[Count]
+    claim_target_working_days: Parameter[Count]
 
     @model_validator(mode="after")
     def _no_category_lacks(self) -> Self:

@@ -1,0 +1,58 @@
+"""The queue of claims: how long each has waited, against the policy's target (Rulebook §17).
+
+Here belongs what the ledger alone tells, without a look at the order warehouse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from vibes_pipeline.ledger import waiting
+from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.waiting import ClaimInQueue
+from vibes_pipeline.policy import Policy
+
+# What intake leaves to a person; the other undecided states were answered at intake.
+FOR_A_PERSON = "accepted"
+DECIDED = ("upheld", "rejected")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A claim, and how long it has waited, or waited until it was decided.
+
+    `working_days` are those that have passed whole since the day on which it was raised. A claim is
+    overdue once these are as many as the policy's target: the target's last working day is over.
+    """
+
+    claim: ClaimInQueue
+    working_days: int
+    target_working_days: int
+
+    @property
+    def is_for_a_person(self) -> bool:
+        """Whether it waits for a decision."""
+        return self.claim.state == FOR_A_PERSON
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.is_for_a_person and self.working_days >= self.target_working_days
+
+
+def queue(ledger: Ledger, policy: Policy, now: datetime) -> list[Waiting]:
+    """Every claim of the ledger with its wait as of `now`, the oldest first."""
+    return [_waiting(claim, policy, now) for claim in waiting.claims(ledger)]
+
+
+def _waiting(claim: ClaimInQueue, policy: Policy, now: datetime) -> Waiting:
+    # The seller states when it was raised: a day before the policy's first must not stop the queue.
+    raised_on = max(
+        policy.local_date(claim.raised_at or claim.taken_in_at), policy.calendar.first_day
+    )
+    until = policy.local_date(claim.decided_at or now)
+    return Waiting(
+        claim,
+        policy.calendar.working_days_between(raised_on, until),
+        policy.claims.claim_target_working_days.on(raised_on),
+    )
