@@ -103,16 +103,9 @@ def claims(connection: sa.Connection, ids: Collection[UUID]) -> ByAction:
     """The claims about each action: those that name it or its order, and those that changed it."""
     a, c, e = action_states.c, claim_states.c, action_events.c
     changed_it = sa.select(1).where(e.action_id == a.action_id, e.claim_id == c.claim_id).exists()
-    is_about = sa.or_(
-        c.action_reference == a.reference,
-        sa.and_(
-            c.action_reference.is_(None),
-            c.order_number == a.order_number,
-            sa.or_(c.sku.is_(None), c.sku == a.sku),
-        ),
-        changed_it,
+    of_seller = sa.and_(
+        c.country == a.country, c.seller_id == a.seller_id, sa.or_(names(c, a), changed_it)
     )
-    of_seller = sa.and_(c.country == a.country, c.seller_id == a.seller_id, is_about)
     return _by_action(
         connection,
         sa.select(
@@ -127,6 +120,18 @@ def claims(connection: sa.Connection, ids: Collection[UUID]) -> ByAction:
         .select_from(sa.join(action_states, claim_states, of_seller))
         .where(a.action_id.in_(ids))
         .order_by(c.raised_at, c.claim_id),
+    )
+
+
+def names(claim: Any, action: Any) -> sa.ColumnElement[bool]:
+    """Whether a claim names an action of its seller: by its reference, else by order and SKU."""
+    return sa.or_(
+        claim.action_reference == action.reference,
+        sa.and_(
+            claim.action_reference.is_(None),
+            claim.order_number == action.order_number,
+            sa.or_(claim.sku.is_(None), claim.sku == action.sku),
+        ),
     )
 
 

@@ -98,7 +98,16 @@ def plan_notices(
 
 
 def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
-    """Notices not accepted yet, oldest first, each with the actions that it still has to list.
+    """Notices not accepted yet, oldest first, each with the actions that it still has to list."""
+    n = schema.notice_states.c
+    waiting = select_open(ledger.country, now).order_by(n.planned_at, n.notice_id)
+    with ledger.reading() as connection:
+        rows = connection.execute(waiting).mappings().all()
+    return [OpenNotice(**row) for row in rows]
+
+
+def select_open(country: str, now: datetime) -> sa.Select[Any]:
+    """The notices not accepted yet (fields of `OpenNotice`).
 
     An alert lists actions that are open, a notice about a claim all of its actions, any other
     notice implemented ones; a notice with none left, or past its time, has become pointless and is
@@ -110,7 +119,7 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
         sa.and_(n.is_alert, s.state.in_(OPEN)),
         sa.and_(sa.not_(n.is_alert), s.state == State.IMPLEMENTED),
     )
-    waiting = (
+    return (
         sa.select(
             n.notice_id,
             n.kind,
@@ -130,17 +139,13 @@ def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
         .join(schema.notice_actions, na.notice_id == n.notice_id, isouter=True)
         .join(schema.action_states, s.action_id == na.action_id, isouter=True)
         .where(
-            n.country == ledger.country,
+            n.country == country,
             is_unsent(n.notice_id),
             sa.or_(n.pointless_at.is_(None), n.pointless_at > now),
             is_to_list,
         )
         .group_by(*list(n))
-        .order_by(n.planned_at, n.notice_id)
     )
-    with ledger.reading() as connection:
-        rows = connection.execute(waiting).mappings().all()
-    return [OpenNotice(**row) for row in rows]
 
 
 def actions_to_list(
