@@ -10,6 +10,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from vibes_pipeline.engine.grain import Grain
 from vibes_pipeline.engine.models import GIVEN_SCHEMAS, Model, closure, load_models
@@ -56,6 +58,16 @@ def test_a_model_reads_only_what_there_is() -> None:
     given |= {f"ledger.{name}" for name in HISTORY}
     unknown = {name: set(m.depends_on) - given - MODELS.keys() for name, m in MODELS.items()}
     assert {name: relations for name, relations in unknown.items() if relations} == {}
+
+
+def test_a_parser_finds_the_same_relations_and_parameters_in_each_model() -> None:
+    for relation, model in MODELS.items():
+        tree = sqlglot.parse_one(model.sql, dialect="duckdb")
+        of_ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+        read = [t for t in tree.find_all(exp.Table) if t.db or t.name not in of_ctes]
+        taken = tree.find_all(exp.Parameter, exp.Placeholder)
+        assert set(model.depends_on) == {f"{t.db}.{t.name}" for t in read}, relation
+        assert model.parameters == {parameter.name for parameter in taken}, relation
 
 
 def test_only_the_warehouse_stage_and_claims_read_the_warehouse_as_stored() -> None:
