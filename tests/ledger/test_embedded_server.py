@@ -133,6 +133,41 @@ def test_processes_that_are_gone_are_no_users_of_the_server(
         assert server.global_process_id_list._get() == left
 
 
+def test_what_a_killed_initdb_leaves_is_removed(tmp_path: Path) -> None:
+    data_folder = tmp_path / "postgres"
+    data_folder.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (data_folder / "postmaster.pid").write_text(f"-{gone.pid}\n{data_folder}\n")
+    embedded.remove(data_folder)
+    assert not data_folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (
+            "2026-11-27 13:20:43 UTC FATAL:  no space\nchild process exited with exit code 1",
+            "no space",
+        ),
+        (
+            "running bootstrap script ... child\nchild process was terminated by signal 9: Killed\n"
+            "initdb: error: failed to remove contents of data directory",
+            "child process was terminated by signal 9: Killed",
+        ),
+        (
+            'initdb: error: directory "x" exists but is not empty',
+            'directory "x" exists but is not empty',
+        ),
+        ("it was not told", "it was not told"),
+    ],
+)
+def test_of_what_initdb_says_the_cause_is_told_and_not_what_came_of_it(
+    said: str, cause: str
+) -> None:
+    assert embedded._causes(said.encode())[0] == cause
+
+
 def test_a_folder_of_another_user_is_told_in_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,8 +30,6 @@ from vibes_pipeline.warehouse.file import new_warehouse
 
 # Of the past for any clock, so that a live ledger takes it.
 LIVE_CYCLE = date(2024, 11, 11)
-# A live ledger records a delivery when it happens, not before or after.
-LIVE_ALERT_AT = datetime.now(made.LAGOS)
 
 SELLERS: dict[str, tuple[str | None, str | None]] = {
     "S-1": ("Lantern & Loom", "owner@lantern-loom.example"),
@@ -229,8 +227,8 @@ def test_a_live_ledgers_mail_goes_to_the_mail_server(
         {"VIBES_SMTP_URL": post.url},
         is_simulated=False,
     )
-    _freeze_live(office)
-    assert office.deliver(LIVE_ALERT_AT) == Counter(sent=1)
+    alert_at = _freeze_live(office)
+    assert office.deliver(alert_at) == Counter(sent=1)
     assert post.copies() == Counter(["owner@lantern-loom.example"])
     assert not office.settings.maildir.exists()
 
@@ -239,19 +237,22 @@ def test_a_live_ledgers_mail_is_only_stored_without_a_mail_server(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     office = Office(ledger, tmp_path, is_simulated=False)
-    _freeze_live(office)
-    assert office.deliver(LIVE_ALERT_AT) == Counter(stored=1)
+    alert_at = _freeze_live(office)
+    assert office.deliver(alert_at) == Counter(stored=1)
     assert made.states(ledger) == {("returns_charge", "I1"): "proposed"}
 
 
-def _freeze_live(office: Office) -> None:
+def _freeze_live(office: Office) -> datetime:
+    """One charge of now, and when that is: a live ledger records nothing long after it happened."""
+    now = datetime.now(made.LAGOS)
     made.freeze_cycle(
         office.ledger,
         [made.charge("S-1", "I1", given=made.terms(LIVE_CYCLE))],
         cycle=LIVE_CYCLE,
-        now=LIVE_ALERT_AT,
+        now=now,
         is_simulated=False,
     )
+    return now
 
 
 def test_a_simulated_ledger_never_writes_to_sellers(office: Office, post: Post) -> None:
@@ -266,9 +267,9 @@ def test_a_mail_server_that_cannot_be_reached_is_named(ledger: Ledger, tmp_path:
     with serving() as gone:
         pass
     office = Office(ledger, tmp_path, {"VIBES_SMTP_URL": gone.url}, is_simulated=False)
-    _freeze_live(office)
+    alert_at = _freeze_live(office)
     with pytest.raises(MailError, match=rf"127.0.0.1:{gone.port}.*check VIBES_SMTP_URL"):
-        office.deliver(LIVE_ALERT_AT)
+        office.deliver(alert_at)
     assert made.states(ledger) == {("returns_charge", "I1"): "proposed"}
 
 
@@ -277,9 +278,9 @@ def test_a_mail_server_is_not_used_before_a_sender_is_named(
 ) -> None:
     unnamed = {"VIBES_SMTP_URL": post.url, "VIBES_MAIL_FROM": ""}
     office = Office(ledger, tmp_path, unnamed, is_simulated=False)
-    _freeze_live(office)
+    alert_at = _freeze_live(office)
     with pytest.raises(MailError) as error:
-        office.deliver(LIVE_ALERT_AT)
+        office.deliver(alert_at)
     assert str(error.value) == (
         "VIBES_SMTP_URL is set but VIBES_MAIL_FROM is not; name the address that sellers are "
         "written from"

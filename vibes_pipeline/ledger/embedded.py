@@ -39,7 +39,8 @@ LONGEST_SOCKET = 107
 STARTS_WITHIN_SECONDS = 300
 ENDS_WITHIN_SECONDS = 30
 POLL_SECONDS = 0.05
-CAUSE = re.compile(r"\b(?:FATAL|PANIC|error): +(.+)")
+# `initdb` also tells of a child that was killed, and last that it could not clean up after it.
+CAUSE = re.compile(r"(?:\b(?:FATAL|PANIC|error): +|^(?=child ))(?!failed to remove)(.+)", re.M)
 
 
 def embedded_url(data_folder: Path) -> sa.URL:
@@ -129,7 +130,8 @@ class EmbeddedServer(PostgresServer):
             user=self.system_user,
         )
         if made.returncode:
-            raise RuntimeError(_cause(made.stderr) or f"initdb ended with {made.returncode}")
+            first, *_ = [*_causes(made.stderr), f"initdb ended with {made.returncode}"]
+            raise RuntimeError(first)
 
     def ensure_postgres_running(self) -> None:
         """Find the folder's running server, or start one, and wait until it answers."""
@@ -146,7 +148,8 @@ class EmbeddedServer(PostgresServer):
                 with self.log.open("rb") as log:
                     log.seek(began)
                     said = log.read()
-                raise RuntimeError(_cause(said) or "it ended at once")
+                *_, last = ["it ended at once", *_causes(said)]
+                raise RuntimeError(last)
             sleep(POLL_SECONDS)
         raise RuntimeError(f"it did not answer within {STARTS_WITHIN_SECONDS} s")
 
@@ -189,9 +192,12 @@ class EmbeddedServer(PostgresServer):
         return self._postmaster_info is not None
 
     def _noted_process(self) -> int | None:
-        """The number in the server's lock file, which may have become another process's."""
+        """The number in the server's lock file, which may have become another process's.
+
+        A server that only makes the cluster, for `initdb`, notes its number as a negative one.
+        """
         try:
-            return int((self.pgdata / "postmaster.pid").read_text().partition("\n")[0])
+            return abs(int((self.pgdata / "postmaster.pid").read_text().partition("\n")[0]))
         except (FileNotFoundError, ValueError):
             return None
 
@@ -272,11 +278,10 @@ def _is_postgres_of(pid: int | None, data_folder: Path) -> bool:
         return False
 
 
-def _cause(said: bytes) -> str | None:
-    """The last of PostgreSQL's errors without what is printed around it, or its last line."""
+def _causes(said: bytes) -> list[str]:
+    """PostgreSQL's errors without what is printed around them, or its last line."""
     text = said.decode(errors="replace")
-    lines = CAUSE.findall(text) or text.splitlines()
-    return lines[-1].strip() if lines else None
+    return [line.strip() for line in CAUSE.findall(text) or text.splitlines()[-1:]]
 
 
 def _name(user: int) -> str:
