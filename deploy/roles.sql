@@ -1,4 +1,4 @@
--- The ledger's database and its two roles, made once by an administrator in psql:
+-- The ledger's database and its roles, made once by an administrator in psql:
 --   vibes_owner  owns the database and makes the schema: used when a version is installed
 --   vibes        what the services run as: it reads and appends. It owns none of the ledger, so it
 --                cannot switch off the triggers that refuse changes; it deletes nothing there.
@@ -9,6 +9,8 @@
 
 CREATE ROLE vibes_owner LOGIN PASSWORD :'owner_password';
 CREATE ROLE vibes LOGIN PASSWORD :'password';
+-- Who decides claims and reviews accounts: `vibes migrate` grants it that and nothing else.
+CREATE ROLE vibes_operations NOLOGIN;
 -- What others read: see docs/finance.md, docs/enforcement.md.
 CREATE ROLE vibes_finance NOLOGIN;
 CREATE ROLE vibes_enforcement NOLOGIN;
@@ -17,7 +19,7 @@ CREATE ROLE vibes_enforcement NOLOGIN;
 CREATE DATABASE vibes OWNER vibes_owner
     ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 REVOKE CONNECT, TEMPORARY ON DATABASE vibes FROM PUBLIC;
-GRANT CONNECT ON DATABASE vibes TO vibes, vibes_finance, vibes_enforcement;
+GRANT CONNECT ON DATABASE vibes TO vibes, vibes_operations, vibes_finance, vibes_enforcement;
 
 \connect vibes
 GRANT CREATE ON SCHEMA public TO vibes;

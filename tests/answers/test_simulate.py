@@ -185,6 +185,27 @@ def test_the_second_side_computes_only_what_the_draft_makes_different(
     assert {relation.split(".")[0] for relation in amended} <= {"decisions", "events", "metrics"}
 
 
+def test_a_side_applies_what_people_recorded_in_the_real_ledger(
+    administration: sa.Engine, past: Path, tmp_path: Path
+) -> None:
+    own, cycle = settings_of(tmp_path / "side", tmp_path / "side" / "raw"), date(2023, 11, 13)
+    (alert, *_) = simulate_module._due(NIGERIA, settings_of(tmp_path, past), cycle, cycle, False)
+    decision = {
+        **{"country": "NG", "claim_id": None, "seller_id": "S-returned", "decision": "delist"},
+        **{"decided_by": "Ada", "note": None, "decided_at": alert.due_at},
+    }
+    seen = take(Warehouse(past), tmp_path / "seen", alert.due_at, alert.due_at)
+    with own_ledger(administration) as ledger:
+        simulate_module._without_guards(ledger.engine.url)
+        side = Side(
+            *(NIGERIA.source, NIGERIA.text, own, seen, tmp_path / "shared"), (alert,), (decision,)
+        )
+        list(run_slots(side, ledger))
+        found = actions(ledger)
+    delisted = found.filter(pl.col("rule") == "account_delisting")
+    assert set(delisted["seller_id"]) == {"S-checked", "S-returned"}
+
+
 # --- world alpha ----------------------------------------------------------------------------------
 
 ALPHA_CYCLES = date(2026, 8, 31), date(2026, 9, 28)

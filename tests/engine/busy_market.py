@@ -85,6 +85,15 @@ def _past(market: Marketplace) -> None:
     )
     market.account_decision("S-1", "Mon+1 10:00", decision_id="D-1")
     market.account_decision("S-1", "Mon+1 10:00", decision_id="D-2", decision=" DELIST\t")
+    # One recorded in the ledger; a loader has copied another into the warehouse since.
+    for decision_id, decision in (("recorded-1", "delist"), ("D-1", "keep")):
+        market.remember(
+            "recorded_account_decisions",
+            decision_id=decision_id,
+            seller_id="S-1",
+            decision=decision,
+            decided_at=market.at("Mon+1 11:00"),
+        )
     for number, event in enumerate(("stock", "lateness", "return", "rejection", "dropoff_qc")):
         kind = ("gone", "new", "back", "refused", "back")[number]
         for item in range(10, 50, 9):

@@ -32,6 +32,8 @@ def reads_raw(model: Model) -> bool:
 HISTORY = (
     "claim_intakes",
     "claim_states",
+    "recorded_account_decisions",
+    "recorded_claim_decisions",
     "excuses",
     "undecided_counterfeit_claims",
     "charges",

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -370,6 +370,14 @@ OTHER_HISTORY = {
         }
     ),
     "claim_intakes": pl.DataFrame({"claim_id": ["CL-2"], "content_hash": ["another"]}),
+    "recorded_claim_decisions": pl.DataFrame(
+        {
+            "claim_id": ["CL-2", "CL-3"],
+            "seller_id": ["S-2", "S-1"],
+            "decision": ["rejected", "upheld"],
+            "decided_at": [datetime(2026, 11, 10, 9, tzinfo=UTC)] * 2,
+        }
+    ),
     "open_late_cancellations": pl.DataFrame(
         {
             "action_id": ["A-9"],

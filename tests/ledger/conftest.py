@@ -14,9 +14,17 @@ from ledger import made
 from ledger.plain_sql import Connection, Desk, plain_url
 
 from vibes_pipeline.keys import Key
-from vibes_pipeline.ledger import address_keys, claims, database, standings, undecipherable
+from vibes_pipeline.ledger import (
+    address_keys,
+    claims,
+    database,
+    recorded,
+    standings,
+    undecipherable,
+)
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.recorded import Decision
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 
 
@@ -45,6 +53,8 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
     value = Undecipherable("hash", "claims", "C-1", "S-1", "decided_at is null", "upheld")
     undecipherable.record_seen(ledger, [value], is_simulated=True, now=made.IMPLEMENT_AT)
     address_keys.accept(ledger, Key(Path("key"), bytes(32)), made.IMPLEMENT_AT)
+    delist = Decision("delist", "Ada", seller_id="S-1")
+    recorded.record(ledger, delist, made.IMPLEMENT_AT, made.LAGOS)
     standings.record_standings(ledger, made.standings("S-1"), made.IMPLEMENT_AT)
     assert all(made.counts(ledger).values())
     ledger.close()

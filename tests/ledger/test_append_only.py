@@ -28,6 +28,7 @@ APPEND_ONLY = (
     "notices",
     "policies",
     "postings",
+    "recorded_decisions",
     "reviewed_counterfeits",
     "undecipherable_events",
     "undecipherable_values",

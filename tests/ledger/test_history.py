@@ -44,6 +44,7 @@ def test_an_empty_ledger_has_every_relation_without_rows(ledger: Ledger) -> None
         "sales_regulations": 0,
         "product_delistings": 0,
         "account_delistings": 0,
+        "recorded_account_decisions": 0,
         "account_reviews": 0,
         "reviewed_counterfeits": 0,
         "excuses": 0,

@@ -74,6 +74,12 @@ HISTORY: Mapping[str, Schema] = {
         "decision_id": pl.String(),
         "is_standing": pl.Boolean(),
     },
+    "recorded_account_decisions": {
+        "decision_id": pl.String(),
+        "seller_id": pl.String(),
+        "decision": pl.String(),
+        "decided_at": pl.Datetime("us", "UTC"),
+    },
     "account_reviews": {
         "seller_id": pl.String(),
         "quality_returns": pl.Int32(),

@@ -12,9 +12,10 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -24,7 +25,7 @@ from vibes_pipeline.answers.snapshot import Snapshot
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.errors import VibesError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import recorded, schema
 from vibes_pipeline.ledger.deliveries import accept_all
 from vibes_pipeline.ledger.frames import in_frame, read_frame
 from vibes_pipeline.ledger.ledger import Ledger
@@ -52,6 +53,8 @@ class Side:
     snapshot: Snapshot
     shared: Path
     due: tuple[DueSlot, ...] = field(repr=False)
+    # What people recorded in the real ledger: each side's has it too.
+    decisions: tuple[Mapping[str, Any], ...] = field(repr=False, default=())
 
     @property
     def policy(self) -> Policy:
@@ -69,6 +72,8 @@ def run_slots(side: Side, ledger: Ledger) -> Iterator[DueSlot]:
     No mail goes out: every alert counts as accepted at its slot's instant. Raises the error that
     stopped a slot, with the slot's name.
     """
+    with ledger.writing(is_simulated=True, now=side.due[0].due_at) as connection:
+        recorded.take_over(connection, side.decisions)
     for due in side.due:
         try:
             _run(due, side, ledger)

@@ -2,8 +2,8 @@
 
 Here belong what may be simulated, what both sides share, and their outcome. Both sides have homes,
 and databases of one server, in a folder under `VIBES_HOME` that is removed in the end: nothing of
-the real ledger, its lake or its key is read or written. The warehouse is read once, into that
-folder.
+the real ledger, its lake or its key is read or written; the decisions that people recorded in it
+are handed in. The warehouse is read once, into that folder.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -82,27 +83,40 @@ def simulate(
     *,
     now: datetime,
     with_late_orders: bool = False,
+    decisions: Sequence[Mapping[str, Any]] = (),
     planned: Callable[[int], Callable[[], object]] = lambda slots: lambda: None,
 ) -> Simulation:
     """Decide the cycles from `first` to `last` under both policies and compare the outcomes.
 
-    Every cycle's implementation must be due by `now`. `planned` is told how many slots are to be
-    run, and gives what is called after each, from another thread. Raises `UsageError` for cycles
-    or a draft that cannot be simulated, `WarehouseError` for a warehouse without order items, and
-    what stops a slot, with the names of the slot and the policy.
+    Every cycle's implementation must be due by `now`. Both sides apply `decisions`, which people
+    recorded in the real ledger. `planned` is told how many slots are to be run, and gives what is
+    called after each, from another thread. Raises `UsageError` for cycles or a draft that cannot be
+    simulated, `WarehouseError` for a warehouse without order items, and what stops a slot, with the
+    names of the slot and the policy.
     """
     require_comparable(before, after)
     _require_past(before, after, first, last, now)
     warehouse = Warehouse.of(settings)
     _require_rows(warehouse, before, first)
-    due = [_due(policy, settings, first, last, with_late_orders) for policy in (before, after)]
+    decided = [decision["decided_at"] for decision in decisions]
+    due = [
+        _due(policy, settings, first, last, with_late_orders, decided) for policy in (before, after)
+    ]
     done = planned(sum(map(len, due)))
     with termination_as_interrupt(), _scratch(settings.home) as (folder, hold):
         span = min(of[0].due_at for of in due), max(of[-1].due_at for of in due)
         seen = snapshot.take(warehouse, folder / "warehouse", *span)
         at_a_time = _at_a_time(settings)
         sides = [
-            Side(policy.source, policy.text, of_side, seen, folder / "shared", slots)
+            Side(
+                policy.source,
+                policy.text,
+                of_side,
+                seen,
+                folder / "shared",
+                slots,
+                tuple(decisions),
+            )
             for policy, of_side, slots in zip(
                 (before, after), _settings(settings, folder, at_a_time), due, strict=True
             )
@@ -171,13 +185,19 @@ def _require_rows(warehouse: Warehouse, policy: Policy, first: date) -> None:
 
 
 def _due(
-    policy: Policy, settings: Settings, first: date, last: date, with_late_orders: bool
+    policy: Policy,
+    settings: Settings,
+    first: date,
+    last: date,
+    with_late_orders: bool,
+    decided: Iterable[datetime] = (),
 ) -> tuple[DueSlot, ...]:
     """The slots of one side, by its own calendar: a draft may move them."""
     calendar = policy.slot_calendar
     start = calendar.due_at(Slot.WEEKLY_ALERT, first)
     end = calendar.due_at(Slot.WEEKLY_IMPLEMENTATION, last)
-    every = due_slots(policy, settings, start, end)
+    recorded = [at for at in decided if start <= at <= end]
+    every = due_slots(policy, settings, start, end, recorded)
     return tuple(due for due in every if with_late_orders or due.slot not in LATE_SLOTS)
 
 

@@ -49,13 +49,15 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     if first > last:
         raise UsageError(f"--from {start} is after --until {end}")
 
+    from vibes_pipeline.ledger import recorded
     from vibes_pipeline.ledger.ledger import shared_ledger
     from vibes_pipeline.slots.replay import due_slots, still_to_replay
 
     wanted = [parse_slot(name) for name in only]
     # All slots share this ledger; it is opened before the progress bar appears.
     ledger = shared_ledger(settings, policy.country)
-    every = due_slots(policy, settings, first, last)
+    decided = recorded.moments(ledger, first, last)
+    every = due_slots(policy, settings, first, last, decided)
     due = [d for d in every if not wanted or d.slot in wanted]
     todo = still_to_replay(ledger, policy, due)
     if into_ui:

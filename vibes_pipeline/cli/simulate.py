@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import polars as pl
@@ -21,7 +21,9 @@ from vibes_pipeline.errors import UsageError
 from vibes_pipeline.listing import counted
 
 if TYPE_CHECKING:
+    from vibes_pipeline.policy import Policy
     from vibes_pipeline.reports.simulation import Simulation
+    from vibes_pipeline.settings import Settings
 
 NAIRA = ("in force", "draft", "more")
 
@@ -56,7 +58,8 @@ def command(
 
     Each policy decides every cycle, from the first to the last, on a history of its own that starts
     empty. Every alert counts as accepted at once; claims and account decisions act as the warehouse
-    has them. No mail is sent and the ledger is neither read nor changed.
+    has them, and as people recorded them in the ledger. No mail is sent and the ledger is not
+    changed.
     """
     first, last = parse_cycle(start), parse_cycle(end)
     settings, policy = settings_and_policy_for_slots()
@@ -76,6 +79,7 @@ def command(
             last,
             now=WallClock().now(),
             with_late_orders=late_orders,
+            decisions=_recorded_decisions(settings, policy),
             planned=partial(_begin, progress),
         )
     files = _write(simulation, out) if out is not None else {}
@@ -83,6 +87,21 @@ def command(
         _print_json(simulation, files)
     else:
         _print_text(simulation, files)
+
+
+def _recorded_decisions(settings: Settings, policy: Policy) -> list[dict[str, Any]]:
+    """What people recorded in the ledger; none where there is no ledger."""
+    from vibes_pipeline.ledger import recorded
+    from vibes_pipeline.ledger.embedded import is_made
+    from vibes_pipeline.ledger.ledger import Ledger
+
+    if not settings.postgres_url and not is_made(settings.home / "postgres"):
+        return []
+    ledger = Ledger.open_existing(settings, policy.country)
+    try:
+        return recorded.every(ledger)
+    finally:
+        ledger.close()
 
 
 def _begin(progress: Progress, slots: int) -> Callable[[], None]:

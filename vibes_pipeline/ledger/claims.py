@@ -19,7 +19,11 @@ from sqlalchemy.dialects.postgresql import insert
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.frames import read_frame
-from vibes_pipeline.ledger.history import select_account_delistings, stands_in_later_cycles
+from vibes_pipeline.ledger.history import (
+    EXCUSES,
+    select_account_delistings,
+    stands_in_later_cycles,
+)
 from vibes_pipeline.ledger.identity import claim_notice_id
 from vibes_pipeline.ledger.implementation import record_reversed, record_withdrawn
 from vibes_pipeline.ledger.ledger import Ledger
@@ -132,25 +136,32 @@ def record_decision(
     return connection.execute(statement).scalar()
 
 
-def record_excuses(
-    connection: sa.Connection, country: str, claim_id: str, excuses: Sequence[Excuse]
-) -> None:
-    """Append what an upheld claim excuses, one row per event."""
+def excuse_rows(claim_id: str, excuses: Sequence[Excuse]) -> pl.DataFrame:
+    """What a claim excuses as the models read it (columns `EXCUSES`), one row per event."""
     rows = [
         {
-            "country": country,
-            "claim_id": claim_id,
             "seller_id": excuse.seller_id,
             "order_number": excuse.order_number,
             "sku": excuse.sku,
             "order_item_id": excuse.order_item_id,
             "event": event,
+            "claim_id": claim_id,
         }
         for excuse in excuses
         for event in excuse.events
     ]
-    if rows:
-        connection.execute(insert(schema.excuses), rows)
+    return pl.DataFrame(rows, schema=EXCUSES)
+
+
+def record_excuses(
+    connection: sa.Connection, country: str, claim_id: str, excuses: Sequence[Excuse]
+) -> None:
+    """Append what an upheld claim excuses, one row per event."""
+    rows = excuse_rows(claim_id, excuses)
+    if not rows.is_empty():
+        connection.execute(
+            insert(schema.excuses), [{"country": country, **row} for row in rows.to_dicts()]
+        )
 
 
 def undo(
@@ -296,11 +307,11 @@ def cycles_that_no_claim_needs(ledger: Ledger, *, changed_since: datetime) -> se
 
 
 def delistings_without_ground(
-    connection: sa.Connection, country: str, skus: Collection[str]
+    connection: sa.Connection, country: str, skus: Collection[str], *, without: Collection[UUID]
 ) -> list[UUID]:
     """Standing product delistings whose product has too few standing occurrences left (§8).
 
-    They are counted as when the cycle was decided.
+    They are counted as when the cycle was decided; the actions of `without` stand no more.
     """
     d = schema.action_states.alias("d").c
     r = schema.action_states.alias("r").c
@@ -311,6 +322,7 @@ def delistings_without_ground(
             r.sku == d.sku,
             r.rule == "sales_regulation",
             r.occurrence.is_not(None),
+            r.action_id.not_in(list(without)),
             sa.or_(
                 sa.and_(r.cycle < d.cycle, stands_in_later_cycles(r.state)),
                 sa.and_(r.cycle == d.cycle, r.state.in_(STANDING)),

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from vibes_pipeline.ledger import states_at
+from vibes_pipeline.ledger import recorded, states_at
 from vibes_pipeline.ledger.at_hand import is_among, is_open
 from vibes_pipeline.ledger.frames import Schema, frame_schema, in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
@@ -141,6 +141,8 @@ def _in_force(country: str, at: datetime | None) -> dict[str, sa.Select[Any]]:
             is_open(a.action_id) if at is None else a.state.in_(OPEN),
         ),
         "account_delistings": select_account_delistings(country, at),
+        # The models leave out those of a later instant.
+        "recorded_account_decisions": recorded.select_account_decisions(country),
         "excuses": select_excuses(country, at),
         "undecided_counterfeit_claims": select_counterfeit_claims(country, at),
     }

@@ -232,6 +232,19 @@ excuses = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
 )
 
+recorded_decisions = sa.Table(
+    "recorded_decisions",
+    metadata,
+    sa.Column("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("claim_id", sa.Text),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("decided_at", INSTANT, nullable=False),
+)
+
 
 def _undecipherable_columns() -> list[sa.Column[object]]:
     return [

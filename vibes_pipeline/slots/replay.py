@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from vibes_pipeline.calendar import DueSlot, Slot
@@ -15,13 +15,20 @@ from vibes_pipeline.slots.order import require_turn, weekly_ones
 from vibes_pipeline.warehouse.source import Warehouse
 
 
-def due_slots(policy: Policy, settings: Settings, start: datetime, end: datetime) -> list[DueSlot]:
+def due_slots(
+    policy: Policy,
+    settings: Settings,
+    start: datetime,
+    end: datetime,
+    recorded: Iterable[datetime] = (),
+) -> list[DueSlot]:
     """Every slot due from start to end, both included, in order of time.
 
     A claims slot is due at each moment at which the warehouse has a claim raised or decided, or an
-    account decided on, before any other slot of that moment.
+    account decided on, before any other slot of that moment; and at each instant of `recorded`, at
+    which a decision was recorded in the ledger.
     """
-    moments = claim_moments(Warehouse.of(settings), start, end)
+    moments = {*claim_moments(Warehouse.of(settings), start, end), *recorded}
     claims = [DueSlot(at, Slot.CLAIMS, policy.local_date(at)) for at in moments]
     timed = policy.slot_calendar.due_between(start, end)
     return sorted([*claims, *timed], key=lambda due: due.due_at.timestamp())

@@ -15,7 +15,6 @@ from vibes_pipeline.policy import Policy
 
 # What intake leaves to a person; the other undecided states were answered at intake.
 FOR_A_PERSON = "accepted"
-DECIDED = ("upheld", "rejected")
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Waiting:
 
     @property
     def is_for_a_person(self) -> bool:
-        """Whether it waits for a decision."""
-        return self.claim.state == FOR_A_PERSON
+        """Whether it waits for a decision; not if one is recorded that no slot has applied yet."""
+        return self.claim.state == FOR_A_PERSON and self.claim.recorded is None
 
     @property
     def is_overdue(self) -> bool:

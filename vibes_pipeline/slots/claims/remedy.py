@@ -2,7 +2,8 @@
 
 Here belongs the way from a claim to the actions it cancels. The claim excuses events; that cancels
 the charges and late cancellations that rest on them, regulations that come out milder without them,
-and delistings that lose their ground. All of it reads and writes in one transaction.
+and delistings that lose their ground. `effect_of` finds them and writes nothing, so it also tells
+beforehand what upholding would undo; `carry_out` records it, in the same transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger import claims as ledger_claims
-from vibes_pipeline.ledger.claims import Excuse
+from vibes_pipeline.ledger.claims import Excuse, excuse_rows
 from vibes_pipeline.ledger.frames import read
 from vibes_pipeline.ledger.history import select_excuses
 from vibes_pipeline.ledger.states import OPEN, STANDING
@@ -46,14 +47,20 @@ class Remedy:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """The actions that an upheld claim cancels, and the regulations that stay as they came out."""
+
+    cancelled: list[UUID] = field(default_factory=list)
+    staying: list[UUID] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Case:
-    """A claim being settled: its transaction, its slot, and the actions cancelled or staying."""
+    """A claim being looked at or settled: in which transaction, at which slot's instant."""
 
     connection: sa.Connection
     run: SlotRun
     claim: Claim
-    cancelled: list[UUID] = field(default_factory=list)
-    staying: list[UUID] = field(default_factory=list)
 
     @property
     def country(self) -> str:
@@ -155,13 +162,36 @@ def _billed(case: Case) -> list[dict[str, Any]]:
 # What a claim cancels ----------------------------------------------------------------------------
 
 
-def carry_out(case: Case, remedy: Remedy) -> None:
-    """Record the excuses and undo everything that rests on them."""
-    ledger_claims.record_excuses(case.connection, case.country, case.claim.claim_id, remedy.excuses)
-    _undo(case, remedy.actions)
+def effect_of(case: Case, remedy: Remedy) -> Effect:
+    """What the remedy would cancel and what would stay, as the transaction sees the ledger."""
+    effect = Effect()
+    _cancel(case, effect, struck_by(case, remedy))
     for excuse in remedy.excuses:
-        _undo(case, _resting_on(case, excuse))
-        _recompute(case, excuse)
+        _recompute(case, effect, remedy, excuse)
+    return effect
+
+
+def struck_by(case: Case, remedy: Remedy) -> list[UUID]:
+    """What the remedy cancels without any regulation being calculated again: every charge of it."""
+    resting = [action for excuse in remedy.excuses for action in _resting_on(case, excuse)]
+    return [*remedy.actions, *resting]
+
+
+def carry_out(case: Case, remedy: Remedy) -> Effect:
+    """Record the excuses and undo everything that rests on them."""
+    effect = effect_of(case, remedy)
+    claim_id = case.claim.claim_id
+    ledger_claims.record_excuses(case.connection, case.country, claim_id, remedy.excuses)
+    if effect.cancelled:
+        ledger_claims.undo(
+            case.connection,
+            effect.cancelled,
+            case.run.now,
+            case.run.policy.time_zone,
+            cause="claim upheld",
+            claim_id=claim_id,
+        )
+    return effect
 
 
 def about(case: Case) -> list[UUID]:
@@ -183,39 +213,37 @@ def _resting_on(case: Case, excuse: Excuse) -> list[UUID]:
     return _ids(ledger_claims.standing_on(case.connection, case.country, excuse, rules))
 
 
-def _undo(case: Case, actions: Iterable[UUID]) -> None:
-    """Withdraw or reverse actions, and the product delistings that lose their ground by it."""
-    undone = [
-        row for row in ledger_claims.by_ids(case.connection, actions) if row["state"] in STANDING
+def _cancel(case: Case, effect: Effect, actions: Iterable[UUID]) -> None:
+    """Add the actions that stand, and the product delistings that lose their ground by them."""
+    new = [
+        row
+        for row in ledger_claims.by_ids(case.connection, actions)
+        if row["state"] in STANDING and row["action_id"] not in effect.cancelled
     ]
-    if not undone:
-        return
-    ledger_claims.undo(
-        case.connection,
-        _ids(undone),
-        case.run.now,
-        case.run.policy.time_zone,
-        cause="claim upheld",
-        claim_id=case.claim.claim_id,
-    )
-    case.cancelled.extend(_ids(undone))
-    skus = {row["sku"] for row in undone if row["rule"] == "sales_regulation"}
+    effect.cancelled.extend(_ids(new))
+    skus = {row["sku"] for row in new if row["rule"] == "sales_regulation"}
     if skus:
-        _undo(case, ledger_claims.delistings_without_ground(case.connection, case.country, skus))
+        fallen = ledger_claims.delistings_without_ground(
+            case.connection, case.country, skus, without=effect.cancelled
+        )
+        _cancel(case, effect, fallen)
 
 
-def _recompute(case: Case, excuse: Excuse) -> None:
+def _recompute(case: Case, effect: Effect, remedy: Remedy, excuse: Excuse) -> None:
     """Calculate the seller's regulations again; cancel those that come out milder or not at all."""
-    excuses = read(case.connection, select_excuses(case.country))
+    recorded = read(case.connection, select_excuses(case.country))
+    excuses = pl.concat([recorded, excuse_rows(case.claim.claim_id, remedy.excuses)])
     for rule in REGULATIONS:
         if not set(case.rule_events[rule]) & set(excuse.events):
             continue
         for action in _to_recompute(case, rule):
+            if action["action_id"] in effect.cancelled:
+                continue
             made = _decided_cycle(case, action).regulations(rule, action["seller_id"], excuses)
             if _comes_out_milder(action, made):
-                _undo(case, [action["action_id"]])
+                _cancel(case, effect, [action["action_id"]])
             else:
-                case.staying.append(action["action_id"])
+                effect.staying.append(action["action_id"])
 
 
 def _to_recompute(case: Case, rule: str) -> list[dict[str, Any]]:

@@ -7,29 +7,26 @@ ledger knows what is done already, so a failed run loses nothing and the next re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
-
-import polars as pl
-import sqlalchemy as sa
+from uuid import UUID
 
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.protocol import Engine
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.ledger import claims as ledger_claims
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import recorded, schema
+from vibes_pipeline.ledger.frames import read_frame
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.undecipherable import Undecipherable
-from vibes_pipeline.slots.claims import undecipherable
+from vibes_pipeline.slots.claims import stated, undecipherable
 from vibes_pipeline.slots.claims.intake import Claim, judge
-from vibes_pipeline.slots.claims.remedy import Case, about, carry_out, remedy_for
+from vibes_pipeline.slots.claims.remedy import Case, Effect, about, carry_out, remedy_for
+from vibes_pipeline.slots.claims.stated import ORDERS, UNSETTLED
 from vibes_pipeline.slots.run import SlotRun
 
-UNSETTLED = "claims.unsettled_claims"
-ORDERS = "claims.claimed_orders"
 KEPT = "claims.keep_decisions"
 UNDECIPHERABLE = "claims.undecipherable"
 # The models that read the warehouse. An upheld claim also reads the partitions of decided cycles.
@@ -141,23 +138,21 @@ def _find(run: SlotRun, ledger: Ledger) -> Found:
 
 def _find_unsettled(engine: Engine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
     """Claims that wait, in the order in which they were raised."""
-    engine.write("ledger.claim_states", ledger_claims.claim_states(ledger))
-    engine.write("ledger.claim_intakes", ledger_claims.claim_intakes(ledger))
-    made = closure([UNSETTLED, UNDECIPHERABLE])
-    for model in made:
+    stated.write_ledger(engine, ledger)
+    for model in closure([UNSETTLED, UNDECIPHERABLE]):
         engine.materialize(model, run.view)
     waiting = engine.read(UNSETTLED)
     if waiting.is_empty():
         return []
-    for model in closure([ORDERS]):
-        if model not in made:
-            engine.materialize(model, run.view)
-    with_orders = waiting.join(engine.read(ORDERS), on="claim_id", how="left").with_columns(
-        pl.col("seller_items", "claimed_items").fill_null(0)
-    )
+    with_orders = stated.with_orders(engine, run, waiting)
     with ledger.reading() as connection:
         found = [
-            _unsettled(row, connection, run.policy.country)
+            Unsettled(
+                stated.claim_of(row, connection, ledger.country),
+                row["needs_intake"],
+                row["rejected_at"],
+                row["upheld_at"],
+            )
             for row in with_orders.iter_rows(named=True)
         ]
     return sorted(found, key=_raised_at)
@@ -169,19 +164,11 @@ def _find_kept(engine: Engine, run: SlotRun, ledger: Ledger) -> list[tuple[str, 
     if delisted.is_empty():
         return []
     engine.write("ledger.account_delistings", delisted)
+    decided = read_frame(ledger, recorded.select_account_decisions(ledger.country))
+    engine.write("ledger.recorded_account_decisions", decided)
     for model in closure([KEPT]):
         engine.materialize(model, run.view)
     return list(engine.read(KEPT).select("seller_id", "decision_id").iter_rows())
-
-
-def _unsettled(row: Mapping[str, Any], connection: sa.Connection, country: str) -> Unsettled:
-    claim = Claim(**{name: row[name] for name in Claim.__dataclass_fields__ if name in row})
-    if claim.action_reference is not None and claim.seller_id is not None:
-        known = ledger_claims.actions_by_reference(
-            connection, country, claim.seller_id, claim.action_reference
-        )
-        claim = replace(claim, has_referenced_action=bool(known))
-    return Unsettled(claim, row["needs_intake"], row["rejected_at"], row["upheld_at"])
 
 
 def _raised_at(waiting: Unsettled) -> tuple[float, str]:
@@ -252,11 +239,11 @@ def _decide(
         )
         if event_id is None:
             return None
-        if remedy is not None:
-            carry_out(case, remedy)
+        effect = carry_out(case, remedy) if remedy is not None else Effect()
         if is_told:
-            _plan_notice(case, NoticeKind.CLAIM_OUTCOME, event_id, decision)
-    return len(case.cancelled)
+            listed = {*effect.cancelled, *effect.staying, *about(case)}
+            _plan_notice(case, NoticeKind.CLAIM_OUTCOME, event_id, decision, listed)
+    return len(effect.cancelled)
 
 
 def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> None:
@@ -274,13 +261,12 @@ def _keep(run: SlotRun, ledger: Ledger, seller_id: str, decision_id: str) -> Non
         )
 
 
-def _plan_notice(case: Case, kind: NoticeKind, event_id: int, occasion: str) -> None:
+def _plan_notice(
+    case: Case, kind: NoticeKind, event_id: int, occasion: str, listed: Collection[UUID] = ()
+) -> None:
     """Plan the mail to a known seller; an outcome lists the actions cancelled and those staying."""
     if not case.claim.is_known_seller or case.claim.seller_id is None:
         return
-    listed = (
-        {*case.cancelled, *case.staying, *about(case)} if kind == NoticeKind.CLAIM_OUTCOME else ()
-    )
     ledger_claims.plan_claim_notice(
         case.connection,
         country=case.country,
