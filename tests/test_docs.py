@@ -43,6 +43,8 @@ def parse(arguments: list[str]) -> list[click.Context]:
     while isinstance(contexts[-1].command, click.Group):
         parent = contexts[-1]
         rest = [*parent._protected_args, *parent.args]
+        if parent.command.invoke_without_command and not rest:
+            break
         name, command, rest = parent.command.resolve_command(parent, rest)  # type: ignore[attr-defined]
         contexts.append(command.make_context(name, rest, parent=parent))
     return contexts

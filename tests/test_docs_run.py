@@ -26,6 +26,7 @@ POLICY_OWNER = PROJECT / "docs" / "policy_owner.md"
 ELSEWHERE = {
     *(("up",), ("run",), ("import",), ("demo",)),
     *(("mail", "resend"), ("mail", "accept-key")),
+    *(("claims", "decide"), ("reviews", "decide")),
 }
 DATA_ENGINEER = PROJECT / "docs" / "data_engineer.md"
 AGAIN = next(c for c in shown_in(DATA_ENGINEER) if c.assignments.get("VIBES_HOME") == "./again")

@@ -8,6 +8,7 @@ from vibes_pipeline.calendar import parse_local
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.ledger.as_of import present
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.recorded import newest_at
 from vibes_pipeline.policy import Policy
 
 
@@ -20,3 +21,13 @@ def asked_instant(text: str | None, ledger: Ledger, policy: Policy) -> datetime:
     if text is not None:
         return parse_local(text, policy.time_zone)
     return (present(ledger) or WallClock().now()).astimezone(policy.time_zone)
+
+
+def latest_instant(ledger: Ledger, policy: Policy) -> datetime:
+    """What time it is for those who decide: now; for a simulated ledger that of its newest event.
+
+    A decision that was recorded last is seen, whether a slot has applied it or not.
+    """
+    newest = (ledger.newest_event_at(), newest_at(ledger))
+    now = asked_instant(None, ledger, policy)
+    return max([now, *(at.astimezone(policy.time_zone) for at in newest if at is not None)])

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from textwrap import wrap
 from typing import Any
 
 from vibes_pipeline.answers.actions import Explained
 from vibes_pipeline.answers.arithmetic import written_out
-from vibes_pipeline.answers.words import moment_in_words
+from vibes_pipeline.answers.words import moment_in_words, wrapped
 from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.policy import Policy
 
-WIDTH = 100
 SUBJECTS = {
     "seller_id": "seller",
     "order_number": "order",
@@ -41,7 +39,7 @@ def lines(explained: Explained) -> Iterator[str]:
     yield f"  {', '.join(named)}"
     yield ""
     yield "Why"
-    yield from _wrapped(f"“{document['clause']['words']}”")
+    yield from wrapped(f"“{document['clause']['words']}”")
     yield from (f"  {line}" for line in written_out(explained.action, policy))
     yield ""
     yield "Policy values that decided it"
@@ -49,7 +47,7 @@ def lines(explained: Explained) -> Iterator[str]:
         given = clean(_value(value["value"]))
         yield f"  {value['key']} = {given} ({value['unit']}), since {value['from']}"
         for reference in value["references"]:
-            yield from _wrapped(f"{reference['document']}: {reference['sentence']}", "      ")
+            yield from wrapped(f"{reference['document']}: {reference['sentence']}", "      ")
     yield ""
     yield "Facts, as they were frozen"
     if explained.action["event_at"] is not None:
@@ -116,9 +114,3 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_value, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )

@@ -58,7 +58,7 @@ def reference(named: str, style: str) -> None:
     from vibes_pipeline.answers.actions import explain
     from vibes_pipeline.answers.page import lines
 
-    explained = explain(_moment(None), _text(named))
+    explained = explain(_moment(None), text_argument(named))
     if style == JSON:
         documents = [one.document for one in explained]
         _print_json(documents[0] if len(documents) == 1 else documents)
@@ -96,7 +96,7 @@ def of_item(item: str | None, at: str | None, is_all: bool, out: Path | None, st
         console.print(f"{counted(written, 'item')} explained in {out}", markup=False)
         return
     moment = _moment(at)
-    answer = explain_item(moment, _text(item or ""))
+    answer = explain_item(moment, text_argument(item or ""))
     if style == JSON:
         _print_json(answer)
         return
@@ -115,7 +115,7 @@ def of_seller(seller: str, cycle: str, style: str) -> None:
     """Say why a seller got an order regulation in a cycle, or not."""
     from vibes_pipeline.answers.cycles import explain_seller
 
-    answer = explain_seller(_moment(None), _text(seller), parse_cycle(cycle))
+    answer = explain_seller(_moment(None), text_argument(seller), parse_cycle(cycle))
     _print_cycle("seller", seller, cycle, answer, style)
 
 
@@ -127,7 +127,7 @@ def of_product(product: str, cycle: str, style: str) -> None:
     """Say why a product got a sales regulation in a cycle, or not."""
     from vibes_pipeline.answers.cycles import explain_product
 
-    answer = explain_product(_moment(None), _text(product), parse_cycle(cycle))
+    answer = explain_product(_moment(None), text_argument(product), parse_cycle(cycle))
     _print_cycle("product", product, cycle, answer, style)
 
 
@@ -153,7 +153,7 @@ def _moment(at: str | None) -> Moment:
     return Moment.of(ledger, settings, policy, asked_instant(at, ledger, policy))
 
 
-def _text(argument: str) -> str:
+def text_argument(argument: str) -> str:
     """An argument that is text; so Python marks bytes that are none in the terminal's encoding."""
     if argument != argument.encode(errors="ignore").decode():
         raise UsageError("the id is not UTF-8 text; set LC_ALL=C.UTF-8 and write it as such")

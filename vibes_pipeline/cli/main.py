@@ -25,6 +25,8 @@ COMMANDS = {
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
     "explain": ("explain", "Say why a rule struck, or why it did not."),
     "standing": ("standing", "Say where a seller stands: if the week ended now."),
+    "claims": ("claims", "List the claims that wait for a person; show or decide one."),
+    "reviews": ("reviews", "List the accounts that wait for a review; show or decide one."),
     "report": ("report", "Write the report of a week as an HTML page."),
     "mail": ("mail", "Look at the mails that sellers get, or send what was not sent."),
     "migrate": ("migrate", "Bring the ledger's schema to the revision this version needs."),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
 import click
 
 from vibes_pipeline.calendar import Slot, parse_cycle, parse_local, parse_slot
 from vibes_pipeline.cli.common import console, settings_and_policy_for_slots
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from vibes_pipeline.policy import Policy
+    from vibes_pipeline.settings import Settings
 
 
 @click.command(name="run")
@@ -42,7 +49,6 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
     if named is not None and not wanted.is_weekly:
         raise UsageError(f"--cycle goes with the weekly slots; {wanted} is run for the present day")
 
-    from vibes_pipeline.dagster_host import home as dagster_home
     from vibes_pipeline.ledger.ledger import shared_ledger
     from vibes_pipeline.slots.order import period_to_begin
 
@@ -64,22 +70,43 @@ def command(context: click.Context, slot: str, at: str | None, cycle: str | None
             "goes out"
         )
 
-    def say(words: str) -> None:
-        """Print a line in the form in which `vibes up` tells of slots."""
-        now = WallClock().now().astimezone(policy.time_zone)
-        console.print(f"{now:%H:%M:%S} {wanted} {period} {words}", markup=False)
-
-    say("started")
+    run_shown(wanted, period, settings, policy, at=instant, log_level=log_level_of(context))
     from vibes_pipeline.cli.outcome import print_actions, print_claims
-    from vibes_pipeline.dagster_host import in_process
-    from vibes_pipeline.defs.run_outcome import how_it_ended
     from vibes_pipeline.exports.tables import Source
 
-    log_level = "DEBUG" if context.find_root().params["debug"] else "CRITICAL"
-    with dagster_home.persistent_instance(settings) as instance:
-        record = in_process.run_slot(wanted, period, instance, at=instant, log_level=log_level)
-        say(how_it_ended(instance, record))
     if wanted is Slot.CLAIMS:
         print_claims(Source(ledger, settings.lake, policy.time_zone))
     else:
         print_actions(Source(ledger, settings.lake, policy.time_zone, cycle=period), policy)
+
+
+def run_shown(
+    slot: Slot,
+    period: date,
+    settings: Settings,
+    policy: Policy,
+    *,
+    at: datetime | None,
+    log_level: str,
+) -> None:
+    """Run a slot's job to its end, and tell of it in the form in which `vibes up` tells of slots.
+
+    With `at` it is a simulated one. Raises the `VibesError` that stopped it.
+    """
+    from vibes_pipeline.dagster_host import home as dagster_home
+    from vibes_pipeline.dagster_host import in_process
+    from vibes_pipeline.defs.run_outcome import how_it_ended
+
+    def say(words: str) -> None:
+        now = WallClock().now().astimezone(policy.time_zone)
+        console.print(f"{now:%H:%M:%S} {slot} {period} {words}", markup=False)
+
+    say("started")
+    with dagster_home.persistent_instance(settings) as instance:
+        record = in_process.run_slot(slot, period, instance, at=at, log_level=log_level)
+        say(how_it_ended(instance, record))
+
+
+def log_level_of(context: click.Context) -> str:
+    """From which level on Dagster's events are shown."""
+    return "DEBUG" if context.find_root().params["debug"] else "CRITICAL"

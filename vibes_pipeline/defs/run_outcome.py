@@ -26,6 +26,7 @@ DID: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "claims/settled_claims": (
         ("claims", "claim settled", "claims settled"),
         ("actions_undone", "action undone", "actions undone"),
+        ("accounts_kept", "account kept", "accounts kept"),
     ),
     "ledger/frozen_cycle": (("actions", "action", "actions"),),
     "notices/weekly_alerts": (("sent", "alert sent", "alerts sent"), *_MAILS[1:]),

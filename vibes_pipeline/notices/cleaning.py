@@ -12,17 +12,17 @@ from zoneinfo import ZoneInfo
 
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 
-_LONGEST_SELLER_TEXT = 160
+LONGEST_SELLER_TEXT = 160
 
 
-def clean(text: str) -> str:
+def clean(text: str, longest: int = LONGEST_SELLER_TEXT) -> str:
     """Seller text on one line, without control, format or unassigned characters, not too long."""
     if not text.isprintable():
         text = "".join(
             "" if unicodedata.category(c) == "Cf" else c if c.isprintable() else " " for c in text
         )
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_SELLER_TEXT else text[: _LONGEST_SELLER_TEXT - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def cleaned(notice: Notice, zone: ZoneInfo) -> Notice:
