@@ -18,6 +18,7 @@ from vibes_pipeline.defs.late_orders import assets as late_orders
 from vibes_pipeline.defs.ledger import assets as ledger
 from vibes_pipeline.defs.metrics import assets as metrics
 from vibes_pipeline.defs.notices import assets as notices
+from vibes_pipeline.defs.record_decision import record_decision
 from vibes_pipeline.defs.reports import assets as reports
 from vibes_pipeline.defs.resources import Country, Vibes
 from vibes_pipeline.defs.schedules import schedules
@@ -55,7 +56,7 @@ STAGES = (
 definitions = dg.Definitions(
     assets=[asset for stage in STAGES for asset in stage.assets(location)],
     asset_checks=dg.load_asset_checks_from_package_module(defs),
-    jobs=[*JOBS.values(), notice_delivery],
+    jobs=[*JOBS.values(), notice_delivery, record_decision],
     schedules=schedules(location),
     sensors=SENSORS,
     resources={"vibes": Vibes(), "country": Country(location.policy)},

@@ -75,11 +75,11 @@ def children(pid: int) -> dict[str, int]:
     return found
 
 
-def asked(port: int, question: str) -> Any:
+def asked(port: int, question: str, **variables: object) -> Any:
     """What the webserver's GraphQL answers."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
-        data=json.dumps({"query": question}).encode(),
+        data=json.dumps({"query": question, "variables": variables}).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request) as reply:

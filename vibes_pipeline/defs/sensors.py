@@ -9,6 +9,7 @@ import dagster as dg
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
+from vibes_pipeline.defs.record_decision import record_decision
 from vibes_pipeline.defs.resources import Country
 from vibes_pipeline.defs.run_outcome import why_failed
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
@@ -219,6 +220,8 @@ def failed_runs(
     run = context.dagster_run
     if run.job_name == notice_delivery.name and _has_failed_before(context.instance, run):
         return dg.SkipReason("The delivery failed before: the operators were written to then.")
+    if run.job_name == record_decision.name:
+        return dg.SkipReason("Whoever recorded a decision sees in the UI why it was refused.")
     period = run.tags.get(PARTITION_TAG)
     what = f"{run.job_name} of {period}" if period else run.job_name
     is_simulated = country.ledger.mode() is LedgerMode.SIMULATED
