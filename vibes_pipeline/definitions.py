@@ -13,7 +13,7 @@ from vibes_pipeline.defs.decisions import assets as decisions
 from vibes_pipeline.defs.enforcement import assets as enforcement
 from vibes_pipeline.defs.events import assets as events
 from vibes_pipeline.defs.finance import assets as finance
-from vibes_pipeline.defs.jobs import JOBS, notice_delivery
+from vibes_pipeline.defs.jobs import JOBS, notice_delivery, operators_mail
 from vibes_pipeline.defs.late_orders import assets as late_orders
 from vibes_pipeline.defs.ledger import assets as ledger
 from vibes_pipeline.defs.metrics import assets as metrics
@@ -56,7 +56,7 @@ STAGES = (
 definitions = dg.Definitions(
     assets=[asset for stage in STAGES for asset in stage.assets(location)],
     asset_checks=dg.load_asset_checks_from_package_module(defs),
-    jobs=[*JOBS.values(), notice_delivery, record_decision],
+    jobs=[*JOBS.values(), notice_delivery, operators_mail, record_decision],
     schedules=schedules(location),
     sensors=SENSORS,
     resources={"vibes": Vibes(), "country": Country(location.policy)},

@@ -19,7 +19,7 @@ from rules.marketplace import NIGERIA, Marketplace
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
-from vibes_pipeline.defs import sensors
+from vibes_pipeline.defs import operators, sensors
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.errors import VibesError
 from vibes_pipeline.ledger.ledger import Ledger
@@ -132,7 +132,7 @@ class Daemon:
             dagster_run=run,
             resources=loaded.country(definitions),
         ).for_run_failure()
-        return sensors.failed_runs(context)
+        return operators.failed_runs(context)
 
 
 def missed_weekly_slots(

@@ -26,7 +26,7 @@ from notices.mail_server import serving
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
-from vibes_pipeline.defs import sensors
+from vibes_pipeline.defs import runs, sensors
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.errors import StaleWarehouse
 from vibes_pipeline.ledger import schema
@@ -170,10 +170,10 @@ def test_over_a_ledger_that_is_not_live_nothing_is_requested(
 
 # A run is queued only by the process of a code location, so here that status is merely looked for.
 QUEUED = dg.DagsterRunStatus.QUEUED
-assert QUEUED in sensors.UNFINISHED
+assert QUEUED in runs.UNFINISHED
 
 
-@pytest.mark.parametrize("status", [s for s in sensors.UNFINISHED if s is not QUEUED])
+@pytest.mark.parametrize("status", [s for s in runs.UNFINISHED if s is not QUEUED])
 def test_while_the_slot_runs_or_waits_no_second_one_is_requested(
     factory: Factory, status: dg.DagsterRunStatus
 ) -> None:

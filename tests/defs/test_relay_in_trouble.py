@@ -20,7 +20,7 @@ from rules.marketplace import NIGERIA
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
-from vibes_pipeline.defs import sensors
+from vibes_pipeline.defs import operators, sensors
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
@@ -66,7 +66,7 @@ def tell(factory: Factory) -> Any:
         dagster_run=run,
         resources=loaded.country(definitions),
     )
-    return sensors.failed_runs(context.for_run_failure())
+    return operators.failed_runs(context.for_run_failure())
 
 
 def put_back(ledger: Ledger, by: timedelta) -> None:

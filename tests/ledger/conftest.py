@@ -18,12 +18,14 @@ from vibes_pipeline.ledger import (
     address_keys,
     claims,
     database,
+    operators,
     recorded,
     standings,
     undecipherable,
 )
 from vibes_pipeline.ledger.claims import Excuse
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.ledger.operators import Kind, OperatorsMail
 from vibes_pipeline.ledger.recorded import Decision
 from vibes_pipeline.ledger.undecipherable import Undecipherable
 
@@ -56,6 +58,10 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
     delist = Decision("delist", "Ada", seller_id="S-1")
     recorded.record(ledger, delist, made.IMPLEMENT_AT, made.LAGOS)
     standings.record_standings(ledger, made.standings("S-1"), made.IMPLEMENT_AT)
+    to_operators = OperatorsMail(
+        Kind.MORNING, "2026-11-21", {}, made.IMPLEMENT_AT, made.IMPLEMENT_AT + made.WEEK, "", ""
+    )
+    operators.plan(ledger, to_operators, ["hash"])
     assert all(made.counts(ledger).values())
     ledger.close()
     return plain_url(module_ledger_url)

@@ -26,6 +26,8 @@ APPEND_ONLY = (
     "missing_evidence",
     "notice_actions",
     "notices",
+    "operators_deliveries",
+    "operators_mails",
     "policies",
     "postings",
     "recorded_decisions",

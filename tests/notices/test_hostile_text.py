@@ -112,12 +112,12 @@ def notices() -> Iterator[Notice]:
 
 
 def macros() -> set[tuple[str, str]]:
-    """(template, macro) of every macro that there is."""
+    """(template, macro) of every macro that there is; mails to operators have tests of their own."""
     folder, reader = email_templates_dir(), Environment()
     return {
         (file.relative_to(folder).as_posix(), macro.name)
         for file in folder.rglob("*")
-        if file.suffix in (".txt", ".html")
+        if file.suffix in (".txt", ".html") and file.parent.name != "operators"
         for macro in reader.parse(file.read_text(encoding="utf-8")).find_all(nodes.Macro)
     }
 

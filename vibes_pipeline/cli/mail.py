@@ -18,7 +18,7 @@ from vibes_pipeline.listing import counted
 
 @click.group(name="mail")
 def command() -> None:
-    """Look at the mails that sellers get, or send those that were not sent."""
+    """Look at the mails that sellers and operators get, or send those that were not sent."""
 
 
 @command.command(name="preview", short_help="Write a sample of each kind of mail.")
@@ -30,14 +30,18 @@ def command() -> None:
 def preview(out: Path | None) -> None:
     """Write a sample of each kind of mail, and a page that shows them all.
 
-    They are real notices of the ledger, built as they are sent. Nothing is sent or recorded.
+    They are real notices of the ledger, and the operators' mail as it would go out now, built as
+    they are sent. Nothing is sent or recorded.
     """
     from vibes_pipeline.ledger.ledger import Ledger
-    from vibes_pipeline.notices.preview import samples, write_gallery
+    from vibes_pipeline.notices.preview import Sample, samples, write_gallery
+    from vibes_pipeline.operations import morning
 
     settings, policy = settings_and_policy()
     ledger = Ledger.open_existing(settings, policy.country)
-    index = write_gallery(samples(ledger, policy, settings), out or settings.home / "mail-preview")
+    to_operators = morning.sample(ledger, settings, policy, WallClock().now())
+    made = [*samples(ledger, policy, settings), Sample("operators_mail", to_operators)]
+    index = write_gallery(made, out or settings.home / "mail-preview")
     console.print(f"the mails are in {index}", soft_wrap=True, markup=False)
 
 

@@ -51,6 +51,10 @@ class DayAtHand:
         """The time of the next one, and all amended times after it, so that none is missed."""
         return self.policy.slots.crons(slot, self.next_due(slot).period)
 
+    def operators_mail_crons(self) -> list[str]:
+        """The time of the day's mail to operators, and all amended times after it."""
+        return self.policy.operations.crons(self.day)
+
     def deadline(self, slot: Slot) -> tuple[str, timedelta]:
         """The cron line by which the slot must have run, and how long before that a run counts.
 

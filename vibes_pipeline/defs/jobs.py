@@ -31,3 +31,9 @@ notice_delivery = dg.define_asset_job(
     selection=dg.AssetSelection.assets(["notices", "outbox"]),
     description="Attempt again what a slot could not deliver.",
 )
+
+operators_mail = dg.define_asset_job(
+    "operators_mail",
+    selection=dg.AssetSelection.assets(["reports", "operators_mail"]),
+    description="Mail the operators what waits for them, once a day.",
+)

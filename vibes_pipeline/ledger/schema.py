@@ -324,6 +324,33 @@ standings = sa.Table(
     *standing_columns(),
 )
 
+operators_mails = sa.Table(
+    "operators_mails",
+    metadata,
+    sa.Column("mail_id", UUID, primary_key=True),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("told", JSONB, nullable=False),
+    sa.Column("planned_at", INSTANT, nullable=False),
+    sa.Column("pointless_at", INSTANT, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("html", sa.Text),
+)
+
+operators_deliveries = sa.Table(
+    "operators_deliveries",
+    metadata,
+    sa.Column("mail_id", UUID, primary_key=True),
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.Column("code", sa.Integer),
+    sa.Column("detail", sa.Text),
+)
+
 TABLES = frozenset(metadata.tables)
 
 # Views --------------------------------------------------------------------------------------------
@@ -423,4 +450,22 @@ awaiting_evidence = sa.Table(
     sa.Column("slots_in_vain", sa.BigInteger),
     sa.Column("missing_since", INSTANT),
     sa.Column("last_looked_at", INSTANT),
+)
+
+operators_mail_states = sa.Table(
+    "operators_mail_states",
+    metadata,
+    sa.Column("mail_id", UUID),
+    sa.Column("country", sa.Text),
+    sa.Column("kind", sa.Text),
+    sa.Column("about", sa.Text),
+    sa.Column("planned_at", INSTANT),
+    sa.Column("pointless_at", INSTANT),
+    sa.Column("address_hash", sa.Text),
+    sa.Column("status", sa.Text),
+    sa.Column("attempt", sa.Integer),
+    sa.Column("last_at", INSTANT),
+    sa.Column("code", sa.Integer),
+    sa.Column("detail", sa.Text),
+    sa.Column("unknowns", sa.BigInteger),
 )

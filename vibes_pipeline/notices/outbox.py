@@ -181,5 +181,10 @@ def is_obstacle_gone(
 def retry_at(notice: OpenNotice) -> datetime:
     """When a deferred notice is attempted again."""
     assert notice.last_at is not None
-    doubled = FIRST_PAUSE * (1 << min(notice.attempts - 1, 16))
-    return notice.last_at + min(doubled, LONGEST_PAUSE)
+    return notice.last_at + pause_after(notice.attempts)
+
+
+def pause_after(attempts: int) -> timedelta:
+    """How long a mail waits that was deferred by its last attempt."""
+    doubled = FIRST_PAUSE * (1 << min(attempts - 1, 16))
+    return min(doubled, LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""Samples of the mails as sellers get them: real notices of the ledger, worded by what sends them.
+"""Samples of the mails as people get them: real notices of the ledger, worded by what sends them.
 
 Nothing is recorded and nothing is sent. The samples hold a seller's name, address and products as
 the mails themselves do.

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from vibes_pipeline.answers.claims.queue import queue
 from vibes_pipeline.calendar import DueSlot
 from vibes_pipeline.exports.tables import Source, model_rows
-from vibes_pipeline.ledger import inquiry, schema
+from vibes_pipeline.ledger import inquiry, schema, waiting
 from vibes_pipeline.ledger.at_hand import is_among
 from vibes_pipeline.ledger.history import holds_counterfeit_charge
 from vibes_pipeline.ledger.ledger import Ledger
@@ -66,11 +66,13 @@ class Told:
     is_for_a_person: bool = True
 
 
+CLAIMS, REVIEWS = "vibes claims", "vibes reviews"
+NOTICES = "vibes export notices --out notices.csv"
 TOLD: Mapping[Cause, Told] = {
     Cause.SLOTS_LATE: Told("slots due and not done", "vibes run SLOT"),
-    Cause.CLAIMS_OVER_TARGET: Told("claims undecided for longer than the target", "vibes claims"),
-    Cause.CLAIMS_WITHIN_TARGET: Told("claims undecided, within the target", "vibes claims"),
-    Cause.ACCOUNT_REVIEWS: Told("sellers listed for a review of their account", "vibes reviews"),
+    Cause.CLAIMS_OVER_TARGET: Told("claims undecided for longer than the target", CLAIMS),
+    Cause.CLAIMS_WITHIN_TARGET: Told("claims undecided, within the target", CLAIMS),
+    Cause.ACCOUNT_REVIEWS: Told("sellers listed for a review of their account", REVIEWS),
     Cause.UNDECIPHERABLE: Told(
         "claims and decisions that cannot be read",
         "vibes sql \"FROM ledger.undecipherable_states WHERE state <> 'corrected'\"",
@@ -87,11 +89,11 @@ TOLD: Mapping[Cause, Told] = {
     ),
     Cause.NOTICES_WITHOUT_ADDRESS: Told(
         "notices without a usable address: mend it in the warehouse",
-        "vibes export notices --out notices.csv",
+        NOTICES,
     ),
     Cause.NOTICES_REFUSED: Told(
-        "notices that the mail server refused for good: mend the address in the warehouse",
-        "vibes export notices --out notices.csv",
+        "notices refused for good: mend the address in the warehouse",
+        NOTICES,
     ),
     Cause.NOTICES_UNKNOWN: Told(
         "notices whose answer was lost twice: ask the relay's log",
@@ -103,7 +105,7 @@ TOLD: Mapping[Cause, Told] = {
     ),
     Cause.NOTICES_DEFERRED: Told(
         "notices on their way: tried again by themselves",
-        "vibes export notices --out notices.csv",
+        NOTICES,
         is_for_a_person=False,
     ),
     Cause.COUNTERFEITS_HELD: Told(
@@ -132,7 +134,7 @@ KEPT_BACK = {
 class Waits:
     """How many wait for one cause: since when the oldest does, and the naira at stake, if any.
 
-    `sample` names the oldest few: claims, sellers, slots, action references, notices or cases.
+    `sample` names the oldest few: claims, sellers (of notices too), slots, references or cases.
     """
 
     cause: Cause
@@ -198,16 +200,12 @@ class _Reader:
         yield from self.notices()
         c = schema.cycles.c
         newest = self.connection.execute(
-            sa.select(c.cycle, c.frozen_at)
-            .where(c.country == self.ledger.country)
-            .order_by(c.cycle.desc())
-            .limit(1)
-        ).one_or_none()
+            sa.select(sa.func.max(c.cycle)).where(c.country == self.ledger.country)
+        ).scalar()
         if newest is not None:
-            cycle, frozen_at = newest
             zone, folder = self.policy.time_zone, self.settings.lake
-            source = Source(self.ledger, folder, zone, cycle, connection=self.connection)
-            yield self.account_reviews(source, frozen_at)
+            source = Source(self.ledger, folder, zone, newest, connection=self.connection)
+            yield self.account_reviews(source)
             yield self.held(source)
             yield _not_notified(source)
             yield _older_open_items(source)
@@ -220,7 +218,7 @@ class _Reader:
             (Cause.CLAIMS_OVER_TARGET, True),
             (Cause.CLAIMS_WITHIN_TARGET, False),
         ):
-            found = [waiting.claim for waiting in claims if waiting.is_overdue == is_overdue]
+            found = [queued.claim for queued in claims if queued.is_overdue == is_overdue]
             if found:
                 oldest_at = found[0].raised_at or found[0].taken_in_at
                 names = [claim.claim_id for claim in found]
@@ -282,34 +280,48 @@ class _Reader:
             .scalar_subquery()
             .label("amount")
         )
-        of_each = sa.select(cause, n.planned_at, n.notice_id, amount).subquery().c
-        notice_id = sa.cast(of_each.notice_id, sa.Text)
+        of_each = sa.select(cause, n.planned_at, n.seller_id, amount).subquery().c
         rows = self.connection.execute(
             sa.select(
                 of_each.cause,
-                *_summed(of_each.planned_at, notice_id),
+                *_summed(of_each.planned_at, of_each.seller_id),
                 sa.func.sum(of_each.amount),
             ).group_by(of_each.cause)
         )
         for name, *summed, at_stake in rows:
             yield self._waits(Cause(name), summed, at_stake)
 
-    def account_reviews(self, source: Source, frozen_at: datetime) -> Waits:
-        """Sellers whom the newest cycle lists, but those whose account delisting stands."""
-        r, a = schema.account_reviews.c, schema.action_states.c
-        is_delisted = (
-            sa.select(1)
-            .where(
-                a.country == r.country,
-                a.seller_id == r.seller_id,
+    def account_reviews(self, source: Source) -> Waits:
+        """Sellers listed and, since then, neither decided on nor delisted.
+
+        Of the decisions in the order warehouse those count that the newest cycle saw.
+        """
+        assert source.cycle is not None
+        a = schema.action_states.c
+        delisted = self.connection.execute(
+            sa.select(a.seller_id).where(
+                a.country == self.ledger.country,
                 a.rule == Rule.ACCOUNT_DELISTING,
                 a.state.in_(STANDING),
             )
-            .exists()
+        ).scalars()
+        gone = set(delisted)
+        seen = model_rows(source, source.cycle, "warehouse.latest_account_decisions")
+        decided_at = (
+            {} if seen is None else dict(seen.select("seller_id", "decided_at").iter_rows())
         )
-        of = (r.country == self.ledger.country, r.cycle == source.cycle, sa.not_(is_delisted))
-        at = sa.literal(frozen_at, schema.INSTANT)
-        return self._one(Cause.ACCOUNT_REVIEWS, at, r.seller_id, of)
+        found = [
+            review
+            for review in reversed(waiting.reviews(self.ledger))
+            if review.seller_id not in gone
+            and not any(
+                at is not None and at >= review.listed_at
+                for at in (review.recorded_at, decided_at.get(review.seller_id))
+            )
+        ]
+        names = [review.seller_id for review in found[:SAMPLE]]
+        oldest_at = found[0].listed_at if found else None
+        return self._waits(Cause.ACCOUNT_REVIEWS, (len(found), oldest_at, names), None)
 
     def held(self, source: Source) -> Waits:
         """Cases that the newest cycle put on hold and whose claim is undecided still."""

@@ -1,9 +1,9 @@
 """What a policy is: the groups that it consists of, and what must be true of them together.
 
 Here belong the whole and what its parts must agree on. The groups are in modules of their own:
-`rules`, `slots`, `claims`, `fulfilment`, `warehouse` and `contact`. Reading a file and saying in
-which line an error stands is the loader's; relations for SQL are `tables`'s; what one value may be
-is `scalars`'s.
+`rules`, `slots`, `claims`, `fulfilment`, `warehouse`, `operations` and `contact`. Reading a file
+and saying in which line an error stands is the loader's; relations for SQL are `tables`'s; what one
+value may be is `scalars`'s.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vibes_pipeline.calendar import Calendar, SlotCalendar
 from vibes_pipeline.policy.claims import Claims
 from vibes_pipeline.policy.contact import Contact
 from vibes_pipeline.policy.fulfilment import Fulfilment
+from vibes_pipeline.policy.operations import Operations
 from vibes_pipeline.policy.parameter import (
     DECISION,
     Key,
@@ -85,6 +86,7 @@ class PolicyContent(Strict):
     claims: Claims
     lake: Lake
     standing: Standing
+    operations: Operations
     contact: Contact
 
     def money(self, amount: Decimal) -> str:

@@ -1,4 +1,4 @@
-"""The page on each week, which operations and the owners of the policy read."""
+"""What operations and the owners of the policy read: the page on each week, the morning's mail."""
 
 import dagster as dg
 
@@ -6,12 +6,15 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.notices.assets import OPERATIONS
 from vibes_pipeline.defs.resources import Vibes
+from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
+from vibes_pipeline.defs.sql_assets import kept_in
+from vibes_pipeline.operations import morning
 from vibes_pipeline.reports.page import report_address, weeks_address, write_report
 
 
 def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
-    """The week's page."""
-    return [_week(location)]
+    """The week's page and the operators' mail."""
+    return [_week(location), operators_mail]
 
 
 def _week(location: CodeLocation) -> dg.AssetsDefinition:
@@ -49,3 +52,27 @@ def _week(location: CodeLocation) -> dg.AssetsDefinition:
         )
 
     return week
+
+
+@dg.asset(
+    key=["reports", "operators_mail"],
+    deps=[CLAIMS_STEP, ["notices", "late_alerts"]],
+    group_name="reports",
+    kinds={"email"},
+    owners=OPERATIONS,
+    metadata=kept_in("ledger.operators_mail_states"),
+    description=(
+        "One mail a day to each operator: what waits for a person, what is for information, and "
+        "what was done the day before (Rulebook §17).\n\nEach line has its count, the change since "
+        "the mail before, and the command to go to. It is sent once a day, however often this is "
+        "made. It fails when an operator was not reached; what a relay did not take is sent again "
+        "by itself."
+    ),
+)
+def operators_mail(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
+    """Plan the day's mail, once a day, and send what is due."""
+    outcomes = morning.send(vibes.ledger, vibes.settings, vibes.policy, vibes.clock)
+    told = morning.told_last(vibes.ledger)
+    return dg.MaterializeResult(
+        metadata={**{str(status): count for status, count in sorted(outcomes.items())}, **told}
+    )
