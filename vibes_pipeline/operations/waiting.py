@@ -298,27 +298,26 @@ class _Reader:
         """
         assert source.cycle is not None
         a = schema.action_states.c
-        delisted = self.connection.execute(
-            sa.select(a.seller_id).where(
-                a.country == self.ledger.country,
-                a.rule == Rule.ACCOUNT_DELISTING,
-                a.state.in_(STANDING),
-            )
-        ).scalars()
-        gone = set(delisted)
-        seen = model_rows(source, source.cycle, "warehouse.latest_account_decisions")
-        decided_at = (
-            {} if seen is None else dict(seen.select("seller_id", "decided_at").iter_rows())
+        delisted = set(
+            self.connection.execute(
+                sa.select(a.seller_id).where(
+                    a.country == self.ledger.country,
+                    a.rule == Rule.ACCOUNT_DELISTING,
+                    a.state.in_(STANDING),
+                )
+            ).scalars()
         )
-        found = [
-            review
-            for review in reversed(waiting.reviews(self.ledger))
-            if review.seller_id not in gone
-            and not any(
-                at is not None and at >= review.listed_at
-                for at in (review.recorded_at, decided_at.get(review.seller_id))
-            )
-        ]
+        frame = model_rows(source, source.cycle, "warehouse.latest_account_decisions")
+        rows = [] if frame is None else frame.select("seller_id", "decided_at").iter_rows()
+        seen: dict[str, datetime] = dict(rows)
+
+        def is_decided(review: waiting.Review) -> bool:
+            decided_at = (review.recorded_at, seen.get(review.seller_id))
+            return any(at is not None and at >= review.listed_at for at in decided_at)
+
+        listed = [r for r in waiting.reviews(self.ledger) if r.seller_id not in delisted]
+        found = [review for review in listed if not is_decided(review)]
+        found.sort(key=lambda review: (review.listed_at, review.seller_id))
         names = [review.seller_id for review in found[:SAMPLE]]
         oldest_at = found[0].listed_at if found else None
         return self._waits(Cause.ACCOUNT_REVIEWS, (len(found), oldest_at, names), None)
