@@ -1,6 +1,6 @@
-"""What a file of finance's charges takes: as CSV, as Parquet and as a workbook.
+"""What a file of finance's charges, or of their journal, takes: as CSV, Parquet and a workbook.
 
-Here belongs `vibes export charges` on a ledger of many charges; beside it, what one would type
+Here belongs `vibes export` on a ledger of many charges; beside it, what one would type
 instead: PostgreSQL's own COPY of the same rows, and pandas. That all of them hold the same rows
 is checked, not assumed. The ledger is a real one, in the embedded PostgreSQL.
 
@@ -27,13 +27,36 @@ from weekly_compute import gib, machine, tell
 
 if TYPE_CHECKING:
     from vibes_pipeline.exports.tables import Source
+    from vibes_pipeline.ledger.ledger import Ledger
 
 ORDER = "posted_at, rule, seller_id, posting_id"
 COLUMNS = (
     "posting_id, action_id, reference, kind, amount, currency, posted_at, statement_period, "
     "seller_id, shop_name, rule, order_number, order_item_id, sku, cycle, claim_id"
 )
-QUERY = f"SELECT {COLUMNS} FROM finance.charges WHERE country = '{COUNTRY}' ORDER BY {ORDER}"
+LINES = (
+    "(posted_at AT TIME ZONE 'Africa/Lagos')::date AS date, statement_period, account, debit, "
+    "credit, currency, reference, seller_id, rule, kind, posting_id"
+)
+OURS = f"WHERE country = '{COUNTRY}' ORDER BY {ORDER}"
+QUERIES = {
+    "charges": f"SELECT {COLUMNS} FROM finance.charges {OURS}",
+    "journal": f"SELECT {LINES} FROM finance.journal {OURS}, credit",
+}
+# The column that is summed up, and what is compared of each row.
+COMPARED = {
+    "charges": (
+        "amount",
+        "posting_id::VARCHAR, action_id::VARCHAR, reference, kind, amount::DECIMAL(14, 2), "
+        "currency, posted_at::TIMESTAMPTZ, statement_period::DATE, seller_id, shop_name, rule, "
+        "order_number, order_item_id, sku, cycle::DATE, coalesce(claim_id::VARCHAR, '')",
+    ),
+    "journal": (
+        "debit",
+        "date::DATE, statement_period::DATE, account::VARCHAR, debit::DECIMAL(14, 2), "
+        "credit::DECIMAL(14, 2), currency, reference, seller_id, rule, kind, posting_id::VARCHAR",
+    ),
+}
 
 PIPELINE, COPY, PANDAS = "vibes export", "COPY", "pandas"
 
@@ -65,13 +88,13 @@ def write_by_pipeline(home: Path, file: Path) -> Taken:
     from vibes_pipeline.exports.tables import open_table
     from vibes_pipeline.exports.workbook import write_charges
 
-    charges = source(home)
+    made = source(home)
     watch = Stopwatch()
-    if file.suffix == ".xlsx":
-        write_charges(charges, file)
+    if file.name == "charges.xlsx":
+        write_charges(made, file)
     else:
-        with open_table("charges", charges) as rows:
-            write_rows(rows, file, "charges")
+        with open_table(file.stem, made) as rows:
+            write_rows(rows, file, file.stem)
     return watch.stop()
 
 
@@ -79,25 +102,28 @@ def write_by_copy(home: Path, file: Path) -> Taken:
     driver = source(home).ledger.engine.raw_connection()
     watch = Stopwatch()
     with file.open("wb") as out, driver.cursor() as cursor:
-        cursor.copy_expert(f"COPY ({QUERY}) TO STDOUT (FORMAT csv, HEADER)", out)
+        cursor.copy_expert(f"COPY ({QUERIES[file.stem]}) TO STDOUT (FORMAT csv, HEADER)", out)
     return watch.stop()
 
 
 def write_by_pandas(home: Path, file: Path) -> Taken:
     import pandas as pd
 
-    charges = source(home)
+    made = source(home)
     watch = Stopwatch()
-    frame = pd.read_sql(QUERY, charges.ledger.engine)
-    frame["posted_at"] = frame["posted_at"].dt.tz_convert(charges.time_zone.key)
-    frame["amount"] = frame["amount"].map(lambda amount: Decimal(f"{amount:.2f}"))
+    frame = pd.read_sql(QUERIES[file.stem], made.ledger.engine)
+    if "posted_at" in frame:
+        frame["posted_at"] = frame["posted_at"].dt.tz_convert(made.time_zone.key)
+    for money in {"amount", "debit", "credit"} & {*frame.columns}:
+        frame[money] = frame[money].map(lambda amount: Decimal(f"{amount:.2f}"))
     match file.suffix:
         case ".csv":
             frame.to_csv(file, index=False)
         case ".parquet":
             frame.to_parquet(file, index=False)
         case _:
-            frame["posted_at"] = frame["posted_at"].dt.tz_localize(None)
+            if "posted_at" in frame:
+                frame["posted_at"] = frame["posted_at"].dt.tz_localize(None)
             frame.to_excel(file, index=False, engine="xlsxwriter")
     return watch.stop()
 
@@ -118,22 +144,14 @@ def content(file: Path) -> tuple[int, Decimal, int | None]:
         return *sheet_content(file), None
     import duckdb
 
+    summed, compared = COMPARED[file.stem]
     place = str(file).replace("'", "''")
     read = f"'{place}'" if file.suffix == ".parquet" else f"read_csv('{place}', all_varchar = true)"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         row = connection.execute(
-            f"""
-            SELECT
-                count(*), sum(amount::DECIMAL(14, 2)),
-                sum(hash(
-                    posting_id::VARCHAR, action_id::VARCHAR, reference, kind,
-                    amount::DECIMAL(14, 2), currency,
-                    posted_at::TIMESTAMPTZ, statement_period::DATE, seller_id, shop_name, rule,
-                    order_number, order_item_id, sku, cycle::DATE, coalesce(claim_id::VARCHAR, '')
-                )::HUGEINT)
-            FROM {read}
-            """
+            f"SELECT count(*), sum({summed}::DECIMAL(14, 2)), sum(hash({compared})::HUGEINT) "
+            f"FROM {read}"
         ).fetchone()
     assert row is not None
     return row
@@ -146,7 +164,7 @@ def sheet_content(file: Path) -> tuple[int, Decimal]:
     with zipfile.ZipFile(file) as parts, parts.open("xl/worksheets/sheet1.xml") as sheet:
         while block := sheet.read(1 << 22):
             if column is None:
-                column = amount_column(parts)
+                column = amount_column(parts, COMPARED[file.stem][0])
             whole, mark, rest = (rest + block).rpartition(b"</row>")
             rows += (whole + mark).count(b"</row>")
             found = re.findall(rb'<c r="%s\d+"(?: s="\d+")?><v>([^<]+)</v>' % column, whole)
@@ -154,13 +172,13 @@ def sheet_content(file: Path) -> tuple[int, Decimal]:
     return rows, round(total, 2)
 
 
-def amount_column(parts: zipfile.ZipFile) -> bytes:
-    """The letter of the column of amounts, by the header of the sheet."""
+def amount_column(parts: zipfile.ZipFile, summed: str) -> bytes:
+    """The letter of the column that is summed up, by the header of the sheet."""
     import openpyxl
 
     assert parts.filename is not None
     header = next(openpyxl.load_workbook(parts.filename, read_only=True).worksheets[0].iter_rows())
-    return next(c.column_letter for c in header if c.value == "amount").encode()
+    return next(c.column_letter for c in header if c.value == summed).encode()
 
 
 # --- the rounds and their report ------------------------------------------------------------------
@@ -174,14 +192,16 @@ def amount_column(parts: zipfile.ZipFile) -> bytes:
     type=click.Path(file_okay=False, path_type=Path),
     help="Home of the made ledger, used again by later runs.  [default: a temporary one]",
 )
+@click.option("--table", type=click.Choice([*QUERIES]), default="charges", show_default=True)
 @click.option("--workbooks/--no-workbooks", default=True, help="Whether workbooks are written.")
-def main(charges: int, rounds: int, keep: Path | None, workbooks: bool) -> None:
+def main(charges: int, rounds: int, keep: Path | None, table: str, workbooks: bool) -> None:
     """Measure the files of a ledger's charges and print a Markdown table."""
     # A short path, for the ledger's socket lies in it.
     with tempfile.TemporaryDirectory(prefix="vibes-", dir="/tmp") as scratch:
         home = (keep or Path(scratch) / "home").resolve()
         # This process holds the embedded server, so that no contender starts it.
         ledger = open_made(home, charges)
+        name_accounts(ledger)
         names = [PIPELINE, COPY, *([PANDAS] if find_spec("pandas") else [])]
         endings = (".csv", ".parquet", *([".xlsx"] if workbooks else []))
         contenders = [
@@ -190,19 +210,31 @@ def main(charges: int, rounds: int, keep: Path | None, workbooks: bool) -> None:
             for name in names
             if name != COPY or ending == ".csv"
         ]
-        click.echo(report(charges, take_turns(home, Path(scratch), contenders, rounds)))
+        click.echo(report(charges, take_turns(home, Path(scratch), table, contenders, rounds)))
         ledger.close()
 
 
+def name_accounts(ledger: Ledger) -> None:
+    """Record the policy's accounts, unless an earlier run has."""
+    from vibes_pipeline.ledger.accounts import record_first_accounts
+    from vibes_pipeline.policy import load_policy
+
+    now = ledger.newest_event_at()
+    assert now is not None
+    with ledger.engine.begin() as connection:
+        accounts = load_policy("ng").accounts_on(now.date())
+        record_first_accounts(connection, ledger.country, accounts, now)
+
+
 def take_turns(
-    home: Path, folder: Path, contenders: Sequence[Contender], rounds: int
+    home: Path, folder: Path, table: str, contenders: Sequence[Contender], rounds: int
 ) -> Mapping[Contender, Sequence[Taken]]:
     """Let each write its file, round by round; fails unless all hold the same."""
     taken: dict[Contender, list[Taken]] = {contender: [] for contender in contenders}
     expected: dict[bool, tuple[int, Decimal, int | None]] = {}
     for number in range(rounds):
         for contender in contenders[:: -1 if number % 2 else 1]:
-            file = folder / f"charges{contender.ending}"
+            file = folder / f"{table}{contender.ending}"
             taken[contender].append(in_fresh_process(WRITERS[contender.name], home, file))
             made = in_fresh_process(content, file)
             first = expected.setdefault(contender.ending == ".xlsx", made)

@@ -149,6 +149,7 @@ def record(ledger: Ledger, policy: Policy, actions: int, sellers: int, late: int
             ledger,
             CYCLE,
             {},
+            accounts=policy.accounts_on(at.date()),
             patience_slots=4,
             time_zone=policy.time_zone,
             due_at=at,

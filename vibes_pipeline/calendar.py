@@ -12,6 +12,7 @@ and returned in local time.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -89,6 +90,25 @@ def parse_cycle(text: str) -> date:
 def parse_day(text: str) -> date:
     """A local date, from `2026-11-09`; UsageError if the text is no date."""
     return _date(text, "write one such as 2026-11-09")
+
+
+def parse_month(text: str) -> tuple[date, date]:
+    """The first and the last day of a month, from `2026-11`; UsageError if the text is none."""
+    if not re.fullmatch(r"\d{4}-\d{2}", text, re.ASCII):
+        raise UsageError(f"{text!r} is not a month; write one such as 2026-11")
+    first = _date(f"{text}-01", "write a month such as 2026-11")
+    return first, first.replace(day=monthrange(first.year, first.month)[1])
+
+
+@dataclass(frozen=True)
+class Days:
+    """Local days from the first to the last, both included; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+
+EVERY_DAY = Days()
 
 
 def _date(text: str, way_out: str) -> date:

@@ -172,8 +172,7 @@ COMMANDS = [
     Bad(
         "a statement period of a table without one",
         ("export", "actions", "--out", "{folder}/a.csv", "--statement-period", "2026-11-09"),
-        r"--statement-period goes with charges, seller_statement_lines, seller_statements, "
-        r"charge_totals; others take --cycle",
+        r"--statement-period goes with charges, journal, seller_.*; others take --cycle",
     ),
     Bad(
         "a cycle of sums over several",

@@ -303,10 +303,7 @@ ROWS = {
     "order_regulations": 1,
     "sales_regulations": 1,
     "account_reviews": 3,
-    "quarantine": 0,
-    "cancellations": 0,
-    "held_counterfeit_cases": 0,
-    "claims": 0,
+    **dict.fromkeys(("quarantine", "cancellations", "held_counterfeit_cases", "claims"), 0),
     "order_regulations_in_force": 1,
     "sales_regulations_in_force": 1,
     "delistings": sum(
@@ -315,7 +312,9 @@ ROWS = {
     "seller_statements": troubles.SELLERS,
     "seller_statement_lines": len(troubles.CHARGES),
     "charge_totals": len(troubles.CHARGES),
+    **dict.fromkeys(("period_closes", "period_close_totals"), 0),
 }
+ROWS["journal"] = 2 * ROWS["charges"]
 
 
 @pytest.mark.parametrize("table", sorted(EXPORTS))

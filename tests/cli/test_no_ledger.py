@@ -18,6 +18,8 @@ READING = [
     ("export", "seller_week", "--out", "seller_week.csv"),
     ("report",),
     ("report", "--cycle", "2026-11-09", "--out", "week.html"),
+    ("close", "2026-11-09"),
+    ("close", "--verify"),
     ("sql", "FROM finance.charges"),
     ("sql", "FROM metrics.seller_week"),
     ("sql", "--describe", "ledger.actions"),

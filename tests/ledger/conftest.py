@@ -62,6 +62,10 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
         Kind.MORNING, "2026-11-21", {}, made.IMPLEMENT_AT, made.IMPLEMENT_AT + made.WEEK, "", ""
     )
     operators.plan(ledger, to_operators, ["hash"])
+    counterfeit = made.charge("S-2", "I3", rule="counterfeit_charge")
+    made.reverse(ledger, counterfeit, made.IMPLEMENT_AT + made.WEEK, claim_id=None)
+    made.move_time(ledger, made.IMPLEMENT_AT + 2 * made.WEEK)
+    made.close(ledger, made.CYCLE + 2 * made.WEEK)
     assert all(made.counts(ledger).values())
     ledger.close()
     return plain_url(module_ledger_url)

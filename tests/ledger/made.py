@@ -18,8 +18,9 @@ import polars as pl
 import sqlalchemy as sa
 from rules.marketplace import NIGERIA
 
-from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import claims, deliveries, history, notices, schema
+from vibes_pipeline.calendar import Slot, day_start
+from vibes_pipeline.ledger import claims, closes, deliveries, history, notices, schema
+from vibes_pipeline.ledger.accounts import Accounts
 from vibes_pipeline.ledger.actions import PROPOSAL, Terms, actions_of
 from vibes_pipeline.ledger.deliveries import Delivery
 from vibes_pipeline.ledger.events import record_events
@@ -33,7 +34,7 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.ledger.proposals import FrozenCycle, freeze
 from vibes_pipeline.ledger.states import State
-from vibes_pipeline.rules import REGISTRY, Evidence, Rule
+from vibes_pipeline.rules import CHARGES, REGISTRY, Evidence, Rule
 
 # A row of `ledger.actions`, its id and its evidence as Python has them.
 Action = Mapping[str, Any]
@@ -45,6 +46,7 @@ NEXT_CYCLE = CYCLE + WEEK
 ALERT_AT = datetime(2026, 11, 18, 7, tzinfo=LAGOS)
 IMPLEMENT_AT = datetime(2026, 11, 21, 9, tzinfo=LAGOS)
 PATIENCE = 4
+ACCOUNTS = {rule: ("1310", f"45{nth}0") for nth, rule in enumerate(CHARGES, 1)}
 NO_REVIEWS = pl.DataFrame()
 
 
@@ -293,6 +295,7 @@ def implement_cycle(
     now: datetime | None = None,
     contradicted: Collection[UUID] = (),
     missing: Collection[UUID] = (),
+    accounts: Mapping[str, Accounts] = ACCOUNTS,
     is_simulated: bool = True,
 ) -> Implementation:
     """Implement as the weekly implementation does, by default at its slot's time."""
@@ -301,6 +304,7 @@ def implement_cycle(
         ledger,
         cycle,
         {"contradicted": contradicted, "missing": missing},
+        accounts=accounts,
         patience_slots=PATIENCE,
         time_zone=LAGOS,
         due_at=due_at,
@@ -323,6 +327,27 @@ def reverse(ledger: Ledger, action: Action, at: datetime, *, claim_id: str | Non
         if claim_id is not None:
             upheld_claim(connection, claim_id, action["seller_id"], at)
         claims.undo(connection, [action["action_id"]], at, LAGOS, cause="error", claim_id=claim_id)
+
+
+def move_time(ledger: Ledger, at: datetime) -> None:
+    """Let some slot of the simulated ledger happen then."""
+    with ledger.engine.begin() as connection:
+        connection.execute(
+            schema.slots.insert().values(
+                country="NG", slot="late-alert", period=at.date(), due_at=at, effected_at=at
+            )
+        )
+
+
+def close(ledger: Ledger, period: date, now: datetime | None = None) -> closes.Close:
+    """Close a statement period as `vibes close` does; `now` is a live ledger's time."""
+    return closes.close_period(
+        ledger,
+        period,
+        ends_at=day_start(period + WEEK, LAGOS),
+        accounts=ACCOUNTS,
+        now=now or IMPLEMENT_AT,
+    )
 
 
 # What the ledger then holds -----------------------------------------------------------------------

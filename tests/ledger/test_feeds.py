@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -162,16 +162,6 @@ def test_every_sum_ties_to_the_postings(after_a_cycle: Ledger) -> None:
 REGULATIONS = (feeds.order_regulations_in_force, feeds.sales_regulations_in_force)
 
 
-def move_time(ledger: Ledger, at: datetime) -> None:
-    """Let some slot of the simulated ledger happen then."""
-    with ledger.engine.begin() as connection:
-        connection.execute(
-            schema.slots.insert().values(
-                country="NG", slot="late-alert", period=at.date(), due_at=at, effected_at=at
-            )
-        )
-
-
 @pytest.mark.parametrize("view", REGULATIONS, ids=lambda v: v.name)
 @pytest.mark.parametrize(
     ("why", "since", "is_in_force"),
@@ -184,7 +174,7 @@ def move_time(ledger: Ledger, at: datetime) -> None:
 def test_a_regulation_is_in_force_for_its_days(
     after_a_cycle: Ledger, view: sa.Table, why: str, since: timedelta, is_in_force: bool
 ) -> None:
-    move_time(after_a_cycle, made.IMPLEMENT_AT + since)
+    made.move_time(after_a_cycle, made.IMPLEMENT_AT + since)
     found = rows(after_a_cycle, view)
     assert bool(found) == is_in_force
     for row in found:
@@ -236,7 +226,7 @@ def test_what_is_reversed_is_not_in_force(
 
 
 def test_a_delisting_outlives_every_week(after_a_cycle: Ledger) -> None:
-    move_time(after_a_cycle, made.IMPLEMENT_AT + timedelta(days=700))
+    made.move_time(after_a_cycle, made.IMPLEMENT_AT + timedelta(days=700))
     assert [r["sku"] for r in rows(after_a_cycle, feeds.product_delistings)] == ["SKU-A"]
     assert [r["seller_id"] for r in rows(after_a_cycle, feeds.account_delistings)] == ["S-3"]
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "generate": ("generate", "Make a marketplace."),
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
+    "close": ("close", "Close a statement period, or verify those that are closed."),
     "explain": ("explain", "Say why a rule struck, or why it did not."),
     "standing": ("standing", "Say where a seller stands: if the week ended now."),
     "claims": ("claims", "List the claims that wait for a person; show or decide one."),

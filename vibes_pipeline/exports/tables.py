@@ -17,11 +17,12 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline import parquet
-from vibes_pipeline.calendar import Slot
+from vibes_pipeline.calendar import EVERY_DAY, Days, Slot, monday_of
 from vibes_pipeline.errors import UsageError, unknown
 from vibes_pipeline.exports.rows import Rows
 from vibes_pipeline.lake import partition_folder, require_kept
 from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger.accounts import without_accounts
 from vibes_pipeline.ledger.actions import SHOWN_COLUMNS
 from vibes_pipeline.ledger.frames import frame_schema, in_frame, read_in_batches
 from vibes_pipeline.ledger.ledger import Ledger
@@ -32,7 +33,9 @@ from vibes_pipeline.ledger.states import CANCELLED
 class Source:
     """Where tables are read from; `cycle` keeps only the rows of one cycle, or of one day.
 
-    `statement_period` keeps only what was posted in one week, of the tables that have it.
+    Of finance's tables `statement_period` keeps only what was posted in one week, `days` what is
+    of some days (of a posting the day that it was posted, of a sum the Monday of its period), and
+    `seller_id` what is one seller's.
     """
 
     ledger: Ledger
@@ -40,6 +43,8 @@ class Source:
     time_zone: ZoneInfo
     cycle: date | None = None
     statement_period: date | None = None
+    days: Days = EVERY_DAY
+    seller_id: str | None = None
     connection: sa.Connection | None = None
     # The sellers' standings, which are calculated when they are asked for.
     standings: Callable[[], pl.DataFrame] | None = None
@@ -48,6 +53,11 @@ class Source:
     def instant(self) -> pl.Datetime:
         """The type of an instant: times are given in the policy's zone."""
         return pl.Datetime("us", self.time_zone.key)
+
+    @property
+    def has_whole_statements(self) -> bool:
+        """Whether what is kept of the postings is what the statements and totals sum."""
+        return self.cycle is None and self.seller_id is None and self.days == EVERY_DAY
 
     @contextmanager
     def at_one_moment(self) -> Iterator[Source]:
@@ -95,6 +105,17 @@ def require_table(name: str) -> None:
         raise unknown("table", name, sorted(EXPORTS))
 
 
+def require_seller(ledger: Ledger, seller_id: str) -> None:
+    """`UsageError` unless the ledger has an action against the seller."""
+    a = schema.actions.c
+    mine = sa.select(1).where(a.country == ledger.country, a.seller_id == seller_id).limit(1)
+    with ledger.reading() as connection:
+        if connection.execute(mine).first() is None:
+            raise UsageError(
+                f"the ledger has no action against a seller {seller_id!r}; mind capital letters"
+            )
+
+
 def actions(source: Source) -> Rows:
     """One row per action of every rule with its present state (Rulebook §12)."""
     s = schema.action_states.c
@@ -134,10 +155,60 @@ def _feed(view: sa.Table, order: Sequence[str], cycle: str = "cycle") -> Callabl
             # A view without a cycle sums what several cycles decided: it cannot be filtered by one.
             view.c[cycle] if cycle in view.c else sa.null(),
             order=tuple(view.c[name] for name in order),
-            statement_period=view.c.get("statement_period"),
+            where=_asked_of_finance(source, view),
         )
 
     return read
+
+
+def journal(source: Source) -> Rows:
+    """Two lines per posting, the debit first, by the local date of posting (Rulebook §17).
+
+    `LedgerError` while reading when a posting bears no accounts.
+    """
+    view = feeds.journal
+    j = view.c
+    rows = _from_ledger(
+        source,
+        [
+            _local_date(source, j.posted_at).label("date"),
+            *(c for c in j if c.name not in ("posted_at", "country")),
+        ],
+        j.country,
+        sa.null(),
+        order=(j.posted_at, j.rule, j.seller_id, j.posting_id, j.credit),
+        where=_asked_of_finance(source, view),
+    )
+    return rows.mapped(_with_accounts)
+
+
+def _with_accounts(lines: pl.DataFrame) -> pl.DataFrame:
+    if lines["account"].null_count():
+        raise without_accounts(set(lines.filter(pl.col("account").is_null())["rule"]))
+    return lines
+
+
+def _asked_of_finance(source: Source, view: sa.Table) -> list[sa.ColumnElement[bool]]:
+    """What finance's options keep of a view; of the views of others nothing is asked."""
+    v, first, last = view.c, source.days.first, source.days.last
+    where: list[sa.ColumnElement[bool]] = []
+    if "statement_period" not in v:
+        return where
+    if source.seller_id is not None:
+        where.append(v.seller_id == source.seller_id)
+    if source.statement_period is not None:
+        where.append(v.statement_period == source.statement_period)
+    day = _local_date(source, v.posted_at) if "posted_at" in v else v.statement_period
+    # Of a posting the period says the same less exactly, but has an index.
+    if first is not None:
+        where += [day >= first, v.statement_period >= monday_of(first)]
+    if last is not None:
+        where += [day <= last, v.statement_period <= last]
+    return where
+
+
+def _local_date(source: Source, instant: sa.ColumnElement[Any]) -> sa.ColumnElement[date]:
+    return sa.cast(sa.func.timezone(source.time_zone.key, instant), sa.Date)
 
 
 def delistings(source: Source) -> pl.DataFrame:
@@ -160,7 +231,7 @@ def claims(source: Source) -> Rows:
         *(column for column in c if column.name not in ("country", "content_hash")),
         undone.label("actions_undone"),
     ]
-    day = sa.cast(sa.func.timezone(source.time_zone.key, c.raised_at), sa.Date)
+    day = _local_date(source, c.raised_at)
     return _from_ledger(source, columns, c.country, day, order=(c.raised_at, c.claim_id))
 
 
@@ -262,13 +333,11 @@ def _from_ledger(
     cycle: sa.ColumnElement[Any],
     *,
     order: tuple[sa.ColumnElement[object], ...],
-    statement_period: sa.ColumnElement[date] | None = None,
+    where: Sequence[sa.ColumnElement[bool]] = (),
 ) -> Rows:
-    select = sa.select(*map(in_frame, columns)).where(country == source.ledger.country)
+    select = sa.select(*map(in_frame, columns)).where(country == source.ledger.country, *where)
     if source.cycle is not None:
         select = select.where(cycle == source.cycle)
-    if source.statement_period is not None and statement_period is not None:
-        select = select.where(statement_period == source.statement_period)
 
     def count() -> int:
         with source.reading() as connection:
@@ -288,6 +357,8 @@ seller_statement_lines = _feed(
 )
 seller_statements = _feed(feeds.seller_statements, ("statement_period", "seller_id", "currency"))
 charge_totals = _feed(feeds.charge_totals, ("statement_period", "rule", "currency"))
+_period_closes = _feed(feeds.period_closes, ("statement_period",))
+_period_close_totals = _feed(feeds.period_close_totals, ("statement_period", "rule", "currency"))
 cancellations = _feed(feeds.cancellations, ("cancelled_at", "order_item_id"), cycle="day")
 _product_delistings = _feed(feeds.product_delistings, ("seller_id", "sku"))
 _account_delistings = _feed(feeds.account_delistings, ("seller_id",))
@@ -298,6 +369,9 @@ EXPORTS: Mapping[str, Callable[[Source], Rows | pl.DataFrame]] = {
     "seller_statement_lines": seller_statement_lines,
     "seller_statements": seller_statements,
     "charge_totals": charge_totals,
+    "journal": journal,
+    "period_closes": _period_closes,
+    "period_close_totals": _period_close_totals,
     "order_regulations_in_force": _feed(feeds.order_regulations_in_force, ("seller_id",)),
     "sales_regulations_in_force": _feed(
         feeds.sales_regulations_in_force, ("seller_id", "sku", "in_force_from")
@@ -315,6 +389,11 @@ EXPORTS: Mapping[str, Callable[[Source], Rows | pl.DataFrame]] = {
     "quarantine": _quarantine,
 }
 # Tables that can be filtered by statement period; all but the first cannot be filtered by cycle.
-BY_STATEMENT_PERIOD = ("charges", "seller_statement_lines", "seller_statements", "charge_totals")
+BY_STATEMENT_PERIOD = (
+    *("charges", "journal", "seller_statement_lines", "seller_statements", "charge_totals"),
+    *("period_closes", "period_close_totals"),
+)
+# Those of them that are of sellers.
+BY_SELLER = BY_STATEMENT_PERIOD[:4]
 # Tables that also have rows of a cycle whose alert was stopped: the bad rows that stopped it.
 OF_UNDECIDED_CYCLES = ("quarantine",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -34,11 +35,25 @@ def copy_out(
     `do` runs in another thread while the next rows are read, one call at a time; its error ends
     the query and is raised. Raises `LedgerError` when the server goes away.
     """
-    driver: Any = connection.connection.dbapi_connection
-    with driver.cursor() as cursor, ThreadPoolExecutor(max_workers=1) as worker:
+    with ThreadPoolExecutor(max_workers=1) as worker:
         rows = _Rows(types, do, worker)
+        copy_lines(connection, select, rows.write)
+        rows.end()
+
+
+def copy_lines(
+    connection: sa.Connection, select: sa.Select[Any], write: Callable[[bytes], object]
+) -> None:
+    """Run `write` with each row of a query, in order, as the line of CSV that PostgreSQL makes.
+
+    One call a row (PostgreSQL's protocol, CopyData).
+    Raises `LedgerError` when the server goes away.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    with driver.cursor() as cursor:
+        statement = b"COPY (" + _statement(connection, cursor, select) + COPIED
         try:
-            cursor.copy_expert(b"COPY (" + _statement(connection, cursor, select) + COPIED, rows)
+            cursor.copy_expert(statement, SimpleNamespace(write=write))
         except psycopg2.Error as error:
             # The session is in the middle of a statement: nothing else can be asked in it.
             connection.invalidate()
@@ -46,14 +61,13 @@ def copy_out(
         except BaseException:
             connection.invalidate()
             raise
-        rows.end()
 
 
 COPIED = b") TO STDOUT (FORMAT csv)"
 
 
 class _Rows:
-    """What the driver writes rows to: one call a row (PostgreSQL's protocol, CopyData)."""
+    """Lines gathered to frames, which another thread takes."""
 
     def __init__(
         self,

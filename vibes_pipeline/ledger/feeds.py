@@ -9,10 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
-from vibes_pipeline.ledger.schema import INSTANT, MONEY, standing_columns
+from vibes_pipeline.ledger.schema import INSTANT, MONEY, SUM, standing_columns, sums_by_kind
 from vibes_pipeline.rules import Rule
-
-SUM = sa.Numeric(18, 2)
 
 # The rules with a column in `seller_statements`. A rule added since has rows in
 # `seller_statement_lines` alone; a column for it would need a revision.
@@ -52,19 +50,6 @@ charges = sa.Table(
     sa.Column("country", sa.Text),
 )
 
-
-def _sums_by_kind() -> list[sa.Column[object]]:
-    """What is summed of a rule's postings."""
-    return [
-        sa.Column("debits", SUM),
-        sa.Column("reversals", SUM),
-        sa.Column("net", SUM),
-        sa.Column("debit_postings", sa.BigInteger),
-        sa.Column("reversal_postings", sa.BigInteger),
-        sa.Column("country", sa.Text),
-    ]
-
-
 seller_statement_lines = sa.Table(
     "seller_statement_lines",
     finance,
@@ -73,7 +58,8 @@ seller_statement_lines = sa.Table(
     sa.Column("shop_name", sa.Text),
     sa.Column("rule", sa.Text),
     sa.Column("currency", sa.Text),
-    *_sums_by_kind(),
+    *sums_by_kind(),
+    sa.Column("country", sa.Text),
 )
 
 seller_statements = sa.Table(
@@ -97,7 +83,45 @@ charge_totals = sa.Table(
     sa.Column("statement_period", sa.Date),
     sa.Column("rule", sa.Text),
     sa.Column("currency", sa.Text),
-    *_sums_by_kind(),
+    *sums_by_kind(),
+    sa.Column("country", sa.Text),
+)
+
+journal = sa.Table(
+    "journal",
+    finance,
+    sa.Column("posted_at", INSTANT),
+    sa.Column("statement_period", sa.Date),
+    sa.Column("account", sa.Text),
+    sa.Column("debit", MONEY),
+    sa.Column("credit", MONEY),
+    sa.Column("currency", sa.Text),
+    sa.Column("reference", sa.Text),
+    sa.Column("seller_id", sa.Text),
+    sa.Column("rule", sa.Text),
+    sa.Column("kind", sa.Text),
+    sa.Column("posting_id", UUID),
+    sa.Column("country", sa.Text),
+)
+
+period_closes = sa.Table(
+    "period_closes",
+    finance,
+    sa.Column("statement_period", sa.Date),
+    sa.Column("closed_at", INSTANT),
+    sa.Column("postings", sa.BigInteger),
+    sa.Column("sha256", sa.Text),
+    sa.Column("country", sa.Text),
+)
+
+period_close_totals = sa.Table(
+    "period_close_totals",
+    finance,
+    sa.Column("statement_period", sa.Date),
+    sa.Column("rule", sa.Text),
+    sa.Column("currency", sa.Text),
+    *sums_by_kind(),
+    sa.Column("country", sa.Text),
 )
 
 standings = sa.Table(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import aliased
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger.accounts import Accounts, record_accounts
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.copying import copy_rows, instant
 from vibes_pipeline.ledger.events import is_among, record_change, record_events
@@ -50,6 +51,7 @@ def implement(
     cycle: date,
     evidence: Mapping[str, Collection[UUID]],
     *,
+    accounts: Mapping[str, Accounts],
     patience_slots: int,
     time_zone: ZoneInfo,
     due_at: datetime,
@@ -62,7 +64,7 @@ def implement(
     has become of theirs: a `contradicted` one is withdrawn; a `missing` one is neither implemented
     nor withdrawn until `patience_slots` in a row have looked for it in vain. What is implemented is
     what an accepted alert lists since `notice_hours`, of this cycle or, for what outlives its
-    cycle, an earlier one.
+    cycle, an earlier one. `accounts` are those of the charge rules on the day of `now`.
     """
     slot = Slot.WEEKLY_IMPLEMENTATION
     with ledger.writing(is_simulated=is_simulated, now=now) as connection:
@@ -74,6 +76,7 @@ def implement(
             record_withdrawn(connection, gone, now, cause="evidence_gone")
             actions = _due_actions(connection, ledger.country, cycle, now)
             record_events(connection, State.IMPLEMENTED, actions, now, cause="implemented")
+            record_accounts(connection, ledger.country, accounts, now)
             record_postings(connection, "debit", actions, now, time_zone)
             plan_notices(
                 connection,

@@ -135,7 +135,7 @@ class Ledger:
             )
 
     def newest_event_at(self) -> datetime | None:
-        """The latest instant of its slots, actions and claims; None while it is not used.
+        """The latest instant of its slots, actions, claims and closes; None while it is not used.
 
         Deliveries are not counted: they bear the moment of the server's reply (Rulebook §2).
         """
@@ -155,6 +155,7 @@ class Ledger:
                 schema.slots.c.effected_at,
                 schema.claim_intakes.c.at,
                 schema.claim_decisions.c.at,
+                schema.period_closes.c.closed_at,
             )
         ]
         newest = sa.func.greatest(*(s.scalar_subquery() for s in (of_actions, *others)))

@@ -12,6 +12,7 @@ metadata = sa.MetaData(schema="ledger")
 
 INSTANT = TIMESTAMP(timezone=True)
 MONEY = sa.Numeric(14, 2)
+SUM = sa.Numeric(18, 2)
 
 ledgers = sa.Table(
     "ledgers",
@@ -109,6 +110,49 @@ postings = sa.Table(
     sa.Column("posted_at", INSTANT, nullable=False),
     sa.Column("statement_period", sa.Date, nullable=False),
     sa.Column("claim_id", sa.Text),
+)
+
+charge_accounts = sa.Table(
+    "charge_accounts",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("since", INSTANT, primary_key=True),
+    sa.Column("receivable_account", sa.Text, nullable=False),
+    sa.Column("income_account", sa.Text, nullable=False),
+)
+
+period_closes = sa.Table(
+    "period_closes",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("statement_period", sa.Date, primary_key=True),
+    sa.Column("ends_at", INSTANT, nullable=False),
+    sa.Column("closed_at", INSTANT, nullable=False),
+    sa.Column("postings", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+)
+
+
+def sums_by_kind() -> list[sa.Column[object]]:
+    """What is summed of a rule's postings."""
+    return [
+        sa.Column("debits", SUM, nullable=False),
+        sa.Column("reversals", SUM, nullable=False),
+        sa.Column("net", SUM, nullable=False),
+        sa.Column("debit_postings", sa.BigInteger, nullable=False),
+        sa.Column("reversal_postings", sa.BigInteger, nullable=False),
+    ]
+
+
+period_close_totals = sa.Table(
+    "period_close_totals",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("statement_period", sa.Date, primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("currency", sa.Text, primary_key=True),
+    *sums_by_kind(),
 )
 
 

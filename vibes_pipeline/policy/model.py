@@ -55,7 +55,7 @@ from vibes_pipeline.policy.scalars import (
 )
 from vibes_pipeline.policy.slots import Notice, Slots, check_notice_margin
 from vibes_pipeline.policy.warehouse import Lake, Warehouse
-from vibes_pipeline.rules import Rule
+from vibes_pipeline.rules import CHARGES, Rule
 
 
 class PolicyContent(Strict):
@@ -92,6 +92,11 @@ class PolicyContent(Strict):
     def money(self, amount: Decimal) -> str:
         """An amount as terminals, the UI and the report show it: `₦1,500.00`, `−₦1,500.00`."""
         return f"{'−' if amount < 0 else ''}{self.currency_symbol}{abs(amount):,.2f}"
+
+    def accounts_on(self, day: date) -> dict[str, tuple[str, str]]:
+        """Each charge rule's receivable and income account on a local date (Rulebook §17)."""
+        accounts = {rule: getattr(self, rule).accounts.on(day) for rule in CHARGES}
+        return {rule: (named.receivable, named.income) for rule, named in accounts.items()}
 
     @cached_property
     def calendar(self) -> Calendar:

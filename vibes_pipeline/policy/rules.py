@@ -22,6 +22,7 @@ from vibes_pipeline.policy.parameter import (
     problem,
 )
 from vibes_pipeline.policy.scalars import (
+    Account,
     Amount,
     Code,
     Count,
@@ -152,12 +153,29 @@ def _check_bands(bands: tuple[Band, ...], at: Key) -> None:
             )
 
 
+class Accounts(Strict):
+    """The accounts that a rule's postings are booked on (Rulebook §17)."""
+
+    receivable: Account
+    income: Account
+
+    @model_validator(mode="after")
+    def _are_two(self) -> Self:
+        if self.receivable == self.income:
+            raise problem(
+                f"is the receivable account {self.receivable} too; a posting is booked on two",
+                "income",
+            )
+        return self
+
+
 class CommissionCharge(Group):
     """A charge in multiples of the commission (Rulebook §6)."""
 
     commission_multiple: Parameter[Multiple]
     cap: Parameter[Amount]
     exempt_first_days: Parameter[Whole]
+    accounts: Parameter[Accounts]
 
 
 class CommissionFamily(Group):
@@ -179,6 +197,7 @@ class QualityCharge(Group):
 
     amounts: dict[Code, Parameter[Amount]]
     texts: dict[Code, ReasonText]
+    accounts: Parameter[Accounts]
 
     @model_validator(mode="after")
     def _every_amount_has_its_text(self) -> Self:
@@ -187,12 +206,25 @@ class QualityCharge(Group):
             raise problem(f"has no entry for {reason}", lacking)
         return self
 
+    @model_validator(mode="after")
+    def _every_amount_has_its_accounts(self) -> Self:
+        for reason, amount in self.amounts.items():
+            if not self.accounts.covers(amount.valid_from, amount.valid_until):
+                raise problem(
+                    f"holds from {self.accounts.valid_from} until {self.accounts.valid_until}, but "
+                    f"amounts.{reason} from {amount.valid_from} until {amount.valid_until}; let "
+                    "the accounts hold on all days of the amount",
+                    "accounts",
+                )
+        return self
+
 
 class CounterfeitCharge(Group):
     """The charge per proven counterfeit and its evidence window (Rulebook §6)."""
 
     amount: Parameter[Amount]
     evidence_working_days: Parameter[Whole]
+    accounts: Parameter[Accounts]
 
 
 class LateData(Group):

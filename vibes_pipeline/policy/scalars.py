@@ -58,6 +58,16 @@ Text = Annotated[str, BeforeValidator(_read("text", r"(?s).*\S.*", str))]
 Code = Annotated[
     str, BeforeValidator(_read("a code of letters, digits and _", r"[A-Za-z]\w*", str))
 ]
+Account = Annotated[
+    str,
+    BeforeValidator(
+        _read(
+            "an account such as 1310 or 4510-02",
+            r"[A-Za-z0-9]([A-Za-z0-9./_-]{0,38}[A-Za-z0-9])?",
+            str,
+        )
+    ),
+]
 Flag = Annotated[bool, BeforeValidator(_read("true or false", "true|false", "true".__eq__))]
 Whole = Annotated[int, Field(ge=0), BeforeValidator(_read("a whole number", r"-?\d{1,9}", int))]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_read("a whole number", r"-?\d{1,9}", int))]

@@ -234,6 +234,7 @@ def implement_alerted(run: SlotRun, ledger: Ledger) -> Implementation:
         ledger,
         run.period,
         by_outcome(evidence),
+        accounts=run.policy.accounts_on(run.policy.local_date(run.now)),
         patience_slots=run.policy.warehouse.evidence_patience_slots.on(run.period),
         time_zone=run.policy.time_zone,
         due_at=run.due_at,
