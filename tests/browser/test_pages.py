@@ -171,6 +171,32 @@ def test_the_report_reads_as_well_in_the_dark_and_on_paper(browser: Browser, rep
     assert seen.page.locator("#charges .wide svg").is_visible()
 
 
+# --- a seller's statement --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def statement(shell: Shell) -> Path:
+    written = shell("statement", "S-stockless", "--out", shell.folder / "statement.html")
+    assert written.status == 0, written.err
+    return shell.folder / "statement.html"
+
+
+def test_a_statement_s_figures_are_whole_on_a_phone_a_screen_and_paper(
+    browser: Browser, statement: Path
+) -> None:
+    for size, medium in ((PHONE, "screen"), (DESKTOP, "screen"), ((688, 1000), "print")):
+        seen = look(browser, statement, size)
+        seen.page.emulate_media(media=medium)
+        assert seen.overflow() == 0
+        assert seen.text("#closing") == "₦3,200.00"
+        for cell in seen.page.locator("#lines td.n, #by_rule td.n").all():
+            box = cell.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= size[0], (medium, cell.inner_text())
+        assert seen.is_quiet()
+    assert seen.page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
 # --- the gallery of mails -------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""What finance asks for from a shell: the journal and the close of a period.
+"""What finance asks for from a shell: the journal, a seller's statement, the close of a period.
 
 Over one ledger of made postings; each test that closes or harms takes a ledger of its own.
 """
@@ -102,6 +102,14 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("export", "journal", "--month", "11/2026"), r"'11/2026' is not a month; write one such .*"),
     (("export", "journal", "--month", "2026-13"), r"2026-13-01 is not in the calendar; .*2026-11"),
     (("export", "journal", "--until", ""), r"'' is not a date; write one such as 2026-11-09"),
+    (
+        ("statement", "S-99"),
+        r"the ledger has no action against a seller 'S-99'; mind capital letters",
+    ),
+    (
+        ("statement", "S-1", "--statement-period", "2026-11-16", "--month", "2026-11"),
+        r"--statement-period names a week: leave out the other days",
+    ),
     (("close",), r"name the period to close by its Monday, or ask for --verify alone"),
     (("close", "2026-11-16", "--verify"), r"name the period to close by its Monday, or .*"),
     (("close", "2026-11-17"), r"2026-11-17 is a Tuesday; .* here 2026-11-16"),
@@ -111,11 +119,20 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
 
 def test_options_that_make_no_sense_together_are_refused_in_one_line(shell: Shell) -> None:
     for command, words in WRONG:
-        out = ("--out", "never.csv") if command[0] == "export" else ()
-        refused = shell(*command, *out)
+        out = {"export": ("--out", "never.csv"), "statement": ("--out", "never.html")}
+        refused = shell(*command, *out.get(command[0], ()))
         assert (refused.status, refused.out) == (2, ""), command
         assert re.fullmatch(words, refused.error), (command, refused.error)
     assert not Path("never.csv").exists()
+
+
+def test_a_statement_is_written_with_its_balances(shell: Shell) -> None:
+    out = shell.folder / "statement.html"
+    done = shell("statement", "S-1", "--month", "2026-11", "--out", out)
+    assert done.out == (f"the statement of S-1 is in {out}: opening ₦0.00, closing ₦1,234.50\n")
+    page = out.read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; =1+1" in page
 
 
 def test_periods_are_closed_verified_and_found_changed(

@@ -18,6 +18,7 @@ READING = [
     ("export", "seller_week", "--out", "seller_week.csv"),
     ("report",),
     ("report", "--cycle", "2026-11-09", "--out", "week.html"),
+    ("statement", "S-1", "--out", "statement.html"),
     ("close", "2026-11-09"),
     ("close", "--verify"),
     ("sql", "FROM finance.charges"),

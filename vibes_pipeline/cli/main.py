@@ -23,6 +23,7 @@ COMMANDS = {
     "generate": ("generate", "Make a marketplace."),
     "import": ("importing", "Import a real marketplace."),
     "export": ("export", "Write a table as CSV, Parquet or XLSX."),
+    "statement": ("statement", "Write one seller's statement as an HTML page."),
     "close": ("close", "Close a statement period, or verify those that are closed."),
     "explain": ("explain", "Say why a rule struck, or why it did not."),
     "standing": ("standing", "Say where a seller stands: if the week ended now."),
