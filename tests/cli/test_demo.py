@@ -39,6 +39,22 @@ def test_the_demo_shows_decisions_a_mail_and_totals(first: Outcome, shell: Shell
     assert list((shell.home / "mail" / "new").iterdir())
 
 
+def test_the_journal_of_the_demo_balances_and_ties_to_the_totals(
+    first: Outcome, shell: Shell
+) -> None:
+    asked = shell(
+        "sql",
+        "SELECT (SELECT count(*) FROM finance.journal) > 0, (SELECT count(*) FROM ("
+        "SELECT 1 FROM finance.journal GROUP BY statement_period, reference "
+        "HAVING sum(debit) <> sum(credit))), "
+        "(SELECT sum(debit - credit) FROM finance.journal WHERE account = '1310') "
+        "= (SELECT sum(net) FROM finance.charge_totals)",
+        "--format",
+        "csv",
+    )
+    assert asked.out.splitlines()[1:] == ["True,0,True"], asked.err
+
+
 def test_shown_again_it_is_the_same(first: Outcome, shell: Shell) -> None:
     mails = sorted((shell.home / "mail" / "new").iterdir())
     again = shell.process(*SMALL)
