@@ -5,7 +5,7 @@ from __future__ import annotations
 from vibes_pipeline.ledger.migrations import refuse_downgrade, run_sql_beside
 
 revision = "0016"
-down_revision = "0013"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
