@@ -12,6 +12,7 @@ from marketplace import Item, Marketplace
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import StaleWarehouse, WarehouseError
 from vibes_pipeline.slots import weekly
+from vibes_pipeline.slots.freshness import require_fresh
 
 ALL = [model.relation for model in weekly_models()]
 DECISIONS = [f"decisions.{rule}s" for rule in weekly.WEEKLY_RULES]
@@ -135,7 +136,7 @@ def test_the_weekly_alert_runs_on_a_complete_warehouse(
 ) -> None:
     marketplace = full()
     marketplace.loads = loads
-    weekly.require_fresh(marketplace.begin(tmp_path))
+    require_fresh(marketplace.begin(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -157,4 +158,4 @@ def test_a_table_not_complete_through_the_week_stops_the_weekly_alert(
     marketplace = full()
     marketplace.loads = loads
     with pytest.raises(StaleWarehouse, match=message):
-        weekly.require_fresh(marketplace.begin(tmp_path))
+        require_fresh(marketplace.begin(tmp_path))

@@ -24,7 +24,6 @@ from vibes_pipeline.listing import listed
 from vibes_pipeline.rules import LATE_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence
 from vibes_pipeline.slots.run import SlotRun
-from vibes_pipeline.warehouse import freshness
 
 RECENT = "warehouse.recent_order_items"
 # A late slot judges only the items that it may be about.
@@ -34,20 +33,6 @@ DECISIONS = {rule: f"late_orders.{rule}s" for rule in LATE_RULES}
 OUTCOMES = "late_orders.late_outcomes"
 OPEN_ACTIONS = "ledger.open_late_cancellations"
 ACTIONS = "ledger.late_cancellations"
-
-
-def require_fresh(run: SlotRun) -> bool:
-    """Stop before anything is done unless order items are complete to shortly before `now` (§13).
-
-    False when the warehouse does not say how far it is complete.
-    """
-    minutes = run.policy.warehouse.max_staleness_minutes.on(run.period)
-    return freshness.require_complete(
-        run.engine.warehouse,
-        run.now - timedelta(minutes=minutes),
-        run.policy.time_zone,
-        tables=["order_items"],
-    )
 
 
 def find_overdue(run: SlotRun, ledger: Ledger) -> pl.DataFrame:

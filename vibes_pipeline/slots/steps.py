@@ -28,6 +28,7 @@ from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots import audits, late_orders, mail, standings, weekly
 from vibes_pipeline.slots.claims.settle import settle
 from vibes_pipeline.slots.faults import told_in_one_line
+from vibes_pipeline.slots.freshness import require_fresh
 from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
 
@@ -122,7 +123,7 @@ def _weekly_alert() -> tuple[Step, ...]:
     models = weekly_models()
     later = resting_on([f"ledger.{name}" for name in PAST])
     return (
-        Step("warehouse/loads", lambda work: weekly.require_fresh(work.run)),
+        Step("warehouse/loads", lambda work: require_fresh(work.run)),
         Step("ledger/history", lambda work: weekly.take_history(work.run, work.ledger)),
         *(_model_step(model) for model in models if model.relation not in later),
         Step("ledger/past", lambda work: weekly.take_past(work.run, work.ledger)),
@@ -171,7 +172,7 @@ def _report(work: Work) -> None:
 
 def _late_alert() -> tuple[Step, ...]:
     return (
-        Step("late_orders/loads", lambda work: late_orders.require_fresh(work.run)),
+        Step("late_orders/loads", lambda work: require_fresh(work.run)),
         Step(
             "late_orders/overdue_items",
             lambda work: late_orders.find_overdue(work.run, work.ledger),
@@ -201,7 +202,7 @@ def _late_cancellation() -> tuple[Step, ...]:
 
 
 def _settle_late(work: Work) -> None:
-    late_orders.require_fresh(work.run)
+    require_fresh(work.run)
     late_orders.settle(work.run, work.ledger)
 
 

@@ -6,7 +6,6 @@ Each step is one function over a `SlotRun`; Dagster's assets call them, and so m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 import polars as pl
 
@@ -29,8 +28,8 @@ from vibes_pipeline.ledger.proposals import (
 from vibes_pipeline.policy.scalars import short
 from vibes_pipeline.rules import WEEKLY_RULES
 from vibes_pipeline.slots.evidence import by_outcome, require_evidence
+from vibes_pipeline.slots.freshness import require_fresh
 from vibes_pipeline.slots.run import NO_HORIZON, SlotRun
-from vibes_pipeline.warehouse import freshness
 
 EVIDENCE = "enforcement.evidence"
 PROPOSAL = "decisions.proposal"
@@ -53,28 +52,13 @@ PAST_IS_OF = (*EVENTS, *PRODUCT_METRICS, ACCOUNT_DECISIONS)
 FROZEN_FROM = (PROPOSAL, FACTS, BAD_ROW_SHARE, REVIEWS, REVIEWED, DIRECTORY)
 
 
-def require_fresh(run: SlotRun) -> None:
-    """Stop before anything is done unless every table is complete through the observed week."""
-    freshness.require_complete(run.engine.warehouse, run.week.end, run.policy.time_zone)
-
-
 def require_fresh_evidence(run: SlotRun, ledger: Ledger) -> bool:
     """Stop before anything is implemented unless the warehouse is fresh enough (§13).
 
-    Every table must be complete through the observed week, order items to shortly before `now`;
-    a slot whose effects are recorded is not asked again. False when the warehouse does not say
-    how far it is complete.
+    A slot whose effects are recorded is not asked again. False when the warehouse does not say how
+    far it is complete.
     """
-    if ledger.is_effected(run.slot, run.period):
-        return True
-    require_fresh(run)
-    hours = run.policy.warehouse.evidence_staleness_hours.on(run.period)
-    return freshness.require_complete(
-        run.engine.warehouse,
-        run.now - timedelta(hours=hours),
-        run.policy.time_zone,
-        tables=["order_items"],
-    )
+    return ledger.is_effected(run.slot, run.period) or require_fresh(run)
 
 
 def take_history(run: SlotRun, ledger: Ledger) -> history.History:

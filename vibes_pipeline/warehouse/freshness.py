@@ -17,6 +17,9 @@ from vibes_pipeline.warehouse.contract import (
 )
 from vibes_pipeline.warehouse.source import Warehouse
 
+# Up to when each table is complete; None for one without an entry.
+Loads = Mapping[str, datetime | None]
+
 # Per table: its newest good instant, and one out of bounds, as text: Python may not hold it.
 LOADED = """
 SELECT
@@ -32,7 +35,7 @@ GROUP BY table_name
 """
 
 
-def loaded_through(warehouse: Warehouse) -> Mapping[str, datetime | None] | None:
+def loaded_through(warehouse: Warehouse) -> Loads | None:
     """Up to when each table that is there is complete; None for a table without an entry.
 
     Returns None if the warehouse has no `raw.loads`. Raises `WarehouseError` if a table breaks the
@@ -68,19 +71,27 @@ def require_complete(
     loads = loaded_through(warehouse)
     if loads is None:
         return False
-    stale = {
-        name: at for name, at in loads.items() if name in tables and (at is None or at < through)
-    }
-    if stale:
-        listed = ", ".join(
-            f"raw.{name} ({'no entry' if at is None else _local(at, time_zone)})"
-            for name, at in stale.items()
-        )
+    if stale := not_complete(loads, through, tables):
         raise StaleWarehouse(
-            f"the warehouse is not complete through {_local(through, time_zone)}: {listed}; "
-            "load it and run the slot again"
+            f"{in_words(stale, through, time_zone)}; load it and run the slot again"
         )
     return True
+
+
+def not_complete(loads: Loads, through: datetime, tables: Collection[str]) -> Loads:
+    """Those of the tables that are there and not complete through the instant."""
+    return {
+        name: at for name, at in loads.items() if name in tables and (at is None or at < through)
+    }
+
+
+def in_words(stale: Loads, through: datetime, time_zone: ZoneInfo) -> str:
+    """That the warehouse is stale: through what it is not complete, and each table's own."""
+    listed = ", ".join(
+        f"raw.{name} ({'no entry' if at is None else _local(at, time_zone)})"
+        for name, at in stale.items()
+    )
+    return f"the warehouse is not complete through {_local(through, time_zone)}: {listed}"
 
 
 def _local(at: datetime, time_zone: ZoneInfo) -> str:

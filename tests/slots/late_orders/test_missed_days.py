@@ -15,6 +15,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, UsageError
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.slots import late_orders
+from vibes_pipeline.slots.freshness import require_fresh
 from vibes_pipeline.slots.order import period_to_begin
 
 # --- slots that did not happen, or late -----------------------------------------------------------
@@ -201,7 +202,7 @@ def test_the_cancellation_needs_them_too_and_is_tried_again(days: Days) -> None:
 
 def test_without_the_table_freshness_is_unknown_and_the_slot_goes_on(days: Days) -> None:
     run = night(days, "Thu", "Thu 23:00")
-    assert late_orders.require_fresh(run) is False
+    assert require_fresh(run) is False
     days.market.loads = {"order_items": "Thu 23:00"}
     run = night(days, "Thu", "Thu 23:00")
-    assert late_orders.require_fresh(run) is True
+    assert require_fresh(run) is True

@@ -21,7 +21,7 @@ from vibes_pipeline.defs.sql_assets import (
 )
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.rules import LATE_RULES, Rule
-from vibes_pipeline.slots import late_orders
+from vibes_pipeline.slots import freshness, late_orders
 from vibes_pipeline.slots.run import SlotRun
 
 LOADS = dg.AssetKey(["late_orders", "loads"])
@@ -58,7 +58,7 @@ def _fresh_check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 
 def _require_fresh(run: SlotRun) -> Iterator[dg.AssetCheckResult]:
     """Yield the gate's result; raise what closes it."""
-    yield from require_fresh(FRESH, lambda: late_orders.require_fresh(run))
+    yield from require_fresh(FRESH, lambda: freshness.require_fresh(run))
 
 
 def _loads(location: CodeLocation) -> dg.AssetsDefinition:

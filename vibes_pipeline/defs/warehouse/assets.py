@@ -14,6 +14,7 @@ from vibes_pipeline.defs.sql_assets import ENGINEERS, model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.listing import first, shown
 from vibes_pipeline.slots import weekly
+from vibes_pipeline.slots.freshness import require_fresh
 from vibes_pipeline.warehouse import freshness
 from vibes_pipeline.warehouse.contract import LOADS, MEANINGS, RAW_TABLES
 
@@ -92,7 +93,7 @@ def _loads(location: CodeLocation) -> dg.AssetsDefinition:
         loaded = freshness.loaded_through(run.engine.warehouse)
         is_known = loaded is not None
         try:
-            weekly.require_fresh(run)
+            require_fresh(run)
         except StaleWarehouse as stale:
             yield dg.AssetCheckResult(
                 check_name="is_complete_through_the_observed_week",
