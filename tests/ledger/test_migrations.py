@@ -186,6 +186,16 @@ def test_every_table_holds_rows_that_were_migrated(grown: dict[str, Grown]) -> N
                 (made.CYCLE + 2 * made.WEEK, "S-1", "returns_charge", Decimal("-3000.00"), 0, 1),
             ],
         ),
+        (
+            "0017",
+            "ledger.posting_totals",
+            ["rule", "kind", "currency", "postings", "amount"],
+            [
+                ("counterfeit_charge", "debit", "NGN", 1, Decimal("50000.00")),
+                ("returns_charge", "debit", "NGN", 1, Decimal("3000.00")),
+                ("returns_charge", "reversal", "NGN", 1, Decimal("-3000.00")),
+            ],
+        ),
     ],
 )
 def test_what_is_new_is_told_of_old_rows_too(

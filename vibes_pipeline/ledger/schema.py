@@ -329,6 +329,26 @@ unsent_notices = sa.Table(
     "unsent_notices", metadata, sa.Column("notice_id", UUID, primary_key=True)
 )
 
+# How many actions entered each state, and what was posted; likewise kept by triggers.
+event_totals = sa.Table(
+    "event_totals",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("events", sa.BigInteger, nullable=False),
+)
+posting_totals = sa.Table(
+    "posting_totals",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("currency", sa.Text, primary_key=True),
+    sa.Column("postings", sa.BigInteger, nullable=False),
+    sa.Column("amount", sa.Numeric(20, 2), nullable=False),
+)
+
 # The newest name of each seller's shop; rewritten, unlike all above, when a cycle is frozen.
 shops = sa.Table(
     "shops",

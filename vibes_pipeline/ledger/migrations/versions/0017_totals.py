@@ -1,0 +1,16 @@
+"""How many actions entered each state, and what was posted, by rule; the SQL stands beside this."""
+
+from __future__ import annotations
+
+from vibes_pipeline.ledger.migrations import refuse_downgrade, run_sql_beside
+
+revision = "0017"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+downgrade = refuse_downgrade
+
+
+def upgrade() -> None:
+    run_sql_beside(__file__)
