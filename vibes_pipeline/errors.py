@@ -34,6 +34,10 @@ class WarehouseError(VibesError):
     """The order warehouse is missing, busy, or not as the raw contract demands (Rulebook §13)."""
 
 
+class BusyWarehouse(WarehouseError):
+    """Another process writes into the warehouse; it is read once that is done."""
+
+
 class StaleWarehouse(WarehouseError):
     """A table is not complete through the instant a slot needs; the slot is tried again."""
 

@@ -46,8 +46,7 @@ def row(page: Page, key: str) -> Locator:
 
 
 def test_the_lineage_reads_from_left_to_right_stage_by_stage(page: Page, ui: str) -> None:
-    page.goto(ui)
-    page.wait_for_url(f"{ui}/asset-groups**")
+    page.goto(f"{ui}/asset-groups")
 
     def left(stage: str) -> float:
         box = page.locator(f'foreignObject [data-tooltip="{stage}"]').bounding_box()

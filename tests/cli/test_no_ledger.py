@@ -76,7 +76,7 @@ def set_revision(url: sa.URL, revision: str) -> None:
 # --- no ledger ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", READING, ids=" ".join)
+@pytest.mark.parametrize("command", [*READING, ("status",)], ids=" ".join)
 def test_in_a_home_without_a_ledger_reading_is_refused_and_nothing_is_made(
     folder: Path, command: tuple[str, ...]
 ) -> None:
@@ -89,7 +89,7 @@ def test_in_a_home_without_a_ledger_reading_is_refused_and_nothing_is_made(
 def test_in_a_database_without_a_ledger_reading_is_refused_and_nothing_is_made(
     folder: Path, empty_database: sa.URL
 ) -> None:
-    for command in READING:
+    for command in [*READING, ("status",)]:
         outcome = over(folder, empty_database)(*command)
         assert outcome.status == 1
         assert outcome.error.startswith("there is no ledger on ")

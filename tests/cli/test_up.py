@@ -11,6 +11,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -115,12 +116,19 @@ def test_both_run_what_is_started_in_the_ui_until_they_are_told_to_end(shell: Sh
     assert answers(port), "it says that it is ready when it is"
     assert ticks(shell)
     ui = f"http://127.0.0.1:{port}"
-    assert re.fullmatch(r"ready after \d+ s, the daemon ticks \(Ctrl-C stops it\)", said[-4])
-    assert [line.split() for line in said[-3:]] == [
-        ["UI", f"{ui}/"],
+    assert re.fullmatch(r"ready after \d+ s, the daemon ticks \(Ctrl-C stops it\)", said[-6])
+    assert [line.split() for line in said[-5:]] == [
+        ["status", f"{ui}/"],
+        ["lineage", f"{ui}/asset-groups"],
         ["reports", f"{ui}/reports/NG/"],
+        ["metrics", f"{ui}/metrics"],
         ["GraphQL", f"{ui}/graphql"],
     ]
+    with urllib.request.urlopen(f"{ui}/status.json") as reply:
+        told = json.load(reply)
+    assert (told["verdict"], told["ledger"]["mode"]) == ("attention", "not used yet")
+    heard_at = datetime.fromisoformat(told["daemon_heard_at"])
+    assert timedelta() <= datetime.now(UTC) - heard_at < timedelta(minutes=5)
     for address in ("/reports", "/reports/", "/reports/NG", "/reports/NG/"):
         with urllib.request.urlopen(f"{ui}{address}") as reply:
             assert reply.url == f"{ui}/reports/NG/"

@@ -9,8 +9,9 @@ from dagster._utils.schedules import get_latest_completed_cron_tick
 from policy.amendments import amended_policy
 
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
-from vibes_pipeline.defs.day_at_hand import GRACE, DayAtHand
+from vibes_pipeline.defs.day_at_hand import DayAtHand
 from vibes_pipeline.policy import Policy, load_policy
+from vibes_pipeline.slots.catch_up import GRACE
 
 DAY = timedelta(days=1)
 

@@ -7,6 +7,7 @@ Cycle, alert and implementation are those of the example in Rulebook §2.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -274,8 +275,14 @@ def accept(
 
 
 def open_notices(ledger: Ledger, now: datetime = ALERT_AT) -> list[OpenNotice]:
-    """What the outbox would find open at that instant."""
-    return notices.open_notices(ledger, now)
+    """What the outbox would find open at that instant; who only counts it finds the same."""
+    found = notices.open_notices(ledger, now)
+    with ledger.reading() as connection:
+        counted = notices.count_open(connection, ledger.country, now)
+    oldest = {notice.status: notice.planned_at for notice in reversed(found)}
+    counts = Counter(notice.status for notice in found)
+    assert counted == [(status, counts[status], oldest[status]) for status in sorted(counts)]
+    return found
 
 
 def record(

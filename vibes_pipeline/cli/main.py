@@ -29,6 +29,7 @@ COMMANDS = {
     "standing": ("standing", "Say where a seller stands: if the week ended now."),
     "claims": ("claims", "List the claims that wait for a person; show or decide one."),
     "reviews": ("reviews", "List the accounts that wait for a review; show or decide one."),
+    "status": ("status", "Say whether all is well: slots, what waits, freshness."),
     "report": ("report", "Write the report of a week as an HTML page."),
     "mail": ("mail", "Look at the mails that sellers get, or send what was not sent."),
     "migrate": ("migrate", "Bring the ledger's schema to the revision this version needs."),

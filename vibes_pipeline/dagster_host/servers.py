@@ -55,7 +55,13 @@ def main(servers: Sequence[str], host: str, port: int, read_only: bool, debug: b
     settings = Settings.from_environment()
     policy = DayAtHand.today(settings).policy
     ui = f"http://{host}:{port}"
-    addresses = {"UI": f"{ui}/", "reports": ui + weeks_address(policy), "GraphQL": f"{ui}/graphql"}
+    addresses = {
+        "status": f"{ui}/",
+        "lineage": f"{ui}/asset-groups",
+        "reports": ui + weeks_address(policy),
+        "metrics": f"{ui}/metrics",
+        "GraphQL": f"{ui}/graphql",
+    }
     ending = threading.Event()
     with persistent_instance(settings) as instance:
         terminal = Terminal(

@@ -1,4 +1,4 @@
-"""Dagster's web UI, and beside it the weeks' reports, which the pages of the UI link to.
+"""Dagster's web UI; beside it the status, with which it opens, and the weeks' reports.
 
 A process of its own, which `servers` starts.
 """
@@ -21,14 +21,13 @@ from starlette.staticfiles import StaticFiles
 
 from vibes_pipeline.dagster_host.home import persistent_instance
 from vibes_pipeline.dagster_host.servers import LOG_LEVEL
+from vibes_pipeline.dagster_host.status_routes import Shown, routes
 from vibes_pipeline.defs.day_at_hand import DayAtHand
 from vibes_pipeline.files import keep_to_owner
 from vibes_pipeline.ledger.ledger import shared_ledger
 from vibes_pipeline.reports.page import ADDRESS, weeks_address, write_weeks
 from vibes_pipeline.settings import Settings
 
-# The lineage: Dagster's own choice, the timeline, shows the last hour, in which often nothing ran.
-FIRST_PAGE = "/asset-groups"
 # A browser's open page holds a websocket, which does not end by itself.
 SHUTDOWN_SECONDS = 3
 
@@ -44,7 +43,8 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
     settings = Settings.from_environment()
     policy = DayAtHand.today(settings).policy
     weeks = weeks_address(policy)
-    write_weeks(shared_ledger(settings, policy.country), settings, policy)
+    ledger = shared_ledger(settings, policy.country)
+    write_weeks(ledger, settings, policy)
     with (
         persistent_instance(settings) as instance,
         WorkspaceProcessContext(
@@ -54,7 +54,7 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
         app = create_app_from_workspace_process_context(context, lifespan=_lifespan)
         # Before Dagster's own, the last of which answers any address with the UI.
         app.router.routes[:0] = [
-            Route("/", lambda _: RedirectResponse(FIRST_PAGE)),
+            *routes(Shown(settings, ledger, policy)),
             *(
                 Route(place, lambda _: RedirectResponse(weeks))
                 for place in (ADDRESS, ADDRESS + "/")

@@ -24,9 +24,7 @@ from vibes_pipeline.calendar import (
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.policy import Policy, load_policy
 from vibes_pipeline.settings import Settings
-
-# A slot should have run by this long after its time.
-GRACE = timedelta(minutes=30)
+from vibes_pipeline.slots.catch_up import GRACE
 
 
 @dataclass(frozen=True)

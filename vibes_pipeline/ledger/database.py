@@ -110,6 +110,14 @@ def connect_to_existing(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def connect_as_it_is(url: sa.URL) -> sa.Engine:
+    """The same whatever the schema's revision is; `LedgerError` when there is no ledger at all."""
+    with opened(url) as (engine, connection):
+        if revisions.present(connection) is None:
+            raise revisions.no_ledger(f"on {_place(url)}")
+    return engine
+
+
 def migrate(url: sa.URL) -> str | None:
     """Bring the schema to the revision that is needed; give the one before, None for a new one."""
     with opened(url) as (engine, connection):

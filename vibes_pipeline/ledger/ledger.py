@@ -59,6 +59,12 @@ class Ledger:
         url = database.existing_database_url(settings)
         return cls(database.connect_to_existing(url), country)
 
+    @classmethod
+    def open_as_it_is(cls, settings: Settings, country: str) -> Ledger:
+        """The same, whatever its revision: for who tells of it."""
+        url = database.existing_database_url(settings)
+        return cls(database.connect_as_it_is(url), country)
+
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()

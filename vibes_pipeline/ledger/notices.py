@@ -138,13 +138,50 @@ def select_open(country: str, now: datetime) -> sa.Select[Any]:
         )
         .join(schema.notice_actions, na.notice_id == n.notice_id, isouter=True)
         .join(schema.action_states, s.action_id == na.action_id, isouter=True)
-        .where(
-            n.country == country,
-            is_unsent(n.notice_id),
-            sa.or_(n.pointless_at.is_(None), n.pointless_at > now),
-            is_to_list,
-        )
+        .where(*_is_unsent_in_time(n, country, now), is_to_list)
         .group_by(*list(n))
+    )
+
+
+def count_open(
+    connection: sa.Connection, country: str, now: datetime
+) -> list[tuple[str, int, datetime]]:
+    """Of each status how many notices are open, and when the oldest was planned.
+
+    Which are open says `select_open`; only to count them, one action that they list is enough.
+    """
+    n, na = schema.notice_states.c, schema.notice_actions.c
+    lists_any = (
+        sa.select(1).where(na.notice_id == n.notice_id, _is_listed(n, na.action_id)).exists()
+    )
+    rows = connection.execute(
+        sa.select(n.status, sa.func.count(), sa.func.min(n.planned_at))
+        .where(
+            *_is_unsent_in_time(n, country, now),
+            sa.or_(n.claim_event_id.is_not(None), lists_any),
+        )
+        .group_by(n.status)
+        .order_by(n.status)
+    )
+    return [(status, count, oldest_at) for status, count, oldest_at in rows]
+
+
+def _is_unsent_in_time(n: Any, country: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    in_time = sa.or_(n.pointless_at.is_(None), n.pointless_at > now)
+    return n.country == country, is_unsent(n.notice_id), in_time
+
+
+def _is_listed(n: Any, action_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a notice has to list an action as it is now: each condition looks up one row."""
+    o, e = schema.open_actions.c, schema.action_events.c
+    is_open = sa.select(1).where(o.action_id == action_id).exists()
+    entered = {
+        state: sa.select(1).where(e.action_id == action_id, e.state == state).exists()
+        for state in (State.IMPLEMENTED, State.REVERSED)
+    }
+    return sa.case(
+        (n.is_alert, is_open),
+        else_=sa.and_(entered[State.IMPLEMENTED], sa.not_(entered[State.REVERSED])),
     )
 
 

@@ -19,6 +19,8 @@ from vibes_pipeline.policy import Policy
 
 # So long after its time a slot is left to its own schedule; after that, to `catch_up` alone.
 PUNCTUAL = timedelta(minutes=2)
+# A slot should have run by this long after its time; then people are told that it is late.
+GRACE = timedelta(minutes=30)
 
 
 def missing_slots(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.errors import BusyWarehouse, WarehouseError
 from vibes_pipeline.parquet import sql_text
 from vibes_pipeline.warehouse.files import Version, changed, no_access, unreadable, version_of
 
@@ -77,9 +77,10 @@ class DatabaseFile:
         waited, pause = 0.0, FIRST_PAUSE_SECONDS
         while (held := self._attached(connection)) is None:
             if waited >= self.patience_seconds:
-                raise WarehouseError(
-                    f"{self.path} stayed locked by another process for {waited:.0f} seconds; let "
-                    "its loader finish, or have it rename a fresh file into place"
+                lasted = f"stayed locked by another process for {waited:.0f} seconds"
+                raise BusyWarehouse(
+                    f"{self.path} {lasted if waited else 'is locked by another process'}; let its "
+                    "loader finish, or have it rename a fresh file into place"
                 )
             time.sleep(pause)
             waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE_SECONDS)

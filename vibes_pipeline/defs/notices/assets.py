@@ -8,7 +8,6 @@ import dagster as dg
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
-from vibes_pipeline.defs.day_at_hand import GRACE
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
@@ -21,6 +20,7 @@ from vibes_pipeline.listing import listed, some_of
 from vibes_pipeline.notices import delivery
 from vibes_pipeline.notices.directory import READ
 from vibes_pipeline.slots import mail
+from vibes_pipeline.slots.catch_up import GRACE
 from vibes_pipeline.slots.run import SlotRun
 
 OPERATIONS = ["team:operations"]
