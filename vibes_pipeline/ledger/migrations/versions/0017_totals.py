@@ -5,7 +5,7 @@ from __future__ import annotations
 from vibes_pipeline.ledger.migrations import refuse_downgrade, run_sql_beside
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
