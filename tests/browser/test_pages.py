@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,23 @@ from browser.conftest import SCRIPT
 from cli import troubles
 from cli.shell import Shell
 from ledger import made
+from reports.made_simulation import charge, simulated
 
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.reports import simulation_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+WRITTEN_AT = datetime(2026, 11, 27, 10, tzinfo=UTC)
 DESKTOP, PHONE = (1200, 900), (390, 800)
+# What scrolls, and each cell and figure; a scrolled table's text is cut at the page's edge.
+CUT = """
+    [...document.querySelectorAll(".scroll, td, th, dd")]
+        .filter((place) => place.scrollWidth > place.clientWidth + 1)
+        .map((place) => place.innerText.slice(0, 80))
+"""
 KINDS = ("weekly_alert", "weekly_implementation", "late_alert", "late_cancellation")
 
 
@@ -46,6 +56,10 @@ class Seen:
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
         )
+
+    def cut(self) -> list[str]:
+        """The texts that are wider than the table or tile that holds them, so not seen whole."""
+        return list(self.page.evaluate(CUT))
 
 
 def look(browser: Browser, file: Path, size: tuple[int, int] = DESKTOP) -> Seen:
@@ -195,6 +209,36 @@ def test_a_statement_s_figures_are_whole_on_a_phone_a_screen_and_paper(
             assert box["x"] + box["width"] <= size[0], (medium, cell.inner_text())
         assert seen.is_quiet()
     assert seen.page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a simulation, with long ids, and amounts of millions under both policies."""
+    sellers = [f"NG-SELLER-{number:012}" for number in range(3)]
+    before = [charge(seller, f"I-{seller}", "48123456.70") for seller in sellers]
+    after = [charge(seller, f"I-{seller}", "1000.00") for seller in sellers[1:]]
+    file = tmp_path_factory.mktemp("simulation") / "page.html"
+    simulation_page.write_page(simulated(before, after), file, WRITTEN_AT)
+    return file
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_figure_and_no_id_is_cut(
+    browser: Browser, report: Path, simulation: Path, size: tuple[int, int]
+) -> None:
+    for file in (report, report.with_name("index.html"), simulation):
+        seen = look(browser, file, size)
+        seen.page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        assert seen.overflow() == 0, file
+        assert seen.cut() == [], file
+
+
+def test_on_a_phone_a_cell_bears_its_column_s_name(browser: Browser, report: Path) -> None:
+    seen = look(browser, report, PHONE)
+    assert not seen.page.locator("#undelivered thead").is_visible()
+    cell = seen.page.locator("#undelivered tbody td", has_text="undeliverable").first
+    name = cell.evaluate("(place) => getComputedStyle(place, '::before').content")
+    assert name == '"status"'
 
 
 # --- the gallery of mails -------------------------------------------------------------------------

@@ -4,67 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
 import pytest
 from policy.amendments import amended_policy
+from reports.made_simulation import FIRST, LAST, action, charge, simulated
 from rules.marketplace import NIGERIA
 
-from vibes_pipeline.answers import differences
-from vibes_pipeline.calendar import WEEK
 from vibes_pipeline.reports import simulation_plots as plots
 from vibes_pipeline.reports.simulation import Amendment, Simulation
 from vibes_pipeline.reports.simulation_page import render
 from vibes_pipeline.rules import WEEKLY_RULES
 
 SCRIPT = "<script>alert(1)</script>"
-FIRST, LAST = date(2026, 11, 9), date(2026, 11, 16)
-DRAFT = amended_policy(("out_of_stock_charge.cap", "2026-11-09", "2000"))
 WRITTEN_AT = datetime(2026, 11, 27, 10, tzinfo=UTC)
-SCHEMA = {
-    **dict.fromkeys(("reference", "rule"), pl.String()),
-    "cycle": pl.Date(),
-    **dict.fromkeys(("seller_id", "sku", "order_number", "order_item_id"), pl.String()),
-    "amount": pl.Decimal(14, 2),
-    **dict.fromkeys(("band", "daily_order_limit", "pending_to_shipped_limit"), pl.Int32()),
-    "grounds": pl.String(),
-    "occurrence": pl.Int32(),
-    "state": pl.String(),
-}
-
-
-def action(rule: str, seller: str, subject: str = "", **columns: Any) -> dict[str, Any]:
-    """An implemented action of the first cycle."""
-    names = {"sku": subject} if rule.startswith("sales") else {"order_item_id": subject or None}
-    return {
-        **dict.fromkeys(SCHEMA),
-        **{"rule": rule, "cycle": FIRST, "seller_id": seller, "state": "implemented"},
-        **names,
-        **columns,
-    }
-
-
-def charge(seller: str, item: str, amount: str, **columns: Any) -> dict[str, Any]:
-    return action("out_of_stock_charge", seller, item, amount=Decimal(amount), **columns)
-
-
-def simulated(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Simulation:
-    """The simulation of two histories of so many actions."""
-    old, new = (pl.DataFrame(rows, schema=SCHEMA) for rows in (before, after))
-    return Simulation(
-        FIRST,
-        LAST,
-        NIGERIA,
-        DRAFT,
-        False,
-        differences.totals(old, new, WEEKLY_RULES),
-        differences.weeks(old, new, pl.date_range(FIRST, LAST, WEEK, eager=True)),
-        differences.differences(old, new),
-        pl.concat(map(differences.standing, (old, new)))["seller_id"].n_unique(),
-    )
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ def test_a_reversal_lowers_the_week_s_charges_and_is_told_beside_them(after_a_cy
     assert (week.debited, week.credited) == (Decimal("54234.50"), Decimal("-3000.00"))
     assert sum(week.charges[made.CYCLE].values()) == posted(after_a_cycle.ledger)
     assert week.implemented == 6, "it took effect, though it was reversed"
-    assert week.in_state("reversed") == 1
+    assert week.in_states(["reversed"]) == [1]
 
 
 def test_a_claim_s_effects_are_told_in_the_report_of_the_time_they_fell_in(

@@ -7,7 +7,7 @@ tie to the ledger. A report covers its cycle's actions and, of all that is not b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -53,6 +53,10 @@ class RuleFigures:
     def implemented(self) -> int:
         """Those that took effect, whether or not reversed since."""
         return self.states.get(State.IMPLEMENTED, 0) + self.states.get(State.REVERSED, 0)
+
+    def in_states(self, states: Iterable[str]) -> list[int]:
+        """How many of its actions are in each of the states."""
+        return [self.states.get(state, 0) for state in states]
 
 
 @dataclass(frozen=True)
@@ -145,9 +149,9 @@ class Week:
     def implemented(self) -> int:
         return sum(rule.implemented for rule in self.rules)
 
-    def in_state(self, state: str) -> int:
-        """How many of the week's actions are in a state."""
-        return sum(rule.states.get(state, 0) for rule in self.rules)
+    def in_states(self, states: Iterable[str]) -> list[int]:
+        """How many of the week's actions are in each of the states."""
+        return [sum(rule.states.get(state, 0) for rule in self.rules) for state in states]
 
     @property
     def awaiting(self) -> int:

@@ -98,13 +98,15 @@ def render(week: Week) -> str:
         "by_claims": plots.by_claims(week) if week.by_claims else None,
     }
     present = {state for rule in (*week.rules, *week.late_rules) for state in rule.states}
+    states = [state for state in OTHER_STATES if state in present]
     return (
         environment(week.policy)
         .get_template("week.html")
         .render(
             week=week,
             plots=shown,
-            states=[state for state in OTHER_STATES if state in present],
+            states=states,
+            state_columns=[(state, "n") for state in states],
             rows_shown=ROWS_SHOWN,
             **common(week.policy),
         )

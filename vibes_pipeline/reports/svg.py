@@ -62,6 +62,12 @@ class Plot:
     header: Sequence[str]
     rows: Sequence[Sequence[object]]
 
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """The table's columns, as the templates take them: what is counted, then figures."""
+        name, *figures = self.header
+        return [(name, ""), *((figure, "n") for figure in figures)]
+
 
 def bars(rows: Sequence[tuple[str, int, str]]) -> Drawing:
     """Horizontal bars between name and count; a row is name, count, colour."""
