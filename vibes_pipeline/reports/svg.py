@@ -45,7 +45,9 @@ STYLE = alt.Config(
         titleFontWeight="normal",
     ),
     axisY=alt.AxisConfig(labelColor=INK),
-    legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, symbolType="square"),
+    legend=alt.LegendConfig(
+        labelColor=INK, labelFontSize=12, labelLimit=0, symbolType="square", columnPadding=18
+    ),
     text=alt.MarkConfig(fontSize=12),
 )
 
