@@ -263,6 +263,16 @@ def test_the_gallery_shows_every_kind_of_mail_in_both_widths_and_as_text(
     assert seen.is_quiet()
 
 
+def test_on_a_phone_the_gallery_shows_what_a_phone_does_and_cuts_no_line(
+    browser: Browser, gallery: Path
+) -> None:
+    seen = look(browser, gallery / "index.html", PHONE)
+    assert seen.overflow() == 0
+    assert not seen.page.locator(".desktop").first.is_visible()
+    texts = seen.page.locator("pre").all()
+    assert all(text.evaluate("(pre) => pre.scrollWidth <= pre.clientWidth") for text in texts)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_mail_fits_its_window(
