@@ -16,6 +16,7 @@ from vibes_pipeline.defs.finance import assets as finance
 from vibes_pipeline.defs.jobs import JOBS, notice_delivery, operators_mail
 from vibes_pipeline.defs.late_orders import assets as late_orders
 from vibes_pipeline.defs.ledger import assets as ledger
+from vibes_pipeline.defs.lineage import in_the_flow
 from vibes_pipeline.defs.metrics import assets as metrics
 from vibes_pipeline.defs.notices import assets as notices
 from vibes_pipeline.defs.record_decision import record_decision
@@ -54,7 +55,7 @@ STAGES = (
 )
 
 definitions = dg.Definitions(
-    assets=[asset for stage in STAGES for asset in stage.assets(location)],
+    assets=[in_the_flow(asset) for stage in STAGES for asset in stage.assets(location)],
     asset_checks=dg.load_asset_checks_from_package_module(defs),
     jobs=[*JOBS.values(), notice_delivery, operators_mail, record_decision],
     schedules=schedules(location),

@@ -1,4 +1,4 @@
--- The working set: good order items as they stood at the slot's instant, one row per item
+-- Good order items as they stood at the slot's instant, one row per item
 -- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
 -- reason.
 -- grain: order_item_id

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from cli import troubles
@@ -17,19 +18,10 @@ if TYPE_CHECKING:
 
 # Its pages ask the server for their parts one after the other, on a busy machine for long.
 PATIENCE_MS = 60_000
-# From left to right; what shares a place may lie one above the other.
-STAGES = (
-    ("raw",),
-    ("claims",),
-    ("history", "warehouse"),
-    ("events",),
-    ("metrics",),
-    ("decisions",),
-    ("ledger",),
-    ("enforcement", "late_orders"),
-    ("finance", "notices"),
-    ("reports",),
-)
+# The outer groups, from left to right.
+GROUPS = ("1_facts", "2_decisions", "3_actions", "4_outcomes")
+# The least height, in pixels, of a line that is read without effort.
+READABLE = 12
 
 
 @pytest.fixture
@@ -45,19 +37,43 @@ def row(page: Page, key: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_text(key, exact=True)).first
 
 
-def test_the_lineage_reads_from_left_to_right_stage_by_stage(page: Page, ui: str) -> None:
+def test_the_lineage_reads_from_left_to_right_in_letters_that_can_be_read(
+    page: Page, ui: str
+) -> None:
     page.goto(f"{ui}/asset-groups")
-
-    def left(stage: str) -> float:
-        box = page.locator(f'foreignObject [data-tooltip="{stage}"]').bounding_box()
-        assert box is not None
-        return round(box["x"], 1)
-
-    page.locator('foreignObject [data-tooltip="reports"]').wait_for()
-    places = [max(map(left, stages)) for stages in STAGES]
+    names = [page.locator(f'foreignObject [data-tooltip="{group}"]') for group in GROUPS]
+    names[-1].wait_for()
+    boxes = [name.bounding_box() for name in names]
+    assert all(box is not None and box["height"] >= READABLE for box in boxes)
+    places = [box["x"] for box in boxes if box is not None]
     assert places == sorted(set(places))
-    for before, stages in zip(places, STAGES[1:], strict=False):
-        assert before < min(map(left, stages))
+    names[0].click()
+    page.locator('foreignObject [data-tooltip="4_warehouse"]').wait_for()
+
+
+def test_where_a_part_of_a_slot_could_be_made_the_button_is_off_and_says_why(
+    page: Page, ui: str
+) -> None:
+    why = page.get_by_text("A slot is done as a whole: start its job", exact=True)
+    for place, button in (
+        ("asset-groups", "Materialize all"),
+        ("assets/decisions/returns_charges", "Materialize…"),
+    ):
+        page.goto(f"{ui}/{place}")
+        off = page.get_by_role("button", name=button)
+        off.wait_for()
+        assert off.is_disabled()
+        off.hover(force=True)
+        why.wait_for()
+
+
+def test_a_job_can_be_started_for_one_period(page: Page, ui: str) -> None:
+    page.goto(f"{ui}/locations/vibes-ng/jobs/weekly_alert")
+    page.get_by_role("button", name="Materialize all").click()
+    page.get_by_text("Latest", exact=True).click()
+    start = page.get_by_role("button", name="Launch 1 run")
+    start.wait_for()
+    assert start.is_enabled()
 
 
 def test_an_asset_s_page_says_what_it_is_by_which_rule_and_what_came_of_it(
@@ -164,3 +180,45 @@ def test_no_page_of_the_ui_fetches_anything_from_elsewhere(page: Page, ui: str) 
     page.goto(f"{ui}/assets/reports/week")
     page.get_by_text("All weeks").wait_for()
     assert [url for url in asked if not url.startswith((ui, "data:", "blob:"))] == []
+
+
+LAUNCH = """
+    mutation ($run: ExecutionParams!) {
+        launchRun(executionParams: $run) { __typename ... on LaunchRunSuccess { run { runId } } }
+    }
+"""
+BACKFILL = """
+    mutation ($many: LaunchBackfillParams!) {
+        launchPartitionBackfill(backfillParams: $many) { __typename }
+    }
+"""
+
+
+def answer(ui: str, query: str, **variables: object) -> str:
+    """What the server answers to a mutation."""
+    request = Request(
+        f"{ui}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    (given,) = json.load(urlopen(request))["data"].values()
+    return str(given["__typename"])
+
+
+def test_the_server_starts_jobs_and_refuses_parts_of_a_slot_and_many_periods(ui: str) -> None:
+    def run(job: str, *assets: str) -> dict[str, object]:
+        selection = [{"path": asset.split("/")} for asset in assets]
+        selector = {"repositoryLocationName": "vibes-ng", "repositoryName": "__repository__"}
+        return {
+            "selector": {**selector, "jobName": job, "assetSelection": selection or None},
+            "mode": "default",
+        }
+
+    assert answer(ui, LAUNCH, run=run("__ASSET_JOB", "events/quality_returns")) == (
+        "UnauthorizedError"
+    )
+    # Nothing takes these from the queue here: the daemon does not run.
+    assert answer(ui, LAUNCH, run=run("claims")) == "LaunchRunSuccess"
+    assert answer(ui, LAUNCH, run=run("__ASSET_JOB", "claims/claims")) == "LaunchRunSuccess"
+    many = {"assetSelection": [{"path": ["finance", "charges"]}], "allPartitions": True}
+    assert answer(ui, BACKFILL, many=many) == "UnauthorizedError"

@@ -168,6 +168,8 @@ def test_the_webserver_alone_to_look_at_starts_nothing_and_tells_an_amended_poli
     until(lambda: answers(port) and late_alert_cron(port) == "0 6 * * *", server)
     assert not ticks(shell)
     assert asked(port, START)["launchRun"]["__typename"] == "UnauthorizedError"
+    may_be_made = asked(port, "{ assetNodes { hasMaterializePermission } }")["assetNodes"]
+    assert not any(asset["hasMaterializePermission"] for asset in may_be_made)
 
     policy.write_text("half: written", encoding="utf-8")
     policy.write_text(amended_text(("slots.late_alert", "2026-11-01", '{time: "06:30"}')))

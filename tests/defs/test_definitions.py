@@ -17,6 +17,8 @@ from ledger import made
 
 from vibes_pipeline.calendar import TIMED_SLOTS
 from vibes_pipeline.definitions import definitions
+from vibes_pipeline.defs.lineage import ON_CALL
+from vibes_pipeline.defs.slot_assets import BY_ITSELF
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.ledger.ledger import Ledger
@@ -70,6 +72,37 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where() -> None:
         assert all(owner.startswith("team:") for owner in spec.owners), name_of(spec)
         assert spec.group_name not in (None, "default"), name_of(spec)
         assert spec.kinds, name_of(spec)
+
+
+def test_the_groups_come_in_the_order_of_the_flow() -> None:
+    groups = {spec.key: spec.group_name or "" for spec in SPECS}
+    backwards = [
+        (name_of(spec), dep.asset_key.to_user_string())
+        for spec in SPECS
+        for dep in spec.deps
+        if groups[dep.asset_key] > groups[spec.key]
+    ]
+    assert backwards == []
+
+
+def test_a_description_begins_in_plain_words_and_ends_with_the_clauses_and_who_makes_it() -> None:
+    for spec in SPECS:
+        words, _, made = (spec.description or "").rpartition("\n\n")
+        assert "§" not in words.partition("\n\n")[0], name_of(spec)
+        assert made.startswith(("Made by the job", "Loaded by others")), name_of(spec)
+    (charges,) = (s for s in SPECS if name_of(s) == "events/late_fulfilments")
+    assert (charges.description or "").splitlines()[-3:] == [
+        "Rulebook §6, §11.",
+        "",
+        "Made by the job `weekly_alert`, which does its slot as a whole: start the job, not the "
+        "asset.",
+    ]
+
+
+def test_the_team_on_call_owns_every_job_and_of_the_assets_what_may_be_made_by_itself() -> None:
+    jobs = [definitions.resolve_job_def(job.name) for job in definitions.jobs or []]
+    assert all(ON_CALL in (job.owners or []) for job in jobs)
+    assert {spec.key for spec in SPECS if ON_CALL in spec.owners} == set(BY_ITSELF)
 
 
 @pytest.mark.parametrize("rule", weekly.WEEKLY_RULES)

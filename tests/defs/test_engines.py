@@ -40,8 +40,8 @@ def shown(factory: Factory, asset: str) -> Mapping[str, object]:
 
 def test_an_asset_names_the_engine_that_made_its_rows(factory: Factory, engine: str) -> None:
     factory.alert()
-    assert str(shown(factory, CHARGES)["engine"]).startswith(engine)
-    assert "engine" not in shown(factory, "ledger/frozen_cycle")
+    assert str(shown(factory, CHARGES)["computed_by"]).startswith(engine)
+    assert "computed_by" not in shown(factory, "ledger/frozen_cycle")
     # A frozen cycle's rows are those of before: no engine makes them again.
     factory.alert()
-    assert "engine" not in shown(factory, CHARGES)
+    assert "computed_by" not in shown(factory, CHARGES)

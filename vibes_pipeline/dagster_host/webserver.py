@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 
 import click
 import uvicorn
-from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.applications import Starlette
@@ -20,6 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from vibes_pipeline.dagster_host.home import persistent_instance
+from vibes_pipeline.dagster_host.launching import JobsAlone, reworded_scripts
 from vibes_pipeline.dagster_host.servers import LOG_LEVEL
 from vibes_pipeline.dagster_host.status_routes import Shown, routes
 from vibes_pipeline.defs.day_at_hand import DayAtHand
@@ -47,9 +47,7 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
     write_weeks(ledger, settings, policy)
     with (
         persistent_instance(settings) as instance,
-        WorkspaceProcessContext(
-            instance, WorkspaceFileTarget(paths=[workspace]), read_only=read_only
-        ) as context,
+        JobsAlone(instance, WorkspaceFileTarget(paths=[workspace]), read_only=read_only) as context,
     ):
         app = create_app_from_workspace_process_context(context, lifespan=_lifespan)
         # Before Dagster's own, the last of which answers any address with the UI.
@@ -60,6 +58,7 @@ def main(host: str, port: int, workspace: str, read_only: bool) -> None:
                 for place in (ADDRESS, ADDRESS + "/")
             ),
             Mount(ADDRESS, StaticFiles(directory=settings.reports, html=True)),
+            *reworded_scripts(),
         ]
         uvicorn.run(
             app,

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.clock import SimulatedClock, WallClock
+from vibes_pipeline.defs.lineage import ON_CALL, OPERATIONS
 from vibes_pipeline.defs.resources import Country
 from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import load_policy
@@ -83,7 +84,8 @@ def recorded_decision(
     description=(
         "A person decides a claim, or an account listed for review: fill in the form in the "
         "launchpad."
-    )
+    ),
+    owners=[ON_CALL, OPERATIONS],
 )
 def record_decision() -> None:
     recorded_decision()

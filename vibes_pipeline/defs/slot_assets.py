@@ -56,6 +56,15 @@ OF_SLOT: Mapping[Slot, frozenset[dg.AssetKey]] = {
 # These may be made again by themselves: they show what was done, or what would come of it.
 SHOWING = ONLY_SHOWN[Slot.WEEKLY_IMPLEMENTATION] | {asset_of(step) for step in ONLY_SHOWING}
 
+# What only delivers is of no slot: each with its job.
+DELIVERING: Mapping[dg.AssetKey, str] = {
+    dg.AssetKey(["notices", "outbox"]): "notice_delivery",
+    dg.AssetKey(["reports", "operators_mail"]): "operators_mail",
+}
+
+# What `wanted_of` lets begin by itself: that, and the claims slot's steps.
+BY_ITSELF = SHOWING | OF_SLOT[Slot.CLAIMS] | DELIVERING.keys()
+
 
 class Wanted(NamedTuple):
     """The slot that a run is of, and its period; `claims` has none."""

@@ -25,7 +25,6 @@ from vibes_pipeline.rules import Rule
 from vibes_pipeline.slots import weekly
 from vibes_pipeline.slots.run import SlotRun
 
-ENGINEERS = ["team:data-engineering"]
 SAMPLE_ROWS = 5
 GRAIN = "keeps_its_grain"
 # A policy may have rates for thousands of single products.
@@ -83,9 +82,7 @@ def _model_asset(
     @dg.asset(
         key=asset_key(model.relation),
         deps=sorted(deps),
-        group_name=model.stage,
         kinds={location.weekly_kind, "parquet"},
-        owners=ENGINEERS,
         description=_description(location, model),
         partitions_def=location.weekly,
         code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
@@ -105,9 +102,9 @@ def _model_asset(
                 )
                 raise
             metadata = {
+                **run.engine.ran,
                 **frame_metadata(run.policy, frame, model),
                 **policy_in_force(run, model),
-                **run.engine.ran,
                 **written(run, model.relation),
             }
         yield dg.MaterializeResult(

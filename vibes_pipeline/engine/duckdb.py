@@ -34,7 +34,7 @@ class DuckDBEngine(Engine):
 
         An ephemeral model's are held in memory until released, or made anew for each reader.
         """
-        self.ran["engine"] = f"DuckDB {duckdb.__version__}"
+        self.ran["computed_by"] = f"DuckDB {duckdb.__version__}, within the run's own process"
         if model.is_ephemeral:
             self._hold(model, parameters)
             return

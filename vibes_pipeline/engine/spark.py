@@ -64,7 +64,7 @@ class SparkEngine(Engine):
                     none = self._declared.empty(model.relation)
                     none.write_parquet(temporary / "empty.parquet")
             require_grain(model, parquet.scan(temporary))
-        self.ran["engine"] = self._server
+        self.ran["computed_by"] = self._server
         self._forget(model.relation)
 
     def write(self, relation: str, rows: pl.DataFrame) -> None:

@@ -7,7 +7,6 @@ import polars as pl
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
-from vibes_pipeline.defs.notices.assets import OPERATIONS
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, read_by, written
 from vibes_pipeline.engine.models import load_models
@@ -25,9 +24,7 @@ def _standings(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["answers", "standings"],
         deps=[["notices", "late_alerts"], *sorted(read_by(slot_standings.RELATIONS))],
-        group_name="answers",
         kinds={"duckdb", "parquet", "postgres"},
-        owners=OPERATIONS,
         partitions_def=location.daily,
         metadata=kept_in("finance.standings"),
         description=(

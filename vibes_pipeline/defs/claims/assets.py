@@ -15,17 +15,10 @@ from vibes_pipeline.listing import SHOWN, listed, plain, some_of
 from vibes_pipeline.slots.claims import settle
 from vibes_pipeline.slots.claims.undecipherable import in_words
 
-OPERATIONS = ["team:operations"]
-
 
 def assets(location: CodeLocation) -> list[dg.AssetsDefinition]:
     """The claims, and what of them is held."""
-    # Held cases are shown in the group of the decisions, which read them too, right of the claims.
-    held = [
-        asset.map_asset_specs(lambda spec: spec.replace_attributes(group_name="decisions"))
-        for asset in model_assets(location, "claims")
-    ]
-    return [_settled_claims(location), *held, claims]
+    return [_settled_claims(location), *model_assets(location, "claims"), claims]
 
 
 def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
@@ -35,9 +28,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=CLAIMS_STEP,
         deps=sorted(read_by(settle.READ)),
-        group_name="claims",
         kinds={"postgres"},
-        owners=OPERATIONS,
         metadata=kept_in("ledger.claim_decisions"),
         description=(
             "What every slot does first: new claims are taken in, decisions on claims and accounts "
@@ -124,9 +115,7 @@ def _undecipherable(settled: settle.Settled) -> dg.AssetCheckResult:
 @dg.asset(
     key=["claims", "claims"],
     deps=[CLAIMS_STEP],
-    group_name="claims",
     kinds={"postgres"},
-    owners=OPERATIONS,
     metadata=kept_in("ledger.claim_states"),
     description=(
         "Every claim with its state and age: what waits for a person's decision, and which upheld "

@@ -7,7 +7,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import asset_key
-from vibes_pipeline.defs.sql_assets import ENGINEERS, frame_metadata, model_assets, written
+from vibes_pipeline.defs.sql_assets import frame_metadata, model_assets, written
 from vibes_pipeline.engine.weekly import decision
 from vibes_pipeline.rules import WEEKLY_RULES
 from vibes_pipeline.slots import weekly
@@ -22,9 +22,7 @@ def _proposal(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["decisions", "proposal"],
         deps=[asset_key(decision(rule).relation) for rule in WEEKLY_RULES],
-        group_name="decisions",
         kinds={"polars", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         description=(
             "Every action that the cycle's decisions make, of all rules, with its id and "

@@ -9,7 +9,7 @@ from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fresh
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
-from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, outcome_metadata, read_by
+from vibes_pipeline.defs.sql_assets import kept_in, outcome_metadata, read_by
 from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.ledger.implementation import held_charges
 from vibes_pipeline.ledger.proposals import changed_cycles, changed_in_words, frozen_cycle
@@ -35,9 +35,7 @@ def _evidence(location: CodeLocation) -> dg.AssetsDefinition:
             ["raw", "loads"],
             *sorted(read_by([weekly.EVIDENCE])),
         ],
-        group_name="enforcement",
         kinds={"duckdb", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         description=load_models()[weekly.EVIDENCE].description,
         check_specs=[
@@ -99,9 +97,7 @@ def _implementation(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["enforcement", "implementation"],
         deps=[EVIDENCE],
-        group_name="enforcement",
         kinds={"postgres"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         metadata=kept_in("ledger.action_events"),
         description=(

@@ -18,14 +18,13 @@ def _charges(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["finance", "charges"],
         deps=[["enforcement", "implementation"]],
-        group_name="finance",
         kinds={"postgres"},
-        owners=["team:finance"],
         partitions_def=location.weekly,
         metadata=kept_in("finance.charges"),
         description=(
-            "One row per posting: a debit when a charge is implemented, an equal credit when it is "
-            "reversed. `vibes export charges` writes all of them as CSV, Parquet or XLSX."
+            "What finance books, one row per posting: a debit when a charge is implemented, an "
+            "equal credit when it is reversed. `vibes export charges` writes all of them as CSV, "
+            "Parquet or XLSX."
         ),
     )
     def charges(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:

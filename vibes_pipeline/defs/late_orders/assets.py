@@ -11,7 +11,6 @@ from vibes_pipeline.defs.gates import evidence_checks, fresh_check, require_fres
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import (
-    ENGINEERS,
     frame_metadata,
     kept_in,
     outcome_metadata,
@@ -67,14 +66,12 @@ def _loads(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=LOADS,
         deps=[CLAIMS_STEP, ["raw", "loads"]],
-        group_name="late_orders",
         kinds={"duckdb"},
-        owners=ENGINEERS,
         partitions_def=location.daily,
         description=(
-            "The morning's gate: order items must be complete to within "
-            f"{minutes} minutes of now; "
-            "otherwise the slot stops before anything is done, and is tried again (Rulebook §13)."
+            "Whether the warehouse is fresh enough to speak of late orders: order items must be "
+            f"complete to within {minutes} minutes of now; otherwise the slot stops before "
+            "anything is done, and is tried again (Rulebook §13)."
         ),
         check_specs=[_fresh_check(LOADS)],
     )
@@ -92,9 +89,7 @@ def _overdue_items(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "overdue_items"],
         deps=[LOADS, *sorted(read_by([late_orders.OVERDUE], stand_ins=late_orders.STAND_INS))],
-        group_name="late_orders",
         kinds={"duckdb", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.daily,
         description=load_models()[late_orders.OVERDUE].description,
     )
@@ -118,9 +113,7 @@ def _late_cancellations(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "late_cancellations"],
         deps=sorted(read_by(late_orders.DECISIONS.values(), made=[late_orders.OVERDUE])),
-        group_name="late_orders",
         kinds={"duckdb", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.daily,
         description=(
             "Which overdue items are to be cancelled tonight, by rule: no item twice, and those "
@@ -160,9 +153,7 @@ def _proposed_cancellations(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "proposed_cancellations"],
         deps=[["late_orders", "late_cancellations"]],
-        group_name="late_orders",
         kinds={"postgres"},
-        owners=ENGINEERS,
         partitions_def=location.daily,
         metadata=kept_in("ledger.actions"),
         description="The day's late actions in the ledger, and the alerts planned about them.",
@@ -186,9 +177,7 @@ def _outcomes(location: CodeLocation) -> dg.AssetsDefinition:
             ["raw", "loads"],
             *sorted(read_by([late_orders.OUTCOMES], stand_ins=late_orders.STAND_INS)),
         ],
-        group_name="late_orders",
         kinds={"duckdb", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.daily,
         description=load_models()[late_orders.OUTCOMES].description,
         check_specs=[_fresh_check(OUTCOMES)],
@@ -214,9 +203,7 @@ def _cancellations(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["late_orders", "cancellations"],
         deps=[OUTCOMES],
-        group_name="late_orders",
         kinds={"postgres"},
-        owners=ENGINEERS,
         partitions_def=location.daily,
         metadata=kept_in("ledger.cancellations"),
         description=(

@@ -6,7 +6,7 @@ from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, HISTORY, PAST, asset_key
-from vibes_pipeline.defs.sql_assets import ENGINEERS, kept_in, read_in_weekly_alert
+from vibes_pipeline.defs.sql_assets import kept_in, read_in_weekly_alert
 from vibes_pipeline.engine.weekly import SHOWN_BESIDE
 from vibes_pipeline.slots import weekly
 
@@ -20,10 +20,7 @@ def _history(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=HISTORY,
         deps=[CLAIMS_STEP],
-        # Its own group: in the UI it is left of the decisions, the ledger's other assets right.
-        group_name="history",
         kinds={"postgres", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         description=(
             "What the ledger leaves open or in force: open charges, account delistings, excused "
@@ -48,9 +45,7 @@ def _past(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=PAST,
         deps=sorted({HISTORY, *map(asset_key, weekly.PAST_IS_OF)}),
-        group_name="history",
         kinds={"postgres", "parquet"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         description=(
             "What was decided before about the items, products and accounts at hand, however long "
@@ -75,15 +70,13 @@ def _frozen_cycle(location: CodeLocation) -> dg.AssetsDefinition:
         deps=sorted(
             read_in_weekly_alert(weekly.FROZEN_FROM) | {asset_key(r) for r in SHOWN_BESIDE}
         ),
-        group_name="ledger",
         kinds={"postgres"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         metadata=kept_in("ledger.cycles"),
         description=(
-            "The cycle's proposal, frozen and hashed: Saturday implements exactly that, minus what "
-            "was withdrawn, never more, never at a higher amount (Rulebook §2). Run again, it "
-            "changes nothing.\n\n"
+            "The week's actions as the sellers are told of them, frozen and hashed: Saturday "
+            "implements exactly that, minus what was withdrawn, never more, never at a higher "
+            "amount (Rulebook §2). Run again, it changes nothing.\n\n"
             + location.quoted(*(r.sentence for r in location.policy.contact.advance_notice))
         ),
     )

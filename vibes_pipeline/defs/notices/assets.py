@@ -23,7 +23,6 @@ from vibes_pipeline.slots import mail
 from vibes_pipeline.slots.catch_up import GRACE
 from vibes_pipeline.slots.run import SlotRun
 
-OPERATIONS = ["team:operations"]
 # Where the names and addresses of a mail are read.
 ADDRESSES = sorted(read_by(READ))
 # Notices in these states are tried again without anybody doing something.
@@ -89,9 +88,7 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[of_slot.after, *ADDRESSES],
-        group_name="notices",
         kinds={"email"},
-        owners=OPERATIONS,
         partitions_def=location.weekly if slot.is_weekly else location.daily,
         metadata=kept_in("ledger.notice_states"),
         freshness_policy=dg.FreshnessPolicy.cron(
@@ -135,9 +132,7 @@ def _mails(location: CodeLocation, of_slot: Mails) -> dg.AssetsDefinition:
 @dg.asset(
     key=["notices", "outbox"],
     deps=ADDRESSES,
-    group_name="notices",
     kinds={"email"},
-    owners=OPERATIONS,
     metadata=kept_in("ledger.notice_states"),
     description=(
         "Notices that a slot could not deliver, attempted again: deferred ones after their pause, "
@@ -153,9 +148,7 @@ def outbox(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeRes
 @dg.asset(
     key=["notices", "claim_mails"],
     deps=[CLAIMS_STEP, *ADDRESSES],
-    group_name="notices",
     kinds={"email"},
-    owners=OPERATIONS,
     metadata=kept_in("ledger.notice_states"),
     description=(
         "A receipt for each new claim, with what is missing or that it came too late, and a mail "

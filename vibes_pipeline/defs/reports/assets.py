@@ -4,7 +4,6 @@ import dagster as dg
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.defs.code_location import CodeLocation
-from vibes_pipeline.defs.notices.assets import OPERATIONS
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import kept_in
@@ -21,9 +20,7 @@ def _week(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=["reports", "week"],
         deps=[["finance", "charges"], ["notices", "post_implementation_mails"]],
-        group_name="reports",
         kinds={"html"},
-        owners=OPERATIONS,
         partitions_def=location.weekly,
         description=(
             "One page on the week, to open in a browser: what was decided and implemented, the "
@@ -57,9 +54,7 @@ def _week(location: CodeLocation) -> dg.AssetsDefinition:
 @dg.asset(
     key=["reports", "operators_mail"],
     deps=[CLAIMS_STEP, ["notices", "late_alerts"]],
-    group_name="reports",
     kinds={"email"},
-    owners=OPERATIONS,
     metadata=kept_in("ledger.operators_mail_states"),
     description=(
         "One mail a day to each operator: what waits for a person, what is for information, and "

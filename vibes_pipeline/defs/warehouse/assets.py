@@ -10,7 +10,7 @@ from vibes_pipeline.defs.code_location import CodeLocation
 from vibes_pipeline.defs.resources import Vibes
 from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP, RAW_GATE, asset_key
-from vibes_pipeline.defs.sql_assets import ENGINEERS, model_assets
+from vibes_pipeline.defs.sql_assets import model_assets
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
 from vibes_pipeline.listing import first, shown
 from vibes_pipeline.slots import weekly
@@ -18,14 +18,27 @@ from vibes_pipeline.slots.freshness import require_fresh
 from vibes_pipeline.warehouse import freshness
 from vibes_pipeline.warehouse.contract import LOADS, MEANINGS, RAW_TABLES
 
+# What each table holds, for those who do not know it.
+ABOUT = {
+    "sellers": "The shops: name, address, country, since when they sell",
+    "products": "What the shops sell",
+    "order_items": (
+        "Every unit that was ordered, and when it was shipped, delivered, cancelled, refused or "
+        "returned"
+    ),
+    "dropoff_qc": "Quality checks of items that sellers drop off",
+    "counterfeit_cases": "Items that are suspected, or proven, to be counterfeit",
+    "claims": "What sellers object to, and what people decided about it",
+    "account_decisions": "People's decisions to delist a seller's account or to keep it",
+    "loads": "Up to when each table is complete",
+}
+
 raw_tables = [
     dg.AssetSpec(
         key=["raw", table.name],
-        group_name="raw",
         kinds={"duckdb"},
-        owners=ENGINEERS,
         description=(
-            f"The order warehouse's table `raw.{table.name}`, loaded by others and only read here"
+            f"{ABOUT[table.name]}. The order warehouse's table `raw.{table.name}`, only read here"
             f"{'; it may be absent and is then empty' if table.is_optional else ''} (Rulebook §13)."
         ),
         metadata={
@@ -55,9 +68,7 @@ def _loads(location: CodeLocation) -> dg.AssetsDefinition:
     @dg.asset(
         key=RAW_GATE,
         deps=[CLAIMS_STEP, ["raw", "loads"]],
-        group_name="warehouse",
         kinds={"duckdb"},
-        owners=ENGINEERS,
         partitions_def=location.weekly,
         description=(
             "Up to when each raw table is complete. The weekly alert needs every table complete "
