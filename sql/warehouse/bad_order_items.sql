@@ -1,8 +1,6 @@
 -- Order items set aside: one row per stored row that breaks the raw contract, with why (Rulebook §13).
--- Judged as stored, before the as-of view. Every copy of a repeated id is bad, so whether an item
--- is good depends on its id alone. Items of other countries' sellers are not considered.
--- An id that begins with a visible ASCII character is not empty; only other ids are searched for a visible one.
--- Each fault is a condition first, and only the rows with one are put into words.
+-- Judged as stored, also where a time has not come yet. Every copy of a repeated id is bad, so whether
+-- an item is good depends on its id alone. Items of other countries' sellers are not considered.
 -- grain: every stored row
 WITH repeated AS (
     SELECT order_item_id
@@ -12,6 +10,8 @@ WITH repeated AS (
     HAVING COUNT(*) > 1
 ),
 
+-- Each fault is a condition first, and only the rows with one are put into words. An id that begins
+-- with a visible ASCII character is not empty; only other ids are searched for a visible one.
 judged AS (
     SELECT
         i.*,

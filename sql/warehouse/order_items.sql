@@ -1,6 +1,6 @@
 -- Good order items as they stood at the slot's instant, one row per item
--- (Rulebook §13, as of). A time after $now has not happened yet: it reads as null, and with it its
--- reason.
+-- (Rulebook §13, as of). A time after that instant has not happened yet: it reads as null, and with
+-- it its reason.
 -- grain: order_item_id
 WITH as_of AS (
     SELECT
