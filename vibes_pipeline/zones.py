@@ -7,8 +7,8 @@ differ from the calendar's, so no slot begins. Here belongs the comparison of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
@@ -46,10 +46,9 @@ def require_same_offsets(
     """`TimeZoneError` unless an engine has the calendar's offsets from one day to another."""
     import polars as pl
 
-    instants = list(_instants_to_compare(zone, first, last))
-    ours = [_offset_seconds(instant, zone) for instant in instants]
-    frame = pl.DataFrame({"instant": instants}, schema={"instant": pl.Datetime("us", "UTC")})
-    for instant, our, their in zip(instants, ours, offsets_of(frame, zone.key), strict=True):
+    ours = _offsets(zone, first, last)
+    frame = pl.DataFrame({"instant": list(ours)}, schema={"instant": pl.Datetime("us", "UTC")})
+    for (instant, our), their in zip(ours.items(), offsets_of(frame, zone.key), strict=True):
         if our != their:
             local = instant.astimezone(zone)
             raise TimeZoneError(
@@ -59,17 +58,23 @@ def require_same_offsets(
             )
 
 
-def _instants_to_compare(zone: ZoneInfo, first: date, last: date) -> Iterator[datetime]:
-    """Every day's start; on a day whose offset changes, also the change and the second before."""
-    start = in_utc(day_start(first, zone))
-    for day in range((last - first).days + 1):
-        end = in_utc(day_start(first + (day + 1) * DAY, zone))
-        yield start
-        if _offset_seconds(start, zone) != _offset_seconds(end, zone):
-            change = _change_between(start, end, zone)
-            yield from (change - SECOND, change)
-        start = end
-    yield start
+@lru_cache
+def _offsets(zone: ZoneInfo, first: date, last: date) -> Mapping[datetime, int]:
+    """The calendar's offset at every day's start.
+
+    On a day whose offset changes, also that at the change and at the second before.
+    """
+    found: dict[datetime, int] = {}
+    before = None
+    for day in range((last - first).days + 2):
+        start = in_utc(day_start(first + day * DAY, zone))
+        offset = _offset_seconds(start, zone)
+        if before is not None and offset != found[before]:
+            change = _change_between(before, start, zone)
+            found |= {at: _offset_seconds(at, zone) for at in (change - SECOND, change)}
+        found[start] = offset
+        before = start
+    return found
 
 
 def _change_between(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
@@ -85,8 +90,9 @@ def _change_between(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _offset_seconds(instant: datetime, zone: ZoneInfo) -> int:
-    local = instant.astimezone(zone).replace(tzinfo=UTC)
-    return int((local - instant).total_seconds())
+    offset = instant.astimezone(zone).utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds())
 
 
 def _of_polars(frame: pl.DataFrame, zone: str) -> list[int]:

@@ -48,9 +48,13 @@ copies AS (
 ),
 
 named AS (
-    SELECT order_item_id FROM raw.dropoff_qc
+    SELECT order_item_id
+    FROM raw.dropoff_qc
+    WHERE order_item_id IN (SELECT order_item_id FROM copies)
     UNION
-    SELECT order_item_id FROM raw.counterfeit_cases
+    SELECT order_item_id
+    FROM raw.counterfeit_cases
+    WHERE order_item_id IN (SELECT order_item_id FROM copies)
     UNION
     SELECT order_item_id FROM ledger.open_charges
 ),

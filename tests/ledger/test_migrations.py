@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from ledger import made
 
 from vibes_pipeline.exports.tables import Source, read_table
@@ -113,6 +114,11 @@ def as_before(after: Contents, before: Contents) -> Contents:
 
 def filled(found: Contents) -> Contents:
     return {relation: rows for relation, rows in found.items() if rows}
+
+
+def test_files_are_named_by_their_revisions_in_the_order_that_alembic_walks() -> None:
+    walked = ScriptDirectory(str(revisions.MIGRATIONS)).walk_revisions()
+    assert revisions.known() == tuple(script.revision for script in walked)[::-1]
 
 
 STEPS = list(zip(revisions.known(), revisions.known()[1:], strict=False))

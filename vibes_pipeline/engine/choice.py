@@ -15,7 +15,6 @@ import polars as pl
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.protocol import Engine
-from vibes_pipeline.engine.spark import SparkEngine
 from vibes_pipeline.settings import DUCKDB, Settings
 from vibes_pipeline.warehouse.source import Warehouse
 
@@ -30,5 +29,8 @@ def engine_of(
 ) -> Engine:
     """The engine of a slot over a warehouse; no server is asked before a model is run."""
     if slot is Slot.WEEKLY_ALERT and settings.engine != DUCKDB:
+        # What writes SQL for a cluster takes a while to import.
+        from vibes_pipeline.engine.spark import SparkEngine
+
         return SparkEngine(warehouse, folder, time_zone, policy, settings.engine)
     return DuckDBEngine(warehouse, folder, time_zone, policy)

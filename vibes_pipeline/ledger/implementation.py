@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from vibes_pipeline.calendar import Slot, monday_of
 from vibes_pipeline.ledger import schema
@@ -251,7 +250,7 @@ def _due_actions(
 ) -> pl.DataFrame:
     """Actions whose alert was accepted early enough; a product delisting with its regulation."""
     s = schema.action_states.c
-    regulation = aliased(schema.action_states).c
+    regulation = schema.action_states.alias().c
     its_regulation = (
         sa.select(1)
         .where(

@@ -1,6 +1,7 @@
 """The revision of a ledger's schema: which it is at, which this program needs, the way between.
 
-The revisions themselves, numbered in order, are in `migrations`.
+The revisions themselves, numbered in order, are in `migrations`. Alembic is imported where a schema
+is made or migrated: a command that only reads does not wait for it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import locks
@@ -23,9 +21,12 @@ LOCK = "vibes migration"
 
 @cache
 def known() -> tuple[str, ...]:
-    """Every revision that this program knows, oldest first; it needs the last."""
-    scripts = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
-    return tuple(script.revision for script in scripts)[::-1]
+    """Every revision that this program knows, oldest first; it needs the last.
+
+    The file of each is named by its number.
+    """
+    files = (MIGRATIONS / "versions").glob("[0-9]*.py")
+    return tuple(sorted(file.name.partition("_")[0] for file in files))
 
 
 def needed() -> str:
@@ -68,6 +69,9 @@ def migrate(connection: sa.Connection, place: str, until: str = "head") -> str |
     locks.take(connection, LOCK)
     at = present(connection)
     _require_known(at, place)
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     # The file's own syntax has a meaning for percent signs.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
