@@ -1,11 +1,22 @@
 -- The stored rows of the order items that an answer is about, one row per stored copy (Rulebook §13, §14): of one
 -- item, of one seller's items, of one product's, of those that the given charges name, or of all, as the parameters
--- say; null asks for all. They stand in for `warehouse.stored_items`. As there, of an item with a copy since $horizon the older copies are judged only if a
--- check, a case or an open charge names it. Of an item that was not touched since then all are, for an answer may be
--- about it.
+-- say; null asks for all. They stand in for `warehouse.stored_items`. As there, of an item with a copy since $horizon
+-- the older copies are judged only if a check, a case or an open charge names it. Of an item that was not touched since
+-- then all are, for an answer may be about it.
 -- ephemeral
 -- grain: every stored row
-WITH asked AS (
+WITH matching AS (
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        order_item_id IS NOT NULL
+        AND CAST($item AS VARCHAR) IS NULL
+        AND NOT CAST($of_charges AS BOOLEAN)
+        AND (CAST($seller AS VARCHAR) IS NULL OR seller_id = CAST($seller AS VARCHAR))
+        AND (CAST($product AS VARCHAR) IS NULL OR sku = CAST($product AS VARCHAR))
+),
+
+asked AS (
     SELECT CAST($item AS VARCHAR) AS order_item_id
     WHERE CAST($item AS VARCHAR) IS NOT NULL
     UNION
@@ -22,12 +33,32 @@ WITH asked AS (
     WHERE CAST($of_charges AS BOOLEAN) AND case_id IN (SELECT case_id FROM ledger.open_charges)
     UNION
     SELECT order_item_id
+    FROM matching
+),
+
+-- Items with a row that does not match. Most often there are none, and whole rows are read of those that match alone.
+others AS (
+    SELECT DISTINCT order_item_id
     FROM raw.order_items
     WHERE
-        CAST($item AS VARCHAR) IS NULL
-        AND NOT CAST($of_charges AS BOOLEAN)
-        AND (CAST($seller AS VARCHAR) IS NULL OR seller_id = CAST($seller AS VARCHAR))
-        AND (CAST($product AS VARCHAR) IS NULL OR sku = CAST($product AS VARCHAR))
+        order_item_id IN (SELECT order_item_id FROM asked)
+        AND NOT (
+            CAST($item AS VARCHAR) IS NULL
+            AND NOT CAST($of_charges AS BOOLEAN)
+            AND (CAST($seller AS VARCHAR) IS NULL OR COALESCE(seller_id = CAST($seller AS VARCHAR), FALSE))
+            AND (CAST($product AS VARCHAR) IS NULL OR COALESCE(sku = CAST($product AS VARCHAR), FALSE))
+        )
+),
+
+stored_copies AS (
+    SELECT m.*
+    FROM matching AS m
+    LEFT JOIN others AS o ON m.order_item_id = o.order_item_id
+    WHERE o.order_item_id IS NULL
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE order_item_id IN (SELECT order_item_id FROM others)
 ),
 
 copies AS (
@@ -43,8 +74,7 @@ copies AS (
             i.rejected_at,
             i.returned_at
         ) >= $horizon AS is_recent
-    FROM raw.order_items AS i
-    WHERE i.order_item_id IN (SELECT order_item_id FROM asked)
+    FROM stored_copies AS i
 ),
 
 named AS (

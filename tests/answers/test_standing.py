@@ -16,11 +16,11 @@ from rules.marketplace import Item
 from slots.claims.cases import Desk
 from slots.whole_slots import OLD, rejected, returned
 
-from vibes_pipeline.answers.standing import all_standings, standing_of
+from vibes_pipeline.answers.standing import standing_of
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.standings import newest_standings
-from vibes_pipeline.slots.standings import RELATIONS, STANDINGS, refresh
+from vibes_pipeline.slots.standings import RELATIONS, STANDINGS, PartWeek, refresh
 from vibes_pipeline.slots.steps import steps_of
 
 SHIPPED = Item(pending_at="Sat 09:00", shipped_at="Mon+1 10:00")
@@ -82,7 +82,8 @@ def slots(ledger: Ledger, tmp_path: Path) -> Desk:
 
 
 def everybody(slots: Desk, at: str) -> Mapping[str, pl.DataFrame]:
-    return all_standings(slots.settings(), slots.policy, slots.ledger, slots.market.at(at))
+    part = PartWeek.before(slots.market.at(at), slots.policy, slots.settings())
+    return part.standings(slots.ledger)
 
 
 def document(slots: Desk, seller: str, at: str = THURSDAY) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from uuid import UUID
 
 import polars as pl
 
-from vibes_pipeline.answers.moment import STAND_INS as ASKED
 from vibes_pipeline.answers.moment import Moment, write_ledger
 from vibes_pipeline.engine.models import closure
-from vibes_pipeline.engine.scratch import ScratchEngine
+from vibes_pipeline.engine.scratch import ASKED, ScratchEngine
 from vibes_pipeline.ledger.as_of import Subject
 from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.rules import CHARGES, LATE_RULES, Evidence

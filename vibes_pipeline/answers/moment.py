@@ -15,18 +15,12 @@ import polars as pl
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.protocol import Engine
-from vibes_pipeline.engine.scratch import ScratchEngine
+from vibes_pipeline.engine.scratch import ASKED, ScratchEngine
 from vibes_pipeline.ledger.as_of import LedgerThen, Subject, cycles_by
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.run import SlotRun
-
-# Answers judge only the rows that they are about.
-STAND_INS = {
-    "warehouse.stored_items": "warehouse.asked_order_items",
-    "warehouse.stored_checks": "warehouse.asked_checks",
-}
 
 
 @dataclass(frozen=True)
@@ -71,8 +65,8 @@ class Moment:
     def answer(self, relation: str, asked: Subject, *, cycle: date | None = None) -> pl.DataFrame:
         """The rows of an answer, as the next cycle's alert, or a given cycle's, would see it."""
         run = self.run(cycle or self.next_cycle)
-        engine = ScratchEngine.over(run.engine, STAND_INS)
-        models = (*closure(STAND_INS.values()), *closure([relation], made=STAND_INS))
+        engine = ScratchEngine.over(run.engine, ASKED)
+        models = (*closure(ASKED.values()), *closure([relation], made=ASKED))
         needed = {r for model in models for r in model.depends_on if r.startswith("ledger.")}
         then = LedgerThen(self.ledger.country, self.at, asked)
         names = {relation.removeprefix("ledger.") for relation in needed}

@@ -149,7 +149,7 @@ def standing_of(
     seller_id: str, settings: Settings, policy: Policy, ledger: Ledger, now: datetime
 ) -> Standing:
     """One seller's standing; `UsageError` when the warehouse knows no such seller."""
-    found = all_standings(settings, policy, ledger, now)
+    found = PartWeek.before(now, policy, settings).standings(ledger, seller=seller_id)
     sellers = found[relations.STANDINGS]
     mine = {name: frame.filter(pl.col("seller_id") == seller_id) for name, frame in found.items()}
     if mine[relations.STANDINGS].is_empty():
@@ -165,13 +165,6 @@ def standing_of(
         due_items=mine[relations.DUE_ITEMS].sort("deadline_at", "order_item_id").rows(named=True),
         products=mine[relations.PRODUCTS].sort("sku").rows(named=True),
     )
-
-
-def all_standings(
-    settings: Settings, policy: Policy, ledger: Ledger, now: datetime
-) -> Mapping[str, pl.DataFrame]:
-    """Every seller's rows, by relation (`slots.standings.RELATIONS`)."""
-    return PartWeek.before(now, policy, settings).standings(ledger)
 
 
 def percent(number: Decimal) -> str:

@@ -127,11 +127,10 @@ def command(
 def _standings(settings: Settings, policy: Policy, ledger: Ledger, at: str | None) -> pl.DataFrame:
     """Every seller's record, at a local time or now."""
     from vibes_pipeline.answers.instant import asked_instant
-    from vibes_pipeline.answers.standing import all_standings
-    from vibes_pipeline.slots.standings import STANDINGS
+    from vibes_pipeline.slots.standings import STANDINGS, PartWeek
 
-    now = asked_instant(at, ledger, policy)
-    return all_standings(settings, policy, ledger, now)[STANDINGS]
+    part = PartWeek.before(asked_instant(at, ledger, policy), policy, settings)
+    return part.standings(ledger, [STANDINGS])[STANDINGS]
 
 
 @contextmanager

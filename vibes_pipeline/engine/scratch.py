@@ -17,6 +17,12 @@ from vibes_pipeline.engine.models import Model
 from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
 from vibes_pipeline.parquet import ZONED
 
+# Who asks about some items, or about the open charges, judges only the rows of these.
+ASKED = {
+    "warehouse.stored_items": "warehouse.asked_order_items",
+    "warehouse.stored_checks": "warehouse.asked_checks",
+}
+
 
 @dataclass(frozen=True)
 class ScratchEngine(DuckDBEngine):
@@ -57,5 +63,6 @@ class ScratchEngine(DuckDBEngine):
 
     def _mount(self, relation: str, parameters: Parameters) -> None:
         if relation in self.stand_ins and relation not in self._mounted:
+            self._mount(self.stand_ins[relation], parameters)
             self._define("VIEW", relation, f"FROM {self.stand_ins[relation]}")
         super()._mount(relation, parameters)

@@ -33,6 +33,8 @@ DECIDED_COLUMNS = tuple(c.name for c in schema.actions.columns if c.info.get("is
 PROPOSAL = frame_schema(schema.actions.columns)
 # A proposal is hashed by so many actions at a time, for each is a long text.
 HASHED_AT_ONCE = 10_000
+# Text that is the same in JSON.
+PLAIN = r"^[ !#-\[\]-~]*$"
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
@@ -107,9 +109,12 @@ def _as_json(column: pl.Series) -> pl.Series:
     value = pl.col(column.name)
     match column.dtype:
         case pl.String():
-            # JSON's own words for any letter that is not plain ASCII.
-            texts = (None if text is None else encode_basestring_ascii(text) for text in column)
-            column, text = pl.Series(column.name, texts, dtype=pl.String), value
+            if column.str.contains(PLAIN).all():
+                text = _quoted(value)
+            else:
+                # JSON's own words for any letter that is not plain ASCII.
+                texts = (None if text is None else encode_basestring_ascii(text) for text in column)
+                column, text = pl.Series(column.name, texts, dtype=pl.String), value
         case pl.Decimal(scale=int(scale)):
             # 2.5000 of a computation and 2.50 of a column are one value.
             digits = value.cast(pl.String)

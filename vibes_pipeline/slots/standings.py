@@ -6,7 +6,7 @@ leaves their rows where others look. What one seller is told of it is `answers.s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -16,9 +16,10 @@ import polars as pl
 from vibes_pipeline.calendar import Slot, in_utc, monday_of
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.protocol import Parameters
-from vibes_pipeline.engine.scratch import ScratchEngine
+from vibes_pipeline.engine.scratch import ASKED, ScratchEngine
 from vibes_pipeline.engine.weekly import resting_on
 from vibes_pipeline.ledger import history, states_at
+from vibes_pipeline.ledger.as_of import Subject
 from vibes_pipeline.ledger.late_orders import late_cancellations
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.standings import record_standings
@@ -26,7 +27,7 @@ from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.late_orders import ACTIONS, OVERDUE
 from vibes_pipeline.slots.run import SlotRun
-from vibes_pipeline.slots.weekly import EVENTS, PRODUCT_METRICS, ids_at_hand
+from vibes_pipeline.slots.weekly import EVENTS, EVERY, PRODUCT_METRICS, ids_at_hand
 from vibes_pipeline.warehouse.source import Warehouse
 
 STANDINGS = "answers.standings"
@@ -35,6 +36,8 @@ DUE_ITEMS = "answers.due_items"
 PRODUCTS = "answers.standing_products"
 RELATIONS = (STANDINGS, CHARGES, DUE_ITEMS, PRODUCTS)
 PAST = frozenset((*(f"ledger.{name}" for name in history.PAST), ACTIONS))
+# The records of all sellers look at no item that did nothing since the week began.
+OF_WEEK = {"warehouse.stored_items": "warehouse.week_items"}
 
 
 @dataclass(frozen=True)
@@ -65,30 +68,39 @@ class PartWeek:
         )
         return cls(run)
 
-    def standings(self, ledger: Ledger) -> Mapping[str, pl.DataFrame]:
-        """The rows of all sellers, by relation (`RELATIONS`); nothing is kept.
+    def standings(
+        self, ledger: Ledger, relations: Collection[str] = RELATIONS, seller: str | None = None
+    ) -> Mapping[str, pl.DataFrame]:
+        """The rows of all sellers, by relation; nothing is kept.
 
-        The ledger is read as it stood at the instant.
+        Only the items of one seller are read, if one is named: then the other sellers' rows lack
+        what befell them. The ledger is read as it stood at the instant.
         """
-        engine = ScratchEngine.over(self.run.engine)
+        is_of_week = set(relations) == {STANDINGS}
+        stand_ins = ASKED if seller is not None else OF_WEEK if is_of_week else {}
+        engine = ScratchEngine.over(self.run.engine, stand_ins)
         at = states_at.instant_of(ledger, self.run.now)
         taken = history.take(ledger, at=at)
         for name, frame in taken.frames.items():
             engine.write(f"ledger.{name}", frame)
-        parameters = self._parameters(taken)
-        models = closure(RELATIONS)
+        parameters = self._parameters(taken, seller)
+        if is_of_week:
+            horizon = {"since": parameters["horizon"], "horizon": self._window_start}
+            parameters = {**parameters, **horizon}
+        models = (*closure(stand_ins.values()), *closure(relations, made=stand_ins))
         later = resting_on(PAST, models)
         for model in models:
             if model.relation not in later and not model.is_ephemeral:
                 engine.materialize(model, parameters)
-        for relation, frame in self._past(engine, ledger, at).items():
+        made = {model.relation for model in models}
+        for relation, frame in self._past(engine, ledger, at, made).items():
             engine.write(relation, frame)
         for model in models:
             if model.relation in later and not model.is_ephemeral:
                 engine.materialize(model, parameters)
-        return {relation: engine.read(relation) for relation in RELATIONS}
+        return {relation: engine.read(relation) for relation in relations}
 
-    def _parameters(self, taken: history.History) -> Parameters:
+    def _parameters(self, taken: history.History, seller: str | None) -> Parameters:
         run = self.run
         day = run.policy.local_date(run.now)
         hours = run.policy.standing.due_within_hours.on(day)
@@ -99,25 +111,33 @@ class PartWeek:
             "cancels_at": run.now + timedelta(hours=hours),
             # No item is too old to be shown.
             "first_late_day": run.policy.calendar.first_day,
+            **vars(Subject(seller=seller)),
+            "of_charges": False,
         }
 
+    @property
+    def _window_start(self) -> datetime:
+        """Since when items count for the record (Rulebook §4)."""
+        monday = self.run.period
+        weeks = self.run.policy.order_regulation.window_weeks.on(monday)
+        return self.run.day_start(monday + timedelta(weeks=1 - weeks))
+
     def _past(
-        self, engine: ScratchEngine, ledger: Ledger, at: datetime | None
+        self, engine: ScratchEngine, ledger: Ledger, at: datetime | None, made: Collection[str]
     ) -> Mapping[str, pl.DataFrame]:
         """What the ledger holds about this week's events, and about products and items at hand."""
-        events = [engine.scan(relation) for relation in EVENTS]
-        monday = in_utc(self.run.week.start)
-        this_week = [e.filter(pl.col("event_at") >= monday) for e in events]
-        items = pl.concat(e.select("order_item_id") for e in this_week).unique().collect()
+
+        def ids(column: str, relations: Iterable[str], where: pl.Expr = EVERY) -> list[str]:
+            return ids_at_hand(engine, column, [name for name in relations if name in made], where)
+
+        is_of_week = pl.col("event_at") >= in_utc(self.run.week.start)
         keys = history.Keys(
-            items=items["order_item_id"].to_list(),
-            products=ids_at_hand(engine, "sku", PRODUCT_METRICS),
+            items=ids("order_item_id", EVENTS, is_of_week), products=ids("sku", PRODUCT_METRICS)
         )
         past = history.past(ledger, keys, at=at, standing=history.stands)
-        open_items = ids_at_hand(engine, "order_item_id", [OVERDUE])
         return {
             **{f"ledger.{name}": frame for name, frame in past.items()},
-            ACTIONS: late_cancellations(ledger, open_items, at=at),
+            ACTIONS: late_cancellations(ledger, ids("order_item_id", [OVERDUE]), at=at),
         }
 
 

@@ -11,11 +11,12 @@ import polars as pl
 
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.protocol import Engine, Parameters
-from vibes_pipeline.engine.scratch import ScratchEngine
+from vibes_pipeline.engine.scratch import ASKED, ScratchEngine
 from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.actions import Terms, actions_of
+from vibes_pipeline.ledger.as_of import Subject
 from vibes_pipeline.ledger.implementation import Implementation, implement
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.proposals import (
@@ -48,6 +49,7 @@ EVENTS = (
 PRODUCT_METRICS = ("metrics.product_rejections", "metrics.product_returns")
 ACCOUNT_DECISIONS = "warehouse.latest_account_decisions"
 PAST_IS_OF = (*EVENTS, *PRODUCT_METRICS, ACCOUNT_DECISIONS)
+EVERY = pl.lit(True)
 # The relations that freezing a cycle reads.
 FROZEN_FROM = (PROPOSAL, FACTS, BAD_ROW_SHARE, REVIEWS, REVIEWED, DIRECTORY)
 
@@ -100,9 +102,12 @@ def take_past(run: SlotRun, ledger: Ledger) -> dict[str, pl.DataFrame]:
     return taken
 
 
-def ids_at_hand(engine: Engine, column: str, relations: Iterable[str]) -> list[str]:
-    """The ids that relations made before have in a column, each once."""
-    ids = [engine.scan(relation).select(column) for relation in relations]
+def ids_at_hand(
+    engine: Engine, column: str, relations: Iterable[str], where: pl.Expr = EVERY
+) -> list[str]:
+    """The ids that rows of relations made before have in a column, each once."""
+    none = pl.LazyFrame(schema={column: pl.String})
+    ids = [none, *(engine.scan(relation).filter(where).select(column) for relation in relations)]
     return pl.concat(ids).unique().collect()[column].drop_nulls().to_list()
 
 
@@ -188,13 +193,14 @@ def freeze_proposal(run: SlotRun, ledger: Ledger) -> FrozenCycle:
 
 def look_up_evidence(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
     """What has become of each open charge's evidence (action_id, outcome), one row per charge."""
-    engine = ScratchEngine.over(run.engine)
-    models = closure([EVIDENCE])
+    engine = ScratchEngine.over(run.engine, ASKED)
+    models = (*closure(ASKED.values()), *closure([EVIDENCE], made=ASKED))
     needed = {r.removeprefix("ledger.") for model in models for r in model.depends_on}
     for name, frame in history.take(ledger, only=needed).frames.items():
         engine.write(f"ledger.{name}", frame)
+    asked = {**vars(Subject()), "of_charges": True}
     for model in models:
-        engine.materialize(model, run.parameters(horizon=NO_HORIZON))
+        engine.materialize(model, {**run.parameters(horizon=NO_HORIZON), **asked})
     evidence = engine.read(EVIDENCE)
     run.engine.write(EVIDENCE, evidence)
     return evidence
