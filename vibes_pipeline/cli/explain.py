@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,11 @@ def command() -> None:
 @style_option
 def reference(named: str, style: str) -> None:
     """Explain an action, from the row in the warehouse to the posting."""
+    moment = _moment(None)
     from vibes_pipeline.answers.actions import explain
     from vibes_pipeline.answers.page import lines
 
-    explained = explain(_moment(None), text_argument(named))
+    explained = explain(moment, text_argument(named))
     if style == JSON:
         documents = [one.document for one in explained]
         _print_json(documents[0] if len(documents) == 1 else documents)
@@ -85,17 +87,19 @@ def reference(named: str, style: str) -> None:
 @style_option
 def of_item(item: str | None, at: str | None, is_all: bool, out: Path | None, style: str) -> None:
     """Say of an order item, charge rule by charge rule, why it is charged or not."""
-    from vibes_pipeline.answers.items import explain_item, write_all
-    from vibes_pipeline.exports.files import check_target
-
     if is_all is (item is not None) or is_all is not (out is not None):
         raise UsageError("name one item, or --all with --out FILE.jsonl")
     if out is not None:
+        from vibes_pipeline.answers.items import write_all
+        from vibes_pipeline.exports.files import check_target
+
         check_target(out, (".jsonl",))
         written = write_all(_moment(at), out)
         console.print(f"{counted(written, 'item')} explained in {out}", markup=False)
         return
     moment = _moment(at)
+    from vibes_pipeline.answers.items import explain_item
+
     answer = explain_item(moment, text_argument(item or ""))
     if style == JSON:
         _print_json(answer)
@@ -144,12 +148,16 @@ def _print_cycle(what: str, name: str, cycle: str, answer: Mapping[str, Any], st
 
 def _moment(at: str | None) -> Moment:
     """The instant asked for, over the ledger that is there."""
-    from vibes_pipeline.answers.instant import asked_instant
-    from vibes_pipeline.answers.moment import Moment
     from vibes_pipeline.ledger.ledger import Ledger
 
     settings, policy = settings_and_policy()
-    ledger = Ledger.open_existing(settings, policy.country)
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        # The embedded server starts while the rest is imported.
+        opened = ahead.submit(Ledger.open_existing, settings, policy.country)
+        from vibes_pipeline.answers.instant import asked_instant
+        from vibes_pipeline.answers.moment import Moment
+
+        ledger = opened.result()
     return Moment.of(ledger, settings, policy, asked_instant(at, ledger, policy))
 
 
