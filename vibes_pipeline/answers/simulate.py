@@ -49,8 +49,8 @@ HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # What both policies must have in common: else they are two programmes, not two policies of one.
 SHARED = ("country", "currency", "time_zone")
 
-# The guards of a ledger refuse what slots never do, and cost as much as all that slots record. What
-# is thrown away needs none; the triggers that keep tables up to date stay.
+# The guards and foreign keys of a ledger refuse what slots never do, and cost as much as all that
+# slots record. What is thrown away needs none; the triggers that keep tables up to date stay.
 GUARDS_OFF = """
 DO $$
 DECLARE
@@ -61,7 +61,9 @@ BEGIN
         FROM pg_trigger t
         JOIN pg_class c ON c.oid = t.tgrelid
         JOIN pg_proc p ON p.oid = t.tgfoid
-        WHERE c.relnamespace = CAST('ledger' AS regnamespace) AND starts_with(p.proname, 'check_')
+        WHERE
+            c.relnamespace = CAST('ledger' AS regnamespace)
+            AND (starts_with(p.proname, 'check_') OR starts_with(p.proname, 'RI_FKey_check_'))
     LOOP
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', guard.place, guard.tgname);
     END LOOP;
