@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import polars as pl
 import psutil
 import pytest
 import sqlalchemy as sa
+from polars.testing import assert_frame_equal
 from policy.amendments import NG
 from rules.marketplace import NIGERIA, Marketplace
 from served import own_ledger
@@ -51,6 +53,7 @@ NOW = parse_local("2027-01-01T00:00", NIGERIA.time_zone)
 OUTCOME = (
     *("amount", "band", "daily_order_limit", "pending_to_shipped_limit", "grounds", "occurrence"),
 )
+KEY = ("rule", "cycle", "seller_id", "sku", "order_item_id")
 Row = Mapping[str, Any]
 
 
@@ -224,35 +227,74 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """A simulation, and the actions of its two sides."""
+
+    outcome: Simulation
+    before: pl.DataFrame
+    after: pl.DataFrame
+
+
 @pytest.fixture(scope="module")
-def amended(alpha: Path, home: Path) -> Simulation:
+def simulated(alpha: Path, home: Path) -> Simulated:
     """World alpha under Nigeria's policy and under the amended one."""
-    return simulate(settings_of(home, alpha / "raw"), NIGERIA, AMENDED, *ALPHA_CYCLES, now=NOW)
+    sides: list[pl.DataFrame] = []
+
+    def kept(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+        sides.extend((old, new))
+        return differences(old, new)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate_module.differences, "differences", kept)
+        settings = settings_of(home, alpha / "raw")
+        outcome = simulate(settings, NIGERIA, AMENDED, *ALPHA_CYCLES, now=NOW)
+    return Simulated(outcome, *sides)
+
+
+@pytest.fixture
+def amended(simulated: Simulated) -> Simulation:
+    return simulated.outcome
 
 
 def test_the_policy_in_force_decides_in_a_simulation_what_is_expected_of_the_world(
-    amended: Simulation, alpha: Path
+    simulated: Simulated, alpha: Path
 ) -> None:
-    by_rule = (
-        expected_of(alpha)
-        .group_by("rule")
-        .agg(pl.len(), pl.col("amount").cast(pl.Decimal(14, 2)).sum())
+    """Which is what a replay decides of it."""
+    expected = expected_of(alpha)
+    by_rule = expected.group_by("rule").agg(
+        pl.len(), pl.col("amount").cast(pl.Decimal(14, 2)).sum()
     )
-    totals = {row["rule"]: row for row in amended.totals.rows(named=True)}
+    totals = {row["rule"]: row for row in simulated.outcome.totals.rows(named=True)}
     assert list(totals) == list(WEEKLY_RULES)
     assert {
         rule: (row["actions_before"], row["amount_before"])
         for rule, row in totals.items()
         if row["actions_before"]
     } == {rule: (count, amount) for rule, count, amount in by_rule.iter_rows()}
+    before = simulated.before.select(expected.columns).sort(KEY)
+    decided = expected.select(pl.col(n).cast(type_) for n, type_ in before.schema.items())
+    assert_frame_equal(before, decided.sort(KEY))
+
+
+def test_with_the_same_policy_twice_nothing_differs(alpha: Path, tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, alpha / "raw")
+    same = simulate(settings, NIGERIA, draft(name="same.yaml"), *ALPHA_CYCLES[:1] * 2, now=NOW)
+    assert same.differences.is_empty()
+    totals = same.totals
+    assert totals["actions_before"].sum() > 0
+    assert totals["actions_before"].equals(totals["actions_after"].alias("actions_before"))
+    assert totals["amount_before"].equals(totals["amount_after"].alias("amount_before"))
 
 
 def test_the_differences_are_those_of_two_replays_under_the_two_policies(
-    amended: Simulation, alpha: Path, tmp_path: Path, ledger: Ledger
+    simulated: Simulated, alpha: Path, tmp_path: Path, ledger: Ledger
 ) -> None:
+    amended = simulated.outcome
     settings = settings_of(tmp_path, alpha / "raw")
     due = simulate_module._due(AMENDED, settings, *ALPHA_CYCLES, False)
     after = replayed(ledger, settings, AMENDED, list(due))
+    assert_frame_equal(simulated.after.sort("action_id"), after)
     before = expected_of(alpha).cast({name: after.schema[name] for name in OUTCOME})
     expected = slowly_compared(before, after)
     assert told(amended) == expected
