@@ -158,32 +158,37 @@ class Script:
         """Whether a time lies in the observed week."""
         return (pl.col(time) >= self.week_start) & (pl.col(time) < self.week_end)
 
+    def record(self) -> pl.LazyFrame:
+        """What each seller shipped and cancelled in the observed week."""
+        accountable = self.terms("cancel_reasons").filter("is_accountable")["reason"].implode()
+        is_shipped = self.in_week("shipped_from")
+        is_cancelled = self.in_week("cancelled_at") & pl.col("cancel_reason").is_in(accountable)
+        return (
+            self.items.filter(is_shipped | is_cancelled)
+            .group_by("seller_id")
+            .agg(
+                shipped_items=is_shipped.sum().cast(pl.Int64),
+                shipped_orders=pl.col("order_number").filter(is_shipped).n_unique().cast(pl.Int64),
+                cancelled_items=is_cancelled.sum().cast(pl.Int64),
+            )
+        )
+
     def order_regulations(self) -> pl.LazyFrame:
         """Sellers above the lightest band, with their limits."""
-        accountable = self.terms("cancel_reasons").filter("is_accountable")["reason"].implode()
         (terms,) = self.terms("order_regulation").to_dicts()
         days = self.calendar.filter(
             pl.col("is_fulfilment_day")
             & (pl.col("day") >= self.cycle)
             & (pl.col("day") < self.cycle + timedelta(weeks=1))
         ).height
-        is_shipped = self.in_week("shipped_from")
-        is_cancelled = self.in_week("cancelled_at") & pl.col("cancel_reason").is_in(accountable)
-        counted = (
-            self.items.filter(is_shipped | is_cancelled)
-            .group_by("seller_id")
-            .agg(
-                shipped=is_shipped.sum().cast(pl.Int64),
-                orders=pl.col("order_number").filter(is_shipped).n_unique().cast(pl.Int64),
-                cancelled=is_cancelled.sum().cast(pl.Int64),
-            )
-            .join(self.sellers.filter(~pl.col("is_jumia_express")), on="seller_id", how="semi")
+        counted = self.record().join(
+            self.sellers.filter(~pl.col("is_jumia_express")), on="seller_id", how="semi"
         )
         exact = pl.Decimal(38, 4)
-        base = (pl.col("cancelled") + pl.col("shipped")).cast(exact)
-        hundredfold = 100 * pl.col("cancelled").cast(exact)
+        base = (pl.col("cancelled_items") + pl.col("shipped_items")).cast(exact)
+        hundredfold = 100 * pl.col("cancelled_items").cast(exact)
         bands = self.terms("order_regulation_bands").lazy()
-        share = (10_000 * pl.col("daily_share_pct")).cast(pl.Int64) * pl.col("orders")
+        share = (10_000 * pl.col("daily_share_pct")).cast(pl.Int64) * pl.col("shipped_orders")
         limit = pl.coalesce(
             "daily_order_limit",
             pl.max_horizontal(terms["daily_order_minimum"], share // (1_000_000 * max(days, 1))),
