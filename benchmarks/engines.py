@@ -164,15 +164,16 @@ def run_on(inputs: Inputs, name: str) -> Outcome:
 
 @click.command()
 @click.option("--items", type=click.IntRange(min=1), multiple=True, default=(1_000_000, 5_000_000))
+@click.option("--sellers", type=click.IntRange(min=1), default=3_000, show_default=True)
 @click.option("--only", type=click.Choice([DUCKDB, *SERVERS]), multiple=True)
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(items: tuple[int, ...], only: tuple[str, ...], keep: Path) -> None:
+def main(items: tuple[int, ...], sellers: int, only: tuple[str, ...], keep: Path) -> None:
     """Measure each engine once per size of the warehouse and print a Markdown table."""
     click.echo(f"{machine()}, pysail {_version('pysail')}.\n")
     click.echo("| order items | engine | seconds | processor seconds | peak memory |")
     click.echo("| ---: | --- | ---: | ---: | ---: |")
     for count in items:
-        made = Marketplace(keep.resolve(), count, sellers=3_000, weeks=12)
+        made = Marketplace(keep.resolve(), count, sellers, weeks=12)
         in_fresh_process(make_warehouse, made)
         with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
             inputs = in_fresh_process(prepare, made.warehouse, Path(scratch) / "home")
