@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vibes_pipeline.errors import SettingsError
-from vibes_pipeline.settings import DEFAULT_SENDER, Settings
+from vibes_pipeline.errors import SettingsError, UsageError
+from vibes_pipeline.settings import DEFAULT_SENDER, Lakehouse, Settings
 
+SERVER = "sc://spark.example:15002/;token=s3cret"
 EVERYTHING = {
     "VIBES_HOME": "/srv/vibes",
     "VIBES_WAREHOUSE": "/data/orders",
@@ -137,4 +138,40 @@ def test_a_number_that_is_none_is_named(name: str, text: str, said: str) -> None
 def test_an_engine_that_is_none_is_refused_and_not_repeated(engine: str) -> None:
     with pytest.raises(SettingsError, match=r"^VIBES_ENGINE is duckdb, or a Spark .*") as refused:
         Settings.from_environment({"VIBES_ENGINE": engine})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "lakehouse", "written"),
+    [
+        ("spark:lake.orders", "lake.orders", "spark:lake.orders"),
+        ("spark:lake.ng.orders", "lake.ng.orders", "spark:lake.ng.orders"),
+        ("s3://bucket/orders/", "s3://bucket/orders", "s3://bucket/orders"),
+        ("abfss://raw@acme.example/x", "abfss://raw@acme.example/x", "abfss://raw@acme.example/x"),
+    ],
+)
+def test_a_warehouse_may_be_what_the_engine_s_server_reads(
+    text: str, lakehouse: str, written: str
+) -> None:
+    settings = Settings.from_environment({"VIBES_WAREHOUSE": text, "VIBES_ENGINE": SERVER})
+    assert settings.warehouse == Lakehouse(lakehouse, SERVER)
+    assert str(settings.warehouse) == written
+    assert "s3cret" not in repr(settings)
+    with pytest.raises(UsageError, match=r"which is only read, never written; name a DuckDB file"):
+        _ = settings.made_warehouse
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "said"),
+    [
+        ("spark:lake.orders", "", "names what only a Spark Connect server reads; set VIBES_ENGINE"),
+        ("s3://bucket/orders", "duckdb", "names what only a Spark Connect server reads; set"),
+        ("spark:orders", SERVER, "is 'spark:orders'; name a catalog and a schema, such as spark:l"),
+        ("spark:a.b; DROP", SERVER, "is 'spark:a.b; DROP'; name a catalog and a schema"),
+        ("s3://key:s3cret@bucket/x", SERVER, "holds a password; leave it out: the server has its"),
+    ],
+)
+def test_a_lakehouse_that_cannot_be_one_is_one_line(text: str, engine: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^VIBES_WAREHOUSE {said}") as refused:
+        Settings.from_environment({"VIBES_WAREHOUSE": text, "VIBES_ENGINE": engine})
     assert "s3cret" not in str(refused.value)

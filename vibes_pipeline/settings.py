@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vibes_pipeline.errors import SettingsError
+from vibes_pipeline.errors import SettingsError, UsageError
 from vibes_pipeline.memory import Memory
 
 DUCKDB, SPARK_CONNECT = "duckdb", "sc"
+CATALOG = "spark:"
+A_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# A catalog, a schema in it, perhaps schemas between them.
+A_SCHEMA = re.compile(r"[^\s.`:/]+(\.[^\s.`:/]+)+")
 MOST_MEMORY = "60%"
 A_SIZE = re.compile(r"[1-9]\d*(\.\d+)?\s*([KMGT]i?B|%)", re.IGNORECASE)
 # No relay allows one client more.
@@ -25,11 +29,31 @@ DEFAULT_SENDER = "VIBES <vibes@marketplace.example>"
 
 
 @dataclass(frozen=True)
+class Lakehouse:
+    """A warehouse that a Spark Connect server reads: a schema of its catalog, or a URL of Parquet.
+
+    `place` is `catalog.schema`, or the URL of the folder that holds a file or folder per table.
+    """
+
+    place: str
+    # A server's URL may hold a token.
+    server: str = field(repr=False)
+
+    @property
+    def is_catalog(self) -> bool:
+        """Whether the tables are a catalog's."""
+        return not A_URL.match(self.place)
+
+    def __str__(self) -> str:
+        return CATALOG + self.place if self.is_catalog else self.place
+
+
+@dataclass(frozen=True)
 class Settings:
     """Where state lives, which warehouse, servers and policy to use; paths are absolute."""
 
     home: Path
-    warehouse: Path
+    warehouse: Path | Lakehouse
     postgres_url: str | None = field(repr=False)
     smtp_url: str | None = field(repr=False)
     mail_catcher_url: str | None = field(repr=False)
@@ -48,8 +72,8 @@ class Settings:
         """Read `VIBES_*`; an empty variable counts as unset.
 
         Raises `SettingsError` when the folder of state, or a folder above it, is a file, for a
-        `VIBES_MEMORY` that is no size, a `VIBES_ENGINE` that is none, and a number that is none or
-        out of range.
+        `VIBES_MEMORY` that is no size, a `VIBES_ENGINE` that is none, a `VIBES_WAREHOUSE` that only
+        a server reads without such an engine, and a number that is none or out of range.
         """
         given = {k: v for k, v in (os.environ if environment is None else environment).items() if v}
         home = Path(given.get("VIBES_HOME", "var")).resolve()
@@ -63,9 +87,11 @@ class Settings:
                 f"VIBES_MEMORY is {most_memory!r}; set it to a size such as 4GB, or to a part of "
                 "the machine's memory such as 60%"
             )
+        engine = _engine(given.get("VIBES_ENGINE", DUCKDB))
+        warehouse = given.get("VIBES_WAREHOUSE", str(home / "warehouse.duckdb"))
         return cls(
             home=home,
-            warehouse=Path(given.get("VIBES_WAREHOUSE", home / "warehouse.duckdb")).resolve(),
+            warehouse=_warehouse(warehouse, engine),
             postgres_url=given.get("VIBES_POSTGRES_URL"),
             smtp_url=given.get("VIBES_SMTP_URL"),
             mail_catcher_url=given.get("VIBES_MAIL_CATCHER_URL"),
@@ -77,11 +103,21 @@ class Settings:
             ),
             country=given.get("VIBES_COUNTRY", "ng").lower(),
             policy=Path(policy).resolve() if policy else None,
-            engine=_engine(given.get("VIBES_ENGINE", DUCKDB)),
+            engine=engine,
             most_memory=most_memory,
             smtp_connections=_connections(given.get("VIBES_SMTP_CONNECTIONS", "4")),
             smtp_rate=_rate(given.get("VIBES_SMTP_RATE")),
         )
+
+    @property
+    def made_warehouse(self) -> Path:
+        """Where a warehouse may be made; `UsageError` for one that is only read."""
+        if isinstance(self.warehouse, Lakehouse):
+            raise UsageError(
+                f"VIBES_WAREHOUSE is {self.warehouse}, which is only read, never written; name a "
+                "DuckDB file or a folder for the marketplace that is to be made"
+            )
+        return self.warehouse
 
     @property
     def lake(self) -> Path:
@@ -130,6 +166,29 @@ def _engine(text: str) -> str:
         "VIBES_ENGINE is duckdb, or a Spark Connect server such as sc://spark.example:15002; it is "
         "set to something else"
     )
+
+
+def _warehouse(text: str, engine: str) -> Path | Lakehouse:
+    """A file or folder, or what the engine's server reads."""
+    is_catalog = text.startswith(CATALOG)
+    if not is_catalog and not A_URL.match(text):
+        return Path(text).resolve()
+    if engine == DUCKDB:
+        raise SettingsError(
+            "VIBES_WAREHOUSE names what only a Spark Connect server reads; set VIBES_ENGINE to "
+            "one, such as sc://spark.example:15002, or VIBES_WAREHOUSE to a DuckDB file or a "
+            "folder of Parquet"
+        )
+    place = text.removeprefix(CATALOG) if is_catalog else text.rstrip("/")
+    if is_catalog and not A_SCHEMA.fullmatch(place):
+        raise SettingsError(
+            f"VIBES_WAREHOUSE is {text!r}; name a catalog and a schema, such as spark:lake.orders"
+        )
+    if not is_catalog and urlsplit(text).password:
+        raise SettingsError(
+            "VIBES_WAREHOUSE holds a password; leave it out: the server has its own credentials"
+        )
+    return Lakehouse(place, engine)
 
 
 def _connections(text: str) -> int:

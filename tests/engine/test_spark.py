@@ -24,8 +24,9 @@ from sail import sail
 from served import cloned
 from slots_direct import DirectSlots
 
+from vibes_pipeline import spark_connect
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.engine import spark, spark_session, spark_sql
+from vibes_pipeline.engine import spark, spark_sql
 from vibes_pipeline.engine.choice import engine_of
 from vibes_pipeline.engine.models import closure, load_models
 from vibes_pipeline.engine.protocol import Engine
@@ -259,7 +260,7 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_token(engine: S
 def test_a_server_of_another_kind_is_one_line(
     engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vibes_pipeline.engine.spark_session.RETRIES", 1)
+    monkeypatch.setattr("vibes_pipeline.spark_connect.RETRIES", 1)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 
@@ -282,7 +283,7 @@ def test_a_folder_that_the_server_cannot_write_into_is_one_line(
     file = tmp_path / "a file"
     file.touch()
     with pytest.raises(EngineError, match=r"cannot write into .*a file.*VIBES_ENGINE=duckdb$"):
-        spark_session.require_shared(engine._session, file / "one.parquet", engine.url)
+        spark_connect.require_shared(engine._session, file / "one.parquet", engine.url)
 
 
 def test_rows_that_the_server_left_elsewhere_are_not_taken_for_none(
@@ -290,7 +291,7 @@ def test_rows_that_the_server_left_elsewhere_are_not_taken_for_none(
 ) -> None:
     rows = engine._session.sql("SELECT 1 AS one")
     with pytest.raises(EngineError, match=r"is not there on this machine: mount VIBES_HOME"):
-        spark_session.require_empty(rows, tmp_path / "elsewhere", engine.url)
+        spark_connect.require_empty(rows, tmp_path / "elsewhere", engine.url)
 
 
 def test_what_a_server_quotes_of_a_query_does_not_tell_the_key(
@@ -300,11 +301,29 @@ def test_what_a_server_quotes_of_a_query_does_not_tell_the_key(
     refused = "could not run metrics.m"
     with (
         pytest.raises(EngineError, match=refused) as told,
-        spark_session.told(engine.url, refused, key),
+        spark_connect.told(engine.url, refused, key),
     ):
         engine._session.sql(f"SELECT `{key}` FROM nowhere").toArrow()
     assert key not in str(told.value) + capfd.readouterr().err
     assert told.value.__cause__ is None
+
+
+def test_who_lets_go_of_a_session_does_not_wait_for_its_end(
+    engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It may be the server's own thread, in which Python collects garbage.
+    is_let_go, is_closed = threading.Event(), threading.Event()
+
+    def close(_: object) -> None:
+        if is_let_go.wait(timeout=5):
+            is_closed.set()
+
+    monkeypatch.setattr(spark_connect, "close", close)
+    owner = replace(engine)
+    assert owner._session
+    del owner
+    is_let_go.set()
+    assert is_closed.wait(timeout=5)
 
 
 def test_a_view_reads_what_was_written_last(engine: SparkEngine) -> None:

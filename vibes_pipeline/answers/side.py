@@ -89,7 +89,7 @@ def _run(due: DueSlot, side: Side, ledger: Ledger) -> None:
     assets = [step.asset for step in steps_of(due.slot)]
     without = [asset for asset in assets if asset.partition("/")[0] in TELLING]
     clock = SimulatedClock(due.due_at)
-    side.snapshot.show(side.settings.warehouse, due.due_at)
+    side.snapshot.show(side.settings.made_warehouse, due.due_at)
     run_slot(
         due.slot,
         due.period,

@@ -71,12 +71,12 @@ def _marketplace(
     from vibes_pipeline.generate import generate_marketplace
     from vibes_pipeline.ledger.ledger import LedgerMode
 
-    marker = settings.home / MARKER
-    shape = {"sellers": sellers, "weeks": weeks, "seed": seed, "warehouse": str(settings.warehouse)}
+    marker, target = settings.home / MARKER, settings.made_warehouse
+    shape = {"sellers": sellers, "weeks": weeks, "seed": seed, "warehouse": str(target)}
     made = json.loads(marker.read_text()) if marker.exists() else None
-    if made and made["shape"] == shape and settings.warehouse.exists():
+    if made and made["shape"] == shape and target.exists():
         return date.fromisoformat(made["first_week"])
-    if ledger.mode() is not LedgerMode.EMPTY or settings.warehouse.exists():
+    if ledger.mode() is not LedgerMode.EMPTY or target.exists():
         raise UsageError(
             f"{settings.home} is in use already; give the demo a place of its own, such as "
             "VIBES_HOME=./demo"
@@ -84,7 +84,7 @@ def _marketplace(
     first_week = latest_first_week(policy, weeks)
     with console.status("making a marketplace"):
         generate_marketplace(
-            settings.warehouse,
+            target,
             sellers=sellers,
             weeks=weeks,
             first_week=first_week,

@@ -59,7 +59,7 @@ def command(
     monday: date = (
         require_monday(first_week.date()) if first_week else latest_first_week(policy, weeks)
     )
-    target = out or settings.warehouse
+    target = out or settings.made_warehouse
     check_target(target, overwrite=force)
     with progress_bar() as progress:
         task = progress.add_task("making items", total=None)

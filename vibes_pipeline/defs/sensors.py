@@ -17,7 +17,7 @@ from vibes_pipeline.defs.runs import (
     why_not_live,
 )
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
-from vibes_pipeline.errors import LedgerError, VibesError, WarehouseError
+from vibes_pipeline.errors import EngineError, LedgerError, VibesError, WarehouseError
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.outbox import is_retry_due
@@ -70,7 +70,7 @@ def undelivered_notices(
         return none_due
     try:
         can_go = can_go_out(waiting, policy, settings, SENSOR_PATIENCE_SECONDS)
-    except WarehouseError as busy:
+    except (EngineError, WarehouseError) as busy:
         return dg.SkipReason(f"{busy}")
     if can_go:
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=now.isoformat())

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -20,6 +21,11 @@ from vibes_pipeline.engine.models import Model, load_models
 from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
 from vibes_pipeline.files import put_into_place
 
+if TYPE_CHECKING:
+    from vibes_pipeline.engine.remote import Remote
+
+# The table that grows with the marketplace.
+ITEMS = "raw.order_items"
 # Snappy: zstd takes half as much processor again, for a fifth fewer bytes. No dictionaries: most
 # columns hold ids and times, and looking for repeated values takes half as much again, for nothing.
 PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
@@ -40,16 +46,16 @@ class DuckDBEngine(Engine):
             return
         with (
             put_into_place(self.partition(model.relation)) as temporary,
-            self._given(model, parameters) as given,
+            self._given(model, parameters) as (select, given),
         ):
             place = parquet.sql_text(temporary)
-            self._connection.execute(f"COPY (\n{model.sql}\n) TO {place} ({PARQUET})", given)
+            self._connection.execute(f"COPY (\n{select}\n) TO {place} ({PARQUET})", given)
             require_grain(model, parquet.scan(temporary))
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
         """Run one model and return its rows without keeping them."""
-        with self._given(model, parameters) as given:
-            frame: pl.DataFrame = self._connection.sql(model.sql, params=given).pl()
+        with self._given(model, parameters) as (select, given):
+            frame: pl.DataFrame = self._connection.sql(select, params=given).pl()
         return frame
 
     def release(self) -> None:
@@ -61,14 +67,25 @@ class DuckDBEngine(Engine):
             self._mounted.remove(relation)
 
     @contextmanager
-    def _given(self, model: Model, parameters: Parameters) -> Iterator[Parameters]:
-        """What the model's SQL takes, while the relations that it reads are there."""
+    def _given(self, model: Model, parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
+        """The model's SELECT and what it takes, while the relations that it reads are there.
+
+        What is asked of a lakehouse's order items is asked where they are: here is read the answer.
+        """
         raw = [relation for relation in model.depends_on if self._is_stored(relation)]
         for relation in model.depends_on:
             if relation not in raw:
                 self._mount(relation, parameters)
+        if ITEMS in raw and self._elsewhere:
+            others = {
+                relation: self._connection.sql(f"FROM {relation}")
+                for relation in model.depends_on
+                if relation not in raw and not relation.startswith("policy.")
+            }
+            yield self._elsewhere.answered(model, parameters, others), {}
+            return
         with self.warehouse.mounted(self._connection, [r.removeprefix("raw.") for r in raw]):
-            yield {name: parameters[name] for name in model.parameters}
+            yield model.sql, {name: parameters[name] for name in model.parameters}
 
     def _is_stored(self, relation: str) -> bool:
         """Whether a relation is a table of the order warehouse."""
@@ -93,9 +110,9 @@ class DuckDBEngine(Engine):
 
     def _hold(self, model: Model, parameters: Parameters) -> None:
         """Make one model a table of the session, or a view where the model may be one."""
-        with self._given(model, parameters) as given:
+        with self._given(model, parameters) as (select, given):
             kind = "VIEW" if model.is_view else "TABLE"
-            self._define(kind, model.relation, model.sql, given or None)
+            self._define(kind, model.relation, select, given or None)
 
     def _put(self, relation: str, rows: pl.DataFrame) -> None:
         """Make a table of the session out of rows."""
@@ -115,6 +132,13 @@ class DuckDBEngine(Engine):
     def _mounted(self) -> set[str]:
         """The relations that the session has; the warehouse's tables are not among them."""
         return set()
+
+    @cached_property
+    def _elsewhere(self) -> Remote | None:
+        """Where a lakehouse's tables are."""
+        from vibes_pipeline.engine.remote import Remote
+
+        return Remote.over(self)
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

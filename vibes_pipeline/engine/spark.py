@@ -7,8 +7,6 @@ the same paths. The raw contract is checked here, by the same code as for DuckDB
 
 from __future__ import annotations
 
-import re
-import weakref
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,17 +18,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import polars as pl
 
-from vibes_pipeline import parquet
-from vibes_pipeline.engine import spark_session
+from vibes_pipeline import parquet, spark_connect
 from vibes_pipeline.engine.declared import Declared, Types
 from vibes_pipeline.engine.models import Model, load_models
 from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
-from vibes_pipeline.engine.spark_sql import selected, spark_sql, view_name
-from vibes_pipeline.errors import EngineError
+from vibes_pipeline.engine.spark_sql import spark_sql, view_name
 from vibes_pipeline.files import put_into_place
+from vibes_pipeline.spark_connect import plain, selected
 from vibes_pipeline.warehouse.contract import CONTRACT
 
-PATTERN = re.compile(r"[*?\[\]{}\\]")
 # The parameter that no message may repeat, whatever the server quotes of a query.
 SECRET = "customer_key"
 
@@ -56,10 +52,7 @@ class SparkEngine(Engine):
         self.ran.clear()
         with put_into_place(self.partition(model.relation)) as temporary:
             with self._rows(model, parameters) as rows:
-                rows.write.mode("overwrite").parquet(_plain(temporary))
-                if not _has_parts(temporary):
-                    spark_session.require_empty(rows, temporary, self.url)
-                    # Sail writes no file where there is no row.
+                if not spark_connect.write(rows, temporary, self.url):
                     temporary.mkdir(exist_ok=True)
                     none = self._declared.empty(model.relation)
                     none.write_parquet(temporary / "empty.parquet")
@@ -85,10 +78,10 @@ class SparkEngine(Engine):
     def _rows(self, model: Model, parameters: Parameters) -> Iterator[DataFrame]:
         """What the model's SQL gives, not run yet, in columns of the declared types."""
         with (
-            spark_session.told(
+            spark_connect.told(
                 self.url, f"could not run {model.relation}", str(parameters.get(SECRET, ""))
             ),
-            self.warehouse.mounted(self._checked, _raw_tables(model)),
+            self.warehouse.mounted(self._checked, (), checked=_raw_tables(model)),
         ):
             for relation in model.depends_on:
                 self._mount(relation, parameters)
@@ -107,20 +100,23 @@ class SparkEngine(Engine):
         elif (model := load_models().get(relation)) and model.is_ephemeral:
             self._hold(model, parameters)
         else:
-            types = self._declared.take(relation, self.scan(relation).collect_schema())
-            files = parquet.parts(self.partition(relation))
-            self._define(relation, _typed(self._read(files), types))
+            self._mount_partition(relation)
+
+    def _mount_partition(self, relation: str) -> None:
+        types = self._declared.take(relation, self.scan(relation).collect_schema())
+        files = parquet.parts(self.partition(relation))
+        self._define(relation, _typed(self._read(files), types))
 
     def _hold(self, model: Model, parameters: Parameters) -> None:
         with self._rows(model, parameters) as rows:
             self._define(model.relation, rows)
 
     def _mount_raw(self, relation: str, name: str) -> None:
-        """The view of a table of the warehouse, over the files that are its parts."""
+        """The view of a table of the warehouse, over all its parts."""
         types = self._declared.table(relation, CONTRACT[name].columns)
         parts = [
-            self._read(files).selectExpr(*selected(columns, types))
-            for files, columns in self.warehouse.files(self._checked, name)
+            rows.selectExpr(*selected(columns, types))
+            for rows, columns in self.warehouse.frames(self._checked, self._session, name)
         ]
         if parts:
             self._define(relation, reduce(lambda rows, more: rows.unionAll(more), parts))
@@ -148,7 +144,7 @@ class SparkEngine(Engine):
                 self._forget(model.relation)
 
     def _read(self, files: Collection[Path]) -> DataFrame:
-        return self._session.read.parquet(*map(_plain, files))
+        return self._session.read.parquet(*map(plain, files))
 
     @cached_property
     def _mounted(self) -> set[str]:
@@ -167,20 +163,20 @@ class SparkEngine(Engine):
     @cached_property
     def _server(self) -> str:
         """The server and its version, for people."""
-        return spark_session.version(self._session, self.url)
+        return spark_connect.version(self._session, self.url)
 
     @cached_property
     def _session(self) -> SparkSession:
-        _plain(self.folder)
-        self.warehouse.parquet_folder()
-        session = spark_session.open_session(self.url, self.time_zone)
-        weakref.finalize(self, spark_session.close, session)
-        session.client.register_progress_handler(spark_session.note_progress(self.ran))
+        plain(self.folder)
+        self.warehouse.require_served()
+        session = spark_connect.open_session(self.url, self.time_zone)
+        spark_connect.close_after(self, session)
+        session.client.register_progress_handler(spark_connect.note_progress(self.ran))
         days = self.policy["calendar"]["day"]
-        spark_session.require_fit(session, self.url, self.time_zone, days)
+        spark_connect.require_fit(session, self.url, self.time_zone, days)
         self.folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.folder, prefix=".tried-") as tried:
-            spark_session.require_shared(session, Path(tried) / "one.parquet", self.url)
+            spark_connect.require_shared(session, Path(tried) / "one.parquet", self.url)
         return session
 
 
@@ -199,17 +195,3 @@ def _raw_tables(model: Model) -> frozenset[str]:
         elif (read := load_models().get(relation)) and read.is_ephemeral:
             found |= _raw_tables(read)
     return frozenset(found)
-
-
-def _plain(path: Path) -> str:
-    """The path, unless the server would take it for a pattern, and read another folder too."""
-    if PATTERN.search(str(path)):
-        raise EngineError(
-            f"{path} has a character that Spark takes for a pattern, one of *?[]{{}}\\; use a "
-            "folder of another name, or set VIBES_ENGINE=duckdb"
-        )
-    return str(path)
-
-
-def _has_parts(folder: Path) -> bool:
-    return folder.is_dir() and bool(parquet.parts(folder))

@@ -6,7 +6,6 @@ which have no schema, and parameters as typed literals. Nothing here knows of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 
@@ -15,8 +14,7 @@ from sqlglot import exp
 
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.engine.protocol import Parameters
-
-OURS, THEIRS = "duckdb", "spark"
+from vibes_pipeline.spark_connect import OURS, THEIRS
 
 
 def view_name(relation: str) -> str:
@@ -33,24 +31,6 @@ def spark_sql(model: Model, parameters: Parameters) -> str:
         return node
 
     return _over_views(model.sql).transform(given).sql(dialect=THEIRS)
-
-
-def spark_type(declared: str) -> str:
-    """Spark's name of one of DuckDB's types."""
-    return exp.DataType.build(declared, dialect=OURS).sql(dialect=THEIRS)
-
-
-def selected(expressions: Mapping[str, str], types: Mapping[str, str]) -> list[str]:
-    """For each column its expression, DuckDB's SQL, as Spark's with the declared type.
-
-    Every instant is cast too, though it has that type: Sail takes the local date of a stored
-    instant in UTC, and that of a cast one in the session's zone.
-    """
-    return [
-        f"CAST({sqlglot.transpile(expression, read=OURS, write=THEIRS)[0]} AS "
-        f"{spark_type(types[name])}) AS {_identifier(name)}"
-        for name, expression in expressions.items()
-    ]
 
 
 @cache
@@ -71,7 +51,3 @@ def _literal(value: date | datetime | str | int) -> exp.Expr:
     if isinstance(value, date):
         return exp.cast(exp.Literal.string(value.isoformat()), exp.DataType.Type.DATE)
     return exp.convert(value)
-
-
-def _identifier(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect=THEIRS)

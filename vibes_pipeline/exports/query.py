@@ -85,9 +85,9 @@ class Library:
             with (
                 TemporaryDirectory(prefix="vibes-sql-") as scratch,
                 duckdb.connect(config={"memory_limit": self.settings.most_memory}) as connection,
-                self._mounted(connection, named),
+                self._mounted(connection, named) as folders,
             ):
-                self._lock(connection, scratch)
+                self._lock(connection, scratch, folders)
                 found = connection.sql(statement)
                 rows = (found if limit is None else found.limit(limit + 1)).fetchall()
                 columns = list(found.columns)
@@ -177,8 +177,11 @@ class Library:
     @contextmanager
     def _mounted(
         self, connection: duckdb.DuckDBPyConnection, relations: Iterable[str]
-    ) -> Iterator[None]:
-        """The relations by their names, for as long as the statement runs."""
+    ) -> Iterator[list[Path]]:
+        """The relations by their names, for as long as the statement runs.
+
+        Gives the folders of the order warehouse that they read.
+        """
         raw, ledger = [], []
         connection.execute(f"SET TimeZone = '{self.policy.time_zone.key}'")
         for relation in relations:
@@ -198,11 +201,13 @@ class Library:
                     _put(connection, relation, self._read(snapshot, relation))
         warehouse = Warehouse.of(self.settings, PATIENCE_SECONDS)
         with warehouse.mounted(connection, raw):
-            yield
+            yield warehouse.folders if raw else []
 
-    def _lock(self, connection: duckdb.DuckDBPyConnection, scratch: str) -> None:
+    def _lock(
+        self, connection: duckdb.DuckDBPyConnection, scratch: str, of_warehouse: list[Path]
+    ) -> None:
         """From here on: no file but the lake's and the warehouse's, no setting changed."""
-        folders = [f for f in (self.settings.lake, self.settings.warehouse) if f.is_dir()]
+        folders = [f for f in (self.settings.lake, *of_warehouse) if f.is_dir()]
         # A path is held against this list as it is written, and again as the file that it means.
         allowed = ", ".join(map(sql_text, [*map(str, folders), *map(without_wildcards, folders)]))
         connection.execute(f"SET temp_directory = {sql_text(scratch)}")

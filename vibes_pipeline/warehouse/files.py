@@ -30,10 +30,10 @@ def version_of(found: os.stat_result) -> Version:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def changed(file: Path) -> WarehouseError:
-    """The error for a file that was changed after we first read it."""
+def changed(place: Path | str) -> WarehouseError:
+    """The error for a file, or a table, that was changed after we first read it."""
     return WarehouseError(
-        f"{file} was changed while it was read; run the same again: it reads one state of the "
+        f"{place} was changed while it was read; run the same again: it reads one state of the "
         "warehouse, or nothing"
     )
 

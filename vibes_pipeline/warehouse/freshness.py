@@ -44,7 +44,7 @@ def loaded_through(warehouse: Warehouse) -> Loads | None:
     """
     tables = warehouse.tables()
     connection = warehouse.connect(warehouse)
-    with warehouse.mounted(connection, CONTRACT):
+    with warehouse.mounted(connection, [LOADS.name], checked=CONTRACT):
         rows = connection.execute(LOADED, INSTANT_BOUNDS | {"tables": list(RAW_TABLES)}).fetchall()
     if LOADS.name not in tables:
         return None

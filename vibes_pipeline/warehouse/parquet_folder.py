@@ -12,13 +12,19 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.parquet import parts, sql_paths, sql_rows
+from vibes_pipeline.spark_connect import plain
 from vibes_pipeline.warehouse.contract import CONTRACT
 from vibes_pipeline.warehouse.files import Version, changed, no_access, version_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.connect.session import SparkSession
 
 
 class ParquetFolder:
@@ -55,6 +61,18 @@ class ParquetFolder:
             ") GROUP BY columns ORDER BY files"
         ).fetchall()
         return [[Path(name) for name in names] for (names,) in groups]
+
+    def frames(
+        self, connection: duckdb.DuckDBPyConnection, session: SparkSession, table: str
+    ) -> dict[str, DataFrame]:
+        """The parts of each such relation, as a Spark session reads them."""
+        of_schemas = self.of_schemas(connection, table)
+        return {sql_rows(files): session.read.parquet(*map(plain, files)) for files in of_schemas}
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where the parts lie."""
+        return [self.path]
 
     def version(self) -> frozenset[tuple[Path, Version]]:
         """What changes with every load."""

@@ -1,7 +1,7 @@
 """Opening the order warehouse: its tables as views of the contract's columns, always one state.
 
-Here belong the views, and the errors for a warehouse that breaks the raw contract. `database_file`
-and `parquet_folder` each open one form of a warehouse and keep it to one state.
+Here belong the views, and the errors for a warehouse that breaks the raw contract. `database_file`,
+`parquet_folder` and `lakehouse` each open one form of a warehouse and keep it to one state.
 """
 
 from __future__ import annotations
@@ -14,36 +14,46 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
 from vibes_pipeline.errors import WarehouseError
 from vibes_pipeline.memory import Memory
-from vibes_pipeline.parquet import sql_rows
-from vibes_pipeline.settings import Settings
+from vibes_pipeline.settings import Lakehouse, Settings
 from vibes_pipeline.warehouse.contract import CONTRACT, VARCHAR, RawTable
 from vibes_pipeline.warehouse.database_file import DatabaseFile
 from vibes_pipeline.warehouse.files import no_access, unreadable
+from vibes_pipeline.warehouse.lakehouse import LakehouseTables
 from vibes_pipeline.warehouse.parquet_folder import ParquetFolder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.connect.session import SparkSession
 
 PATIENCE_SECONDS = 180.0
 
 # DuckDB's names for the type of a column without a value. An INTEGER column may also have values.
 UNTYPED, MAYBE_UNTYPED = '"NULL"', "INTEGER"
 
+# SQL relations that together are a table's rows, with SQL for each of the contract's columns.
+Origins = Mapping[str, Mapping[str, str]]
+
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A DuckDB file with a schema `raw`, or a folder with a Parquet file or folder per table.
+    """A DuckDB file with a schema `raw`, a folder with Parquet per table, or a lakehouse.
 
     One object reads one state of the warehouse, the state at its first query. If the loader has
     since changed what the object reads, a `WarehouseError` says so.
     """
 
-    path: Path
+    path: Path | Lakehouse
     patience_seconds: float = PATIENCE_SECONDS
     memory: Memory | None = None
+    _checked: dict[str, Origins] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _selects: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _numbers: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
 
@@ -65,54 +75,54 @@ class Warehouse:
 
     @contextmanager
     def mounted(
-        self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tables: Collection[str],
+        checked: Collection[str] = (),
     ) -> Iterator[None]:
         """Views `raw.<table>` of exactly the contract's columns, while the block runs.
 
-        An optional table that is absent is an empty view. Raises `WarehouseError` that names what
-        is missing, unreadable or of a wrong type, or says that the file stayed busy or was changed.
+        An optional table that is absent is an empty view. The tables of `checked` are held to the
+        contract, and to one state, without a view. Raises `WarehouseError` that names what is
+        missing, unreadable or of a wrong type, or says that the file stayed busy or was changed.
         """
-        if not tables:
+        read = {*tables, *checked}
+        if not read:
             yield
             return
         with self._source.opened(connection) as there:
             try:
+                for name in sorted(read - self._checked.keys()):
+                    self._checked[name] = self._check(connection, CONTRACT[name], there)
                 connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
                 for name in tables:
-                    if name not in self._selects:
-                        self._selects[name] = self._select(connection, CONTRACT[name], there)
-                    connection.execute(
-                        f"CREATE OR REPLACE VIEW raw.{name} AS {self._selects[name]}"
-                    )
+                    select = self._select(CONTRACT[name])
+                    connection.execute(f"CREATE OR REPLACE VIEW raw.{name} AS {select}")
                 yield
             except duckdb.Error as error:
-                self._source.require_unchanged(tables)
-                culprit = self._source.culprit(error, tables)
+                self._source.require_unchanged(read)
+                culprit = self._source.culprit(error, read)
                 if culprit is not None:
                     raise unreadable(f"{culprit} cannot be read", error) from None
                 raise
-            self._source.require_unchanged(tables)
+            self._source.require_unchanged(read)
 
-    def files(
-        self, connection: duckdb.DuckDBPyConnection, name: str
-    ) -> list[tuple[list[Path], Mapping[str, str]]]:
-        """The Parquet files of a mounted table, for an engine that reads them by itself.
+    def frames(
+        self, connection: duckdb.DuckDBPyConnection, session: SparkSession, name: str
+    ) -> list[tuple[DataFrame, Mapping[str, str]]]:
+        """The parts of a checked table as a Spark session reads them, none if it is absent.
 
-        Files of one schema come together, with SQL for each of the contract's columns in them; a
-        table that is absent has none.
+        With each comes SQL for the contract's columns in it.
         """
-        source = self.parquet_folder()
-        with source.opened(connection) as there:
-            if name not in there:
-                return []
-        return [
-            (files, _columns(connection, CONTRACT[name], sql_rows(files), files[0]))
-            for files in source.of_schemas(connection, name)
-        ]
+        origins = self._checked[name]
+        if not origins:
+            return []
+        frames = self.require_served().frames(connection, session, name)
+        return [(rows, origins[origin]) for origin, rows in frames.items()]
 
-    def parquet_folder(self) -> ParquetFolder:
+    def require_served(self) -> ParquetFolder | LakehouseTables:
         """`WarehouseError` for a warehouse that is a DuckDB file, which only DuckDB reads."""
-        if isinstance(self._source, ParquetFolder):
+        if not isinstance(self._source, DatabaseFile):
             return self._source
         raise WarehouseError(
             f"{self.path} is a DuckDB file, which no other engine reads: set VIBES_WAREHOUSE to a "
@@ -135,8 +145,15 @@ class Warehouse:
     def _memory(self) -> duckdb.DuckDBPyConnection:
         return self.memory.database() if self.memory else duckdb.connect()
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of Parquet that the views read."""
+        return [] if isinstance(self._source, DatabaseFile) else self._source.folders
+
     @cached_property
-    def _source(self) -> DatabaseFile | ParquetFolder:
+    def _source(self) -> DatabaseFile | ParquetFolder | LakehouseTables:
+        if isinstance(self.path, Lakehouse):
+            return LakehouseTables(self.path, self.memory.spill if self.memory else None)
         try:
             mode = self.path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -155,16 +172,16 @@ class Warehouse:
             "a folder of Parquet"
         )
 
-    def _select(
+    def _check(
         self, connection: duckdb.DuckDBPyConnection, table: RawTable, there: Collection[str]
-    ) -> str:
-        """SQL for the table's rows from all its parts; each part must keep the contract."""
+    ) -> Origins:
+        """The parts of a table, none if it is absent; each part must keep the contract."""
         if table.name in there:
             try:
-                return " UNION ALL ".join(
-                    _select(_columns(connection, table, origin, place), origin)
+                return {
+                    origin: _columns(connection, table, origin, place)
                     for origin, place in self._source.origins(connection, table.name).items()
-                )
+                }
             except duckdb.Error as error:
                 self._source.require_unchanged([table.name])
                 raise unreadable(f"raw.{table.name} in {self.path} cannot be read", error) from None
@@ -172,8 +189,23 @@ class Warehouse:
             raise WarehouseError(
                 f"{self.path} has no table raw.{table.name}; Rulebook §13 names it"
             )
-        nulls = ", ".join(f"CAST(NULL AS {type_}) AS {c}" for c, type_ in table.columns.items())
-        return f"SELECT {nulls} WHERE FALSE"
+        return {}
+
+    def _select(self, table: RawTable) -> str:
+        """SQL for a checked table's rows from all its parts."""
+        if table.name not in self._selects:
+            origins = self._checked[table.name]
+            if origins and isinstance(self._source, LakehouseTables):
+                (columns,) = origins.values()
+                origins = self._source.copied(table.name, columns)
+            selects = (_select(columns, origin) for origin, columns in origins.items())
+            self._selects[table.name] = " UNION ALL ".join(selects) or _no_row(table)
+        return self._selects[table.name]
+
+
+def _no_row(table: RawTable) -> str:
+    nulls = ", ".join(f"CAST(NULL AS {type_}) AS {c}" for c, type_ in table.columns.items())
+    return f"SELECT {nulls} WHERE FALSE"
 
 
 def _select(columns: Mapping[str, str], origin: str) -> str:
@@ -181,9 +213,13 @@ def _select(columns: Mapping[str, str], origin: str) -> str:
 
 
 def _columns(
-    connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str, place: Path
+    connection: duckdb.DuckDBPyConnection, table: RawTable, origin: str, place: Path | Lakehouse
 ) -> dict[str, str]:
-    """SQL for each of the contract's columns in `origin`; `WarehouseError` for a wrong column."""
+    """SQL for each of the contract's columns in `origin`; `WarehouseError` for a wrong column.
+
+    Columns of a lakehouse are of the types that they are declared with, whatever their rows.
+    """
+    is_declared = isinstance(place, Lakehouse)
     rows = connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
     found = {name: type_ for name, type_, *_ in rows}
     columns = {}
@@ -194,7 +230,9 @@ def _columns(
             columns[name] = name
         elif found[name] in (UNTYPED, type_.replace(VARCHAR, UNTYPED)):
             columns[name] = f"CAST({name} AS {type_})"
-        elif found[name] == MAYBE_UNTYPED and _is_null(connection, origin, name):
+        elif (
+            found[name] == MAYBE_UNTYPED and not is_declared and _is_null(connection, origin, name)
+        ):
             columns[name] = f"CAST(NULL AS {type_})"
         else:
             raise WarehouseError(

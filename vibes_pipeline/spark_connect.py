@@ -1,18 +1,22 @@
 """A session on a Spark Connect server, set up and tried out before anything rests on it.
 
 A server that cannot be reached, does not keep to the settings or does not see our folders is one
-clear line. Here belongs all that is asked of a server, and how its errors are told.
+clear line. Here belongs how columns are named to a server, how it writes a folder of ours, and how
+its errors are told; which rows it is asked for does not belong here.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import finalize
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -31,6 +35,8 @@ PATIENCE_SECONDS = 10.0
 # The client's own patience with a server that does not answer is ten minutes.
 RETRIES = 4
 NOT_AN_INTEGER = "no-integer"
+OURS, THEIRS = "duckdb", "spark"
+PATTERN = re.compile(r"[*?\[\]{}\\]")
 
 
 def address(url: str) -> tuple[str, int]:
@@ -79,6 +85,23 @@ def _as_a_program() -> Iterator[None]:
         yield
 
 
+def close_after(owner: object, session: SparkSession) -> None:
+    """End the session once its owner is gone, or the process ends."""
+    finalize(owner, _close_aside, session)
+
+
+def _close_aside(session: SparkSession) -> None:
+    """End a session from a thread of its own.
+
+    The owner may be found to be garbage by any thread, in the midst of a call to a server, or of
+    what a server waits for; to wait for an answer there could last for ever.
+    """
+    if threading.main_thread().is_alive():
+        threading.Thread(target=close, args=(session,), daemon=True).start()
+    else:
+        close(session)
+
+
 def close(session: SparkSession) -> None:
     """End a session; a server that is gone is not waited for."""
     session.client.set_retry_policies([])
@@ -118,10 +141,64 @@ def _require_strict(session: SparkSession, url: str) -> None:
 def require_shared(session: SparkSession, folder: Path, url: str) -> None:
     """`EngineError` unless what the server writes into the folder is there for us."""
     with told(url, f"cannot write into {folder}"):
-        rows = session.sql("SELECT 1 AS one")
-        rows.write.parquet(str(folder))
-        if not folder.is_dir() or not parquet.parts(folder):
-            require_empty(rows, folder, url)
+        write(session.sql("SELECT 1 AS one"), folder, url)
+
+
+def selected(expressions: Mapping[str, str], types: Mapping[str, str]) -> list[str]:
+    """For each column its expression, DuckDB's SQL, as Spark's with the declared type.
+
+    Every instant is cast too, though it has that type: Sail takes the local date of a stored
+    instant in UTC, and that of a cast one in the session's zone.
+    """
+    # Imported where it is needed: it takes commands that ask no server a tenth of a second.
+    import sqlglot
+
+    return [
+        f"CAST({sqlglot.transpile(expression, read=OURS, write=THEIRS)[0]} AS "
+        f"{_spark_type(types[name])}) AS {identifier(name)}"
+        for name, expression in expressions.items()
+    ]
+
+
+def identifier(name: str) -> str:
+    """A name, quoted."""
+    from sqlglot import exp
+
+    return exp.to_identifier(name, quoted=True).sql(dialect=THEIRS)
+
+
+def write(rows: DataFrame, folder: Path, url: str) -> bool:
+    """Have the server write rows as Parquet files into a folder; False if there is no row.
+
+    Sail writes no file where there is no row. Raises `EngineError` when the server's files are not
+    there for us.
+    """
+    rows.write.mode("overwrite").parquet(plain(folder))
+    if _has_parts(folder):
+        return True
+    require_empty(rows, folder, url)
+    return False
+
+
+def plain(path: Path) -> str:
+    """The path, unless the server would take it for a pattern, and read another folder too."""
+    if PATTERN.search(str(path)):
+        raise EngineError(
+            f"{path} has a character that Spark takes for a pattern, one of *?[]{{}}\\; use a "
+            "folder of another name, or set VIBES_ENGINE=duckdb"
+        )
+    return str(path)
+
+
+def _has_parts(folder: Path) -> bool:
+    return folder.is_dir() and bool(parquet.parts(folder))
+
+
+def _spark_type(declared: str) -> str:
+    """Spark's name of one of DuckDB's types."""
+    from sqlglot import exp
+
+    return exp.DataType.build(declared, dialect=OURS).sql(dialect=THEIRS)
 
 
 def require_empty(rows: DataFrame, folder: Path, url: str) -> None:
@@ -139,7 +216,7 @@ def require_empty(rows: DataFrame, folder: Path, url: str) -> None:
 
 def _offsets(session: SparkSession, instants: pl.DataFrame) -> list[int]:
     """The offset from UTC, in seconds, of the session's local time at each instant."""
-    # Cast as each mounted instant is: Sail writes others in UTC (`spark_sql.selected`).
+    # Cast as each mounted instant is: Sail writes others in UTC (`selected`).
     text = "date_format(CAST(instant AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss') AS written"
     rows = session.createDataFrame(instants.to_arrow()).selectExpr("instant", text).toArrow()
     frame = pl.DataFrame(rows)
@@ -168,7 +245,9 @@ def note_progress(noted: dict[str, str | int]) -> Any:
 
 
 @contextmanager
-def told(url: str, what: str, secret: str = "") -> Iterator[None]:
+def told(
+    url: str, what: str, secret: str = "", way_out: str = ", or set VIBES_ENGINE=duckdb"
+) -> Iterator[None]:
     """Errors of the server and of the connection to it as `EngineError`, in one line."""
     try:
         from grpc import RpcError
@@ -183,9 +262,9 @@ def told(url: str, what: str, secret: str = "") -> Iterator[None]:
     except (PySparkException, RpcError) as error:
         text = error.details() if isinstance(error, RpcError) else str(error)
         cause = first_line(text.replace(secret, "…") if secret else text)
-        raise EngineError(
-            f"{named(url)} {what}: {cause}; look into its log, or set VIBES_ENGINE=duckdb"
-        ) from (None if secret else error)
+        raise EngineError(f"{named(url)} {what}: {cause}; look into its log{way_out}") from (
+            None if secret else error
+        )
 
 
 def _require_answer(url: str) -> None:
