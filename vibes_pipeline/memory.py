@@ -27,10 +27,14 @@ class Memory:
 
     def database(self) -> duckdb.DuckDBPyConnection:
         """A new DuckDB in memory. Its own folder below `spill` is made once it is needed."""
+        folder = str(self.folder())
+        return duckdb.connect(config={"memory_limit": self.limit, "temp_directory": folder})
+
+    def folder(self) -> Path:
+        """The name of a new folder below `spill`; when this process is killed, others remove it."""
         self.spill.mkdir(parents=True, exist_ok=True)
         self._remove_what_killed_processes_left()
-        folder = self.spill / f"{os.getpid()}-{next(_numbers)}"
-        return duckdb.connect(config={"memory_limit": self.limit, "temp_directory": str(folder)})
+        return self.spill / f"{os.getpid()}-{next(_numbers)}"
 
     def _remove_what_killed_processes_left(self) -> None:
         for folder in self.spill.iterdir():

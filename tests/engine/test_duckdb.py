@@ -16,6 +16,7 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model, load_models
 from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.errors import BrokenGrain, WarehouseError
+from vibes_pipeline.memory import Memory
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 from vibes_pipeline.warehouse.file import new_warehouse
 from vibes_pipeline.warehouse.source import Warehouse
@@ -142,6 +143,24 @@ def test_an_ephemeral_model_is_run_when_another_names_it_and_leaves_no_file(
     assert made(engine, reads) == [(2,)], "made again"
     engine.materialize(held, {})
     assert files(tmp_path / "slot") == ["warehouse/reads.parquet"]
+
+
+def test_what_comes_from_the_warehouse_is_held_in_a_file_that_goes_with_the_engine(
+    tmp_path: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = model(tmp_path, "warehouse.held", "-- ephemeral\nSELECT seller_id FROM raw.sellers")
+    reads = model(tmp_path, "warehouse.reads", "SELECT COUNT(*) AS n FROM warehouse.held")
+    monkeypatch.setattr("vibes_pipeline.engine.duckdb.load_models", lambda: {held.relation: held})
+    spill = tmp_path / "spill"
+    limited = replace(warehouse, memory=Memory("1GB", spill))
+    engine = DuckDBEngine(limited, tmp_path / "slot", LAGOS, {})
+    assert made(engine, reads) == [(2,)]
+    assert [Path(name).name for name in files(spill)] == ["warehouse.held.parquet"]
+    engine.release()
+    assert files(spill) == []
+    assert made(engine, reads) == [(2,)], "made again"
+    del engine
+    assert list(spill.iterdir()) == []
 
 
 def test_evaluating_keeps_nothing(tmp_path: Path, engine: DuckDBEngine) -> None:

@@ -1,16 +1,20 @@
 """The engine on DuckDB: in memory, over Parquet; one engine serves one slot's folder.
 
 Nothing is written to a database file: a model's rows go to a temporary Parquet file that is renamed
-into place. The session's time zone is the policy's, so casts to DATE and weeks are local. The order
-warehouse is attached for one query at a time; all queries of one slot read the same state of it.
+into place. Rows of the warehouse that several models read are in a file that goes with the engine.
+The session's time zone is the policy's, so casts to DATE and weeks are local. The order warehouse
+is attached for one query at a time; all queries of one slot read the same state of it.
 """
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -29,6 +33,8 @@ ITEMS = "raw.order_items"
 # Snappy: zstd takes half as much processor again, for a fifth fewer bytes. No dictionaries: most
 # columns hold ids and times, and looking for repeated values takes half as much again, for nothing.
 PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
+# What is held is read a few times, soon, and goes then.
+HELD = PARQUET.replace("snappy", "uncompressed")
 
 
 @dataclass(frozen=True)
@@ -38,18 +44,14 @@ class DuckDBEngine(Engine):
     def materialize(self, model: Model, parameters: Parameters) -> None:
         """Run one model and keep its rows.
 
-        An ephemeral model's are held in memory until released, or made anew for each reader.
+        An ephemeral model's are held until released, or made anew for each reader.
         """
         self.ran["computed_by"] = f"DuckDB {duckdb.__version__}, within the run's own process"
         if model.is_ephemeral:
             self._hold(model, parameters)
             return
-        with (
-            put_into_place(self.partition(model.relation)) as temporary,
-            self._given(model, parameters) as (select, given),
-        ):
-            place = parquet.sql_text(temporary)
-            self._connection.execute(f"COPY (\n{select}\n) TO {place} ({PARQUET})", given)
+        with put_into_place(self.partition(model.relation)) as temporary:
+            self._copy(model, parameters, temporary, PARQUET)
             require_grain(model, parquet.scan(temporary))
 
     def evaluate(self, model: Model, parameters: Parameters) -> pl.DataFrame:
@@ -60,11 +62,12 @@ class DuckDBEngine(Engine):
 
     def release(self) -> None:
         """Let go of the ephemeral relations."""
-        held = [model.relation for model in load_models().values() if model.is_ephemeral]
-        for relation in self._mounted.intersection(held):
-            kind = "VIEW" if load_models()[relation].is_view else "TABLE"
-            self._connection.execute(f"DROP {kind} {relation}")
-            self._mounted.remove(relation)
+        for model in load_models().values():
+            if model.is_ephemeral and model.relation in self._mounted:
+                kind = self._mounted.pop(model.relation)
+                self._connection.execute(f"DROP {kind} {model.relation}")
+                if model.reads_raw:
+                    self._held_file(model.relation).unlink(missing_ok=True)
 
     @contextmanager
     def _given(self, model: Model, parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
@@ -109,10 +112,32 @@ class DuckDBEngine(Engine):
             self._define("VIEW", relation, f"FROM {rows}")
 
     def _hold(self, model: Model, parameters: Parameters) -> None:
+        """Keep one model's rows until they are released: those read from the warehouse in a file.
+
+        They may be most of the warehouse, and as a table would fill the memory.
+        """
+        if not model.reads_raw:
+            self._hold_in_session(model, parameters)
+            return
+        with put_into_place(self._held_file(model.relation)) as temporary:
+            self._copy(model, parameters, temporary, HELD)
+        rows = parquet.sql_rows([self._held_file(model.relation)])
+        self._define("VIEW", model.relation, f"FROM {rows}")
+
+    def _hold_in_session(self, model: Model, parameters: Parameters) -> None:
         """Make one model a table of the session, or a view where the model may be one."""
         with self._given(model, parameters) as (select, given):
             kind = "VIEW" if model.is_view else "TABLE"
             self._define(kind, model.relation, select, given or None)
+
+    def _copy(self, model: Model, parameters: Parameters, file: Path, written: str) -> None:
+        """Write one model's rows to a file, with DuckDB's options of writing."""
+        with self._given(model, parameters) as (select, given):
+            place = parquet.sql_text(file)
+            self._connection.execute(f"COPY (\n{select}\n) TO {place} ({written})", given)
+
+    def _held_file(self, relation: str) -> Path:
+        return self._held_in / f"{relation}.parquet"
 
     def _put(self, relation: str, rows: pl.DataFrame) -> None:
         """Make a table of the session out of rows."""
@@ -126,12 +151,19 @@ class DuckDBEngine(Engine):
         """Make a view or a table of the session out of a SELECT."""
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
         self._connection.execute(f"CREATE OR REPLACE {kind} {relation} AS\n{select}", given)
-        self._mounted.add(relation)
+        self._mounted[relation] = kind
 
     @cached_property
-    def _mounted(self) -> set[str]:
-        """The relations that the session has; the warehouse's tables are not among them."""
-        return set()
+    def _mounted(self) -> dict[str, str]:
+        """The relations that the session has, each with its kind; raw tables are not among them."""
+        return {}
+
+    @cached_property
+    def _held_in(self) -> Path:
+        """The folder of the files that hold ephemeral relations; it goes with the engine."""
+        folder = self.warehouse.spill_folder()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     @cached_property
     def _elsewhere(self) -> Remote | None:

@@ -57,8 +57,12 @@ class Model:
 
         The warehouse's tables are there for one query at a time, and a view takes no parameters.
         """
-        reads_raw = any(relation.startswith("raw.") for relation in self.depends_on)
-        return self.is_ephemeral and not self.parameters and not reads_raw
+        return self.is_ephemeral and not self.parameters and not self.reads_raw
+
+    @property
+    def reads_raw(self) -> bool:
+        """Whether it reads the order warehouse itself."""
+        return any(relation.startswith("raw.") for relation in self.depends_on)
 
     @cached_property
     def columns(self) -> Mapping[str, str]:

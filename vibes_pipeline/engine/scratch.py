@@ -46,7 +46,7 @@ class ScratchEngine(DuckDBEngine):
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
         """Run one model and keep its rows; `BrokenGrain` when the rows break its grain."""
-        self._hold(model, parameters)
+        self._hold_in_session(model, parameters)
         keys = ", ".join(model.grain.columns) or "*"
         if model.grain.can_be_broken:
             require_grain(model, self._rows(f"SELECT {keys} FROM {model.relation}"))
@@ -60,6 +60,9 @@ class ScratchEngine(DuckDBEngine):
     def _rows(self, query: str) -> pl.LazyFrame:
         frame: pl.DataFrame = self._connection.sql(query).pl()
         return frame.lazy()
+
+    def _hold(self, model: Model, parameters: Parameters) -> None:
+        self._hold_in_session(model, parameters)
 
     def _mount(self, relation: str, parameters: Parameters) -> None:
         if relation in self.stand_ins and relation not in self._mounted:

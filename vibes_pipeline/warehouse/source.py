@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Self
 
 import duckdb
@@ -72,6 +73,10 @@ class Warehouse:
         connection.execute(f"USE {catalog}")
         weakref.finalize(owner, self._memory.execute, f"DETACH {catalog}").atexit = False
         return connection
+
+    def spill_folder(self) -> Path:
+        """The name of a new folder for what is too much for memory; who asks removes it."""
+        return self.memory.folder() if self.memory else Path(mkdtemp(prefix="vibes-"))
 
     @contextmanager
     def mounted(
