@@ -41,14 +41,22 @@ class Grain:
             return pl.DataFrame({"rows": [count] if count != 1 else []})
         if not self.can_be_broken:
             return pl.DataFrame()
-        keys = rows.select(self.columns).collect()
         needed = [c for c in self.columns if c not in self.nullable]
-        # Keys whose hashes all differ are all different: cheap to see, and nearly always so.
-        is_unique = keys.hash_rows().n_unique() == keys.height
-        if is_unique and not any(keys[c].null_count() for c in needed):
-            return keys.clear()
-        is_null = pl.any_horizontal(pl.col(c).is_null() for c in needed)
-        return keys.filter(keys.is_duplicated() | keys.select(is_null).to_series())
+        lacks = pl.any_horizontal(pl.lit(value=False), *(pl.col(c).is_null() for c in needed))
+        key = (
+            pl.struct(self.columns).hash()
+            if len(self.columns) > 1
+            else pl.col(*self.columns).hash()
+        )
+        # Keys whose hashes all differ are all different: that is nearly always so, and cheap to
+        # see with 8 bytes a row, where the ids of a large relation would not fit into memory.
+        seen = rows.select(key=key, lacks=lacks).collect(engine="streaming")
+        has_nulls, hashes = seen["lacks"].any(), seen["key"].sort()
+        repeated = hashes.filter(hashes == hashes.shift(1)).unique()
+        if repeated.is_empty() and not has_nulls:
+            return pl.DataFrame(schema=dict.fromkeys(self.columns))
+        keys = rows.select(self.columns).filter(key.is_in(repeated.implode()) | lacks).collect()
+        return keys.filter(keys.is_duplicated() | keys.select(lacks).to_series())
 
 
 def read_grain(sql: str) -> Grain | None:
