@@ -1,7 +1,9 @@
 -- The stored order items that are judged and may enter a rule, one row per stored row (Rulebook §13): those with
 -- a time since $horizon, those without pending_at, and of the older ones those that a check, a case or an open
--- charge names. Each part is a read of its own, by one range of time: in a warehouse stored in the order of time,
--- each read skips what is older, and an OR of them would read the whole history. No row is in two parts.
+-- charge names. In a warehouse stored in the order of time every read skips what it does not need: one range of
+-- one time at a time, where an OR of several times would read the whole history. What is older but moved since, or is
+-- named, is first looked for in few columns. Its pending_at then leads to the whole rows, for which all other row
+-- groups can be skipped; other rows of the same instant are sorted out last.
 -- A customer is kept only where a rule counts customers: who refused or returned an item. They are kept as a
 -- keyed hash, which tells customers apart and does not say who they are.
 -- ephemeral
@@ -14,6 +16,29 @@ WITH named AS (
     SELECT order_item_id FROM ledger.open_charges
 ),
 
+older AS (
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND ready_to_ship_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND shipped_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND delivered_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND cancelled_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND rejected_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND returned_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND order_item_id IN (SELECT order_item_id FROM named)
+),
+
 judged AS (
     SELECT *
     FROM raw.order_items
@@ -23,64 +48,16 @@ judged AS (
     FROM raw.order_items
     WHERE
         pending_at < $horizon
-        AND ready_to_ship_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND shipped_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND delivered_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND cancelled_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND COALESCE(cancelled_at < $horizon, TRUE)
-        AND rejected_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND COALESCE(cancelled_at < $horizon, TRUE)
-        AND COALESCE(rejected_at < $horizon, TRUE)
-        AND returned_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND COALESCE(cancelled_at < $horizon, TRUE)
-        AND COALESCE(rejected_at < $horizon, TRUE)
-        AND COALESCE(returned_at < $horizon, TRUE)
-        AND order_item_id IN (SELECT order_item_id FROM named)
+        AND pending_at IN (SELECT pending_at FROM older)
+        AND (
+            ready_to_ship_at >= $horizon
+            OR shipped_at >= $horizon
+            OR delivered_at >= $horizon
+            OR cancelled_at >= $horizon
+            OR rejected_at >= $horizon
+            OR returned_at >= $horizon
+            OR order_item_id IN (SELECT order_item_id FROM named)
+        )
 )
 
 SELECT
