@@ -3,20 +3,30 @@
 -- is the instant at which the calendar's running clock reaches the clock of the start plus the policy's hours.
 -- Hours that are full exactly at the end of a day have that day's end as their deadline, not the start of the
 -- next running day: Saturday 00:00 gives Sunday 00:00. Days are matched with days first, and items with their
--- day then: items joined to the calendar by a range would be compared with every day of it.
+-- day then: items joined to the calendar by a range would be compared with every day of it. What rules ask of an
+-- item beside its deadline comes along: to join millions of items to themselves takes longer than all else here.
 -- ephemeral
 -- grain: order_item_id, entered_state
 WITH entered AS (
     SELECT
-        order_item_id,
+        *,
         'pending' AS entered_state,
         pending_at AS entered_at
     FROM warehouse.order_items
     UNION ALL
     SELECT
-        order_item_id,
+        *,
         'ready_to_ship' AS entered_state,
         ready_to_ship_at AS entered_at
+    FROM warehouse.order_items
+    WHERE ready_to_ship_at IS NOT NULL AND shipped_from IS NULL
+),
+
+days AS (
+    SELECT CAST(pending_at AS DATE) AS day
+    FROM warehouse.order_items
+    UNION
+    SELECT CAST(ready_to_ship_at AS DATE) AS day
     FROM warehouse.order_items
     WHERE ready_to_ship_at IS NOT NULL AND shipped_from IS NULL
 ),
@@ -44,14 +54,12 @@ waits AS (
             d.is_fulfilment_day
             AND d.clock_after >= c.clock_before + 3600 * f.hours
             AND d.clock_before < c.clock_after + 3600 * f.hours
-    WHERE c.day IN (SELECT CAST(entered_at AS DATE) FROM entered)
+    WHERE c.day IN (SELECT day FROM days)
 ),
 
 started AS (
     SELECT
-        e.order_item_id,
-        e.entered_state,
-        e.entered_at,
+        e.*,
         CASE WHEN w.is_fulfilment_day THEN e.entered_at ELSE w.starts_at END AS started_at,
         w.started_after,
         w.started_until,
@@ -62,6 +70,14 @@ started AS (
 
 SELECT
     order_item_id,      -- the item
+    order_number,       -- its order
+    seller_id,          -- its seller
+    sku,                -- its product
+    commission,         -- naira
+    pending_at,         -- when it entered Pending
+    ready_from,         -- ready to ship from; null: not ready
+    shipped_from,       -- shipped from; null: not shipped
+    cancelled_at,       -- when it was cancelled; null: it was not
     entered_state,      -- pending or ready_to_ship
     entered_at,         -- when it entered the state
     started_at + wait_seconds * INTERVAL '1' SECOND
