@@ -13,7 +13,8 @@ import pytest
 from ledger import made
 from ledger.plain_sql import SLOT, Connection, Desk, refused
 
-NOW = SLOT + timedelta(days=3)
+# After everything that the filled ledger holds.
+NOW = SLOT + timedelta(days=30)
 MINUTE = timedelta(minutes=1)
 
 
@@ -86,7 +87,7 @@ def test_a_decision_that_nobody_could_have_made_is_refused(
 def test_no_decision_is_older_than_the_newest(claimed: Desk) -> None:
     taken_in(claimed, "C-8")
     decided(claimed, decided_at=NOW)
-    with refused("not back-dated: at the earliest it is of 2026-11-24"):
+    with refused("not back-dated: at the earliest it is of 2026-12-21"):
         decided(claimed, claim_id="C-8", decided_at=NOW - MINUTE)
 
 

@@ -281,3 +281,11 @@ BEGIN
         GRANT SELECT ON finance.journal, finance.period_closes, finance.period_close_totals TO vibes_finance;
     END IF;
 END $$;
+
+-- Who records decisions is told the ledger's newest event, which a close may be.
+DO $$
+BEGIN
+    IF to_regrole('vibes_operations') IS NOT NULL THEN
+        GRANT SELECT ON ledger.period_closes TO vibes_operations;
+    END IF;
+END $$;
