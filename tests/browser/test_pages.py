@@ -30,7 +30,13 @@ CUT = """
         .filter((place) => place.scrollWidth > place.clientWidth + 1)
         .map((place) => place.innerText.slice(0, 80))
 """
-KINDS = ("weekly_alert", "weekly_implementation", "late_alert", "late_cancellation")
+KINDS = (
+    "weekly_alert",
+    "weekly_implementation",
+    "late_alert",
+    "late_cancellation",
+    "operators_mail",
+)
 
 
 @dataclass

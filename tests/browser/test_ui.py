@@ -144,8 +144,8 @@ def test_the_schedules_run_at_their_lagos_times_and_the_jobs_know_their_runs(
     ):
         page.get_by_text(time).wait_for()
     switched_on = page.locator("input[type=checkbox]:checked")
-    switched_on.nth(7).wait_for(state="attached")
-    assert switched_on.count() == 8
+    switched_on.nth(9).wait_for(state="attached")
+    assert switched_on.count() == 10
     page.goto(f"{ui}/jobs")
     ran = page.get_by_text(re.compile("ago$"))
     ran.nth(3).wait_for()

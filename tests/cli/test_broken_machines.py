@@ -40,7 +40,11 @@ def statuses(shell: Shell) -> dict[str, int]:
 def test_a_disk_that_is_full_is_told_in_one_line_and_with_room_the_slot_ends_well(
     shell: Shell,
 ) -> None:
-    for size, what in ((100, "dagster.yaml"), (1_500, "lake"), (8_000, "File too large")):
+    for size, what in (
+        (100, "dagster.yaml"),
+        (1_500, "stored_items.parquet"),
+        (8_000, "File too large"),
+    ):
         with files_no_larger_than(size):
             failed = shell(*ALERT)
         assert failed.status == 1

@@ -260,7 +260,7 @@ def test_a_warehouse_being_loaded_stops_only_what_reads_it(
         assert loader.stdout is not None
         assert loader.stdout.readline() == b"held\n"
         assert library.ask("SELECT count(*) FROM finance.charges").rows == [(3,)]
-        with pytest.raises(WarehouseError, match="stayed locked by another process"):
+        with pytest.raises(WarehouseError, match="is locked by another process"):
             library.ask("FROM raw.sellers")
     finally:
         loader.communicate(b"\n", timeout=10)
