@@ -37,7 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, with --fast, what needs the database server or starts processes of its own."""
+    """Begin with what takes longest, so that it is not alone at the end.
+
+    With --fast, leave out what needs the database server or starts processes of its own.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
     if not config.getoption("--fast"):
         return
     slow = {item for item in items if _needs_a_server(item)}
