@@ -1,11 +1,32 @@
 -- The stored order items that sellers' records of the running week rest on, one row per stored row (Rulebook §4, §13,
 -- §15): those with a time since $horizon. They stand in for `warehouse.stored_items` where standings give nothing but
--- these records. Each part is a read of its own, by one range of time. No row is in two parts.
+-- these records. As there, what is older but moved since is first looked for in few columns, by one range of one time
+-- at a time.
 -- Of rows that enter no record but make the other copies of their id bad, the ids are enough: rows without pending_at,
 -- which lie anywhere in the history, and older copies that were pending since $since.
 -- ephemeral
 -- grain: every stored row
-WITH newer AS (
+WITH older AS (
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND ready_to_ship_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND shipped_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND delivered_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND cancelled_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND rejected_at >= $horizon
+    UNION ALL
+    SELECT pending_at FROM raw.order_items
+    WHERE pending_at < $horizon AND returned_at >= $horizon
+),
+
+newer AS (
     SELECT *
     FROM raw.order_items
     WHERE pending_at >= $horizon
@@ -14,52 +35,8 @@ WITH newer AS (
     FROM raw.order_items
     WHERE
         pending_at < $horizon
-        AND ready_to_ship_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND shipped_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND delivered_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND cancelled_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND COALESCE(cancelled_at < $horizon, TRUE)
-        AND rejected_at >= $horizon
-    UNION ALL
-    SELECT *
-    FROM raw.order_items
-    WHERE
-        pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND COALESCE(cancelled_at < $horizon, TRUE)
-        AND COALESCE(rejected_at < $horizon, TRUE)
-        AND returned_at >= $horizon
+        AND pending_at IN (SELECT pending_at FROM older)
+        AND GREATEST(ready_to_ship_at, shipped_at, delivered_at, cancelled_at, rejected_at, returned_at) >= $horizon
 ),
 
 ids AS (
@@ -78,12 +55,9 @@ ids AS (
     WHERE
         pending_at >= $since
         AND pending_at < $horizon
-        AND COALESCE(ready_to_ship_at < $horizon, TRUE)
-        AND COALESCE(shipped_at < $horizon, TRUE)
-        AND COALESCE(delivered_at < $horizon, TRUE)
-        AND COALESCE(cancelled_at < $horizon, TRUE)
-        AND COALESCE(rejected_at < $horizon, TRUE)
-        AND COALESCE(returned_at < $horizon, TRUE)
+        AND COALESCE(
+            GREATEST(ready_to_ship_at, shipped_at, delivered_at, cancelled_at, rejected_at, returned_at) < $horizon, TRUE
+        )
         AND order_item_id IN (SELECT order_item_id FROM newer)
 )
 

@@ -76,7 +76,7 @@ class PartWeek:
         Only the items of one seller are read, if one is named: then the other sellers' rows lack
         what befell them. The ledger is read as it stood at the instant.
         """
-        is_of_week = set(relations) == {STANDINGS}
+        is_of_week = seller is None and set(relations) == {STANDINGS}
         stand_ins = ASKED if seller is not None else OF_WEEK if is_of_week else {}
         engine = ScratchEngine.over(self.run.engine, stand_ins)
         at = states_at.instant_of(ledger, self.run.now)
