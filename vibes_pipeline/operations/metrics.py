@@ -42,7 +42,7 @@ class StatusCollector(Collector):
         """Every family."""
         yield self._info()
         yield from self._verdict()
-        if self.status.ledger.mode is None:
+        if not self._is_up:
             return
         yield from self._ledger()
         yield from self._slots()

@@ -7,30 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from vibes_pipeline.answers.claims.case import Action, Preview, Queued
 from vibes_pipeline.answers.words import moment_in_words, wrapped
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.cleaning import clean
 from vibes_pipeline.policy import Policy
+from vibes_pipeline.policy.claims import ClaimField
 from vibes_pipeline.rules import CHARGES
 
 # A comment is shown whole up to here: a seller may write a book.
 LONGEST_COMMENT = 4000
-WRITTEN = (
-    "shop_name",
-    "country",
-    "order_number",
-    "sku",
-    "tracking_number",
-    "reason",
-    "api_endpoint",
-    "statement_period",
-    "transaction_type",
-    "amount",
-    "action_reference",
-)
+# What is shown as it stands; a comment may be long, and of attachments there may be many.
+WRITTEN = [name for name in get_args(ClaimField) if name not in ("comment", "attachments")]
 
 
 def in_brief(queued: Queued, policy: Policy) -> Iterator[str]:
