@@ -1,12 +1,14 @@
-"""What several commands share: settings, policy, the console, a progress bar over slots."""
+"""What several commands share: settings, policy, how an answer is printed, progress over slots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 
 # Printed lines are not wrapped, so that a search finds a path or a count in them.
 console = Console(highlight=False, soft_wrap=True)
+
+JSON = "json"
+style_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", JSON]),
+    default="text",
+    show_default=True,
+    help="For people, or one JSON document.",
+)
 
 
 def settings_and_policy() -> tuple[Settings, Policy]:
@@ -47,6 +59,22 @@ def printable(value: object) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def say(line: str) -> None:
+    """Print a line; nothing in it moves the terminal's cursor."""
+    click.echo(printable(line))
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        say(line)
+
+
+def say_json(answer: object) -> None:
+    """Print one JSON document; in ASCII no character of a text can move a terminal's cursor."""
+    click.echo(json.dumps(answer, indent=1))
 
 
 def print_rows(tables: Mapping[str, int]) -> None:

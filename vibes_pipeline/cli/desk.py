@@ -6,8 +6,7 @@ seller is `answers`'.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from vibes_pipeline.calendar import Slot, parse_local
-from vibes_pipeline.cli.common import console, printable, settings_and_policy_for_slots
+from vibes_pipeline.cli.common import say, settings_and_policy_for_slots
 from vibes_pipeline.cli.run import run_shown
 from vibes_pipeline.clock import Clock, SimulatedClock, WallClock
 from vibes_pipeline.errors import VibesError
@@ -127,19 +126,3 @@ class Desk:
             at=at,
             log_level=log_level,
         )
-
-
-def say(line: str) -> None:
-    """Print a line; nothing in it moves the terminal's cursor."""
-    console.print(printable(line), markup=False)
-
-
-def say_all(lines: Iterable[str]) -> None:
-    """Print lines."""
-    for line in lines:
-        say(line)
-
-
-def say_json(answer: object) -> None:
-    """Print one JSON document; in ASCII no character of a text can move a terminal's cursor."""
-    click.echo(json.dumps(answer, indent=1))

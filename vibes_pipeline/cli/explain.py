@@ -12,23 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vibes_pipeline.calendar import parse_cycle
-from vibes_pipeline.cli.common import console, settings_and_policy
+from vibes_pipeline.cli.common import JSON, console, say, settings_and_policy, style_option
 from vibes_pipeline.errors import UsageError
 from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.cleaning import clean
 
 if TYPE_CHECKING:
     from vibes_pipeline.answers.moment import Moment
-
-style_option = click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or one JSON document.",
-)
-JSON = "json"
 
 
 class Explain(click.Group):
@@ -66,13 +56,13 @@ def reference(named: str, style: str) -> None:
         _print_json(documents[0] if len(documents) == 1 else documents)
         return
     if not explained:
-        _print(f"claim {clean(named)} is about no action of the ledger")
+        say(f"claim {clean(named)} is about no action of the ledger")
     for number, one in enumerate(explained):
         if number:
-            _print("")
-            _print("-" * 78)
+            say("")
+            say("-" * 78)
         for line in lines(one):
-            _print(line)
+            say(line)
 
 
 @command.command(name="item")
@@ -106,9 +96,9 @@ def of_item(item: str | None, at: str | None, is_all: bool, out: Path | None, st
         return
     from vibes_pipeline.answers.words import moment_in_words
 
-    _print(f"item {clean(answer['order_item_id'])} at {moment_in_words(moment.at, moment.policy)}")
+    say(f"item {clean(answer['order_item_id'])} at {moment_in_words(moment.at, moment.policy)}")
     for rule in answer["rules"]:
-        _print(f"  {rule['rule']:<24}{rule['code']:<20}{rule['text']}")
+        say(f"  {rule['rule']:<24}{rule['code']:<20}{rule['text']}")
 
 
 @command.command(name="seller")
@@ -139,11 +129,11 @@ def _print_cycle(what: str, name: str, cycle: str, answer: Mapping[str, Any], st
     if style == JSON:
         _print_json(answer)
         return
-    _print(f"{what} {clean(name)} in cycle {cycle}")
-    _print(f"  {answer['rule']:<24}{answer['code']:<20}{answer['text']}")
+    say(f"{what} {clean(name)} in cycle {cycle}")
+    say(f"  {answer['rule']:<24}{answer['code']:<20}{answer['text']}")
     for fact, value in answer["facts"].items():
         if value is not None:
-            _print(f"  {fact}: {clean(str(value))}")
+            say(f"  {fact}: {clean(str(value))}")
 
 
 def _moment(at: str | None) -> Moment:
@@ -166,10 +156,6 @@ def text_argument(argument: str) -> str:
     if argument != argument.encode(errors="ignore").decode():
         raise UsageError("the id is not UTF-8 text; set LC_ALL=C.UTF-8 and write it as such")
     return argument
-
-
-def _print(line: str) -> None:
-    console.print(line, markup=False)
 
 
 def _print_json(answer: object) -> None:

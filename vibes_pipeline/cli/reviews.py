@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vibes_pipeline.answers.words import moment_in_words
-from vibes_pipeline.cli.desk import Desk, deciding, say, say_all, say_json
-from vibes_pipeline.cli.explain import JSON, style_option, text_argument
+from vibes_pipeline.cli.common import JSON, say, say_all, say_json, style_option
+from vibes_pipeline.cli.desk import Desk, deciding
+from vibes_pipeline.cli.explain import text_argument
 from vibes_pipeline.cli.run import log_level_of
 from vibes_pipeline.errors import UsageError, did_you_mean, near
 from vibes_pipeline.listing import counted

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from vibes_pipeline.cli.common import printable, settings_and_policy_for_slots
+from vibes_pipeline.cli.common import (
+    JSON,
+    say_all,
+    say_json,
+    settings_and_policy_for_slots,
+    style_option,
+)
 
 
 @click.command(name="standing")
@@ -16,14 +20,7 @@ from vibes_pipeline.cli.common import printable, settings_and_policy_for_slots
     metavar="LOCAL",
     help="Local time, such as 2026-11-18T07:00. [default: now; of a simulated ledger its own now]",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for tools.",
-)
+@style_option
 def command(seller: str, at: str | None, style: str) -> None:
     """Say where SELLER (an id) would stand if the week ended now.
 
@@ -39,9 +36,7 @@ def command(seller: str, at: str | None, style: str) -> None:
     ledger = Ledger.open_existing(settings, policy.country)
     now = asked_instant(at, ledger, policy)
     found = standing_of(seller, settings, policy, ledger, now)
-    if style == "json":
-        # JSON in ASCII: no character of an id can then move a terminal's cursor.
-        click.echo(json.dumps(found.document(), indent=1))
+    if style == JSON:
+        say_json(found.document())
     else:
-        for line in found.lines():
-            click.echo(printable(line))
+        say_all(found.lines())

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
-from vibes_pipeline.cli.common import printable, settings_and_policy
+from vibes_pipeline.cli.common import JSON, say_all, say_json, settings_and_policy, style_option
 
 
 @click.command(name="status")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for tools.",
-)
+@style_option
 def command(style: str) -> None:
     """Say whether all is well: each slot's last and next time, what waits, how fresh the data is.
 
@@ -39,10 +31,8 @@ def command(style: str) -> None:
     settings, policy = settings_and_policy()
     ledger = Ledger.open_as_it_is(settings, policy.country)
     status = read_status(ledger, policy, Sources(settings))
-    if style == "json":
-        # JSON in ASCII: no character of a path or an error can then move a terminal's cursor.
-        click.echo(json.dumps(document(status), indent=1))
+    if style == JSON:
+        say_json(document(status))
     else:
-        for line in lines(status):
-            click.echo(printable(line))
+        say_all(lines(status))
     sys.exit(int(verdict_of(points(status)) is Verdict.FAILING))
