@@ -89,7 +89,7 @@ def test_the_ledger_keeps_no_address_nor_customer_and_no_hash_that_can_be_guesse
     assert desk.rows(sa.select(schema.address_keys.c.fingerprint)) == [
         (home_key(desk.home).fingerprint,)
     ]
-    for name in sorted(schema.TABLES - NAMED):
+    for name in sorted(schema.metadata.tables.keys() - NAMED):
         rows = str(desk.rows(sa.text(f"SELECT t::TEXT FROM {name} AS t")))
         assert MARK not in rows, name
         assert not any(guess in rows for guess in guesses), name

@@ -15,7 +15,7 @@ from cli.shell import Shell
 from ledger import made
 from reports.made_simulation import charge, simulated
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.reports import simulation_page
 
@@ -108,7 +108,7 @@ def test_the_report_s_figures_are_the_ledger_s(
 def test_the_report_s_rules_are_those_that_struck_with_their_naira(
     browser: Browser, report: Path, ledger_of_shell: Ledger
 ) -> None:
-    s = schema.action_states.c
+    s = views.action_states.c
     charged = made.rows(
         ledger_of_shell,
         sa.func.sum(s.amount).filter(s.state == "implemented", s.rule == "counterfeit_charge"),

@@ -13,7 +13,7 @@ from full_disk import files_no_larger_than
 from notices.mail_server import Post, serving
 from served import TEMPLATE
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 
 ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
 
@@ -28,7 +28,7 @@ def shell(administration: sa.Engine, tmp_path: Path) -> Iterator[Shell]:
 def statuses(shell: Shell) -> dict[str, int]:
     """How many notices are in which state."""
     ledger = shell.ledger()
-    n = schema.notice_states.c
+    n = views.notice_states.c
     with ledger.reading() as connection:
         counted = connection.execute(
             sa.select(n.status, sa.func.count().label("notices")).group_by(n.status)

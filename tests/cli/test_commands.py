@@ -23,7 +23,7 @@ from ledger import made
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.exports.tables import EXPORTS
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 
 TOLD = re.compile(r"^\d\d:\d\d:\d\d (.+?)(?:( done) in \d+\.\d s(:.+))?$", re.MULTILINE)
 ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
@@ -473,7 +473,8 @@ def contents(shell: Shell) -> dict[str, list[tuple[object, ...]]]:
     with ledger.reading() as connection:
         rows = {
             table.name: sorted(map(tuple, connection.execute(sa.select(table))), key=repr)
-            for table in schema.metadata.tables.values()
+            for metadata in (schema.metadata, views.metadata)
+            for table in metadata.tables.values()
         }
     ledger.close()
     return rows

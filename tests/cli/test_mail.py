@@ -17,7 +17,7 @@ from rules.marketplace import Marketplace
 
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.policy import load_policy
 from vibes_pipeline.settings import Settings
@@ -42,14 +42,14 @@ class Desk:
     def statuses(self) -> dict[str, str]:
         """By seller, less what is the same in all their names."""
         ledger = self.shell.ledger()
-        n = schema.notice_states.c
+        n = views.notice_states.c
         found = made.rows(ledger, n.seller_id, n.status)
         ledger.close()
         return {seller.removeprefix("S-"): status for seller, status in found}
 
     def notice_of(self, seller: str) -> UUID:
         ledger = self.shell.ledger()
-        n = schema.notice_states.c
+        n = views.notice_states.c
         found = dict(made.rows(ledger, n.seller_id, n.notice_id))
         ledger.close()
         return cast(UUID, found[f"S-{seller}"])

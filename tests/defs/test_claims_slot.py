@@ -29,7 +29,7 @@ from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import runs, sensors
 from vibes_pipeline.defs.jobs import JOBS
 from vibes_pipeline.errors import StaleWarehouse
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 
 STEP = "claims/settled_claims"
 HOUR = timedelta(hours=1)
@@ -103,7 +103,7 @@ def test_a_new_claim_and_a_decision_on_it_each_request_a_run_until_it_is_done(
     assert isinstance(ask(factory), dg.RunRequest)
     run_claims(factory)
     assert why_not(ask(factory)) == "No claim or decision waits."
-    c = schema.claim_states.c
+    c = views.claim_states.c
     assert made.rows(factory.ledger, c.claim_id, c.state) == [("C-1", "rejected")]
 
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_requests_one_run_that_tells_operators_and_goes_on(
         assert isinstance(ask(factory), dg.RunRequest)
         run_claims(factory)
         assert factory.evaluations()["nothing_is_undecipherable"].passed
-        c = schema.claim_states.c
+        c = views.claim_states.c
         states = made.rows(factory.ledger, c.claim_id, c.state)
         assert sorted(states) == [("C-1", "upheld"), ("C-odd", "accepted")]
 
@@ -355,7 +355,7 @@ def test_every_slot_settles_claims_first(factory: Factory, slot: Callable[[Facto
     claim(factory, **decided, decision="upheld")
     slot(factory)
     assert STEP in factory.materialized()
-    c = schema.claim_states.c
+    c = views.claim_states.c
     assert made.rows(factory.ledger, c.claim_id, c.state) == [("C-1", "upheld")]
     assert ("returns_charge", "I-back") not in made.states(factory.ledger)
 
@@ -372,7 +372,7 @@ def test_also_one_that_then_stops_for_a_stale_warehouse(
     with pytest.raises(StaleWarehouse):
         slot(factory)
     assert STEP in factory.materialized() <= {STEP, "ledger/history"}
-    c = schema.claim_states.c
+    c = views.claim_states.c
     assert made.rows(factory.ledger, c.claim_id, c.state) == [("C-1", "upheld")]
     excused = made.rows(factory.ledger, sa.func.count(schema.excuses.c.event_id))
     assert excused == [(6,)]  # all events of the order, for the claim names no rule

@@ -43,7 +43,7 @@ from slots_direct import effects
 from vibes_pipeline.calendar import TIMED_SLOTS, DueSlot, Slot, monday_of
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.defs.jobs import JOBS
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.notices.delivery import deliver_notices
 from vibes_pipeline.settings import Settings
@@ -162,7 +162,7 @@ def triggers_off(ledger: Ledger) -> Iterator[None]:
     """Only whoever owns the database can do this; what is at hand goes on being noted."""
     for switch in ("DISABLE", "ENABLE"):
         with ledger.engine.begin() as connection:
-            for table in schema.TABLES:
+            for table in schema.metadata.tables:
                 connection.execute(sa.text(f"ALTER TABLE {table} {switch} TRIGGER USER"))
             for table, trigger in AT_HAND.items():
                 connection.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}"))
@@ -374,7 +374,7 @@ def the_schedules_own_ticks_left_it_alone(world: World) -> None:
 
 
 def what_was_alerted_before_is_implemented(world: World, saturday: DueSlot) -> None:
-    s, p = schema.action_states.c, schema.postings.c
+    s, p = views.action_states.c, schema.postings.c
     actions = world.rows(sa.select(s.state, s.implemented_at).where(s.cycle == world.absence.cycle))
     ((at,),) = world.rows(
         sa.select(schema.slots.c.effected_at).where(
@@ -391,7 +391,7 @@ def what_was_alerted_before_is_implemented(world: World, saturday: DueSlot) -> N
 def an_alert_sent_late_moves_its_charges(
     world: World, wednesday: DueSlot, saturday: DueSlot
 ) -> None:
-    s, n = schema.action_states.c, schema.notice_states.c
+    s, n = views.action_states.c, views.notice_states.c
     ((state,),) = world.rows(sa.select(s.state).where(s.order_item_id == "I-S-second"))
     assert state == "alerted", "its 72 hours count from the sending"
     ((sent_at,),) = world.rows(
@@ -428,7 +428,7 @@ def days_that_were_missed_are_skipped(world: World) -> None:
         both = {(slot, day) for day in days for slot in TIMED_SLOTS[2:]}
         skipped = {slot for slot, outcome in recorded.items() if outcome == "skipped"}
         assert skipped == both - {(Slot.LATE_ALERT, first)}
-        n = schema.notice_states.c
+        n = views.notice_states.c
         told = world.rows(
             sa.select(n.seller_id).where(n.kind == "late_alert", n.period == late.period)
         )
@@ -436,7 +436,7 @@ def days_that_were_missed_are_skipped(world: World) -> None:
 
 
 def every_mail_went_out_once(world: World) -> None:
-    n = schema.notice_states.c
+    n = views.notice_states.c
     # A late alert from noon on comes too late for the night, and so is not sent.
     has_a_point = n.pointless_at.is_(None) | (n.pointless_at > n.planned_at)
     notices = world.rows(sa.select(n.notice_id, n.status, n.attempts).where(has_a_point))

@@ -16,7 +16,7 @@ from ledger import made
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, UsageError, VibesError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 
 TABLES = ("sellers", "products", "order_items", "dropoff_qc", "counterfeit_cases")
 LOADED = dict.fromkeys((*TABLES, "account_decisions"), "Mon+1 00:00")
@@ -151,7 +151,7 @@ def test_a_charge_that_awaits_its_evidence_is_warned_of_by_reference(factory: Fa
     (lost,) = [item for item in items if item["order_item_id"] == "I-back"]
     items.remove(lost)
     factory.implement()
-    ((reference,),) = made.rows(factory.ledger, schema.awaiting_evidence.c.reference)
+    ((reference,),) = made.rows(factory.ledger, views.awaiting_evidence.c.reference)
     checks = factory.evaluations()
     check = checks["nothing_awaits_evidence"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)

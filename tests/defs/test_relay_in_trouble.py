@@ -22,7 +22,7 @@ from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.definitions import definitions
 from vibes_pipeline.defs import operators, sensors
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.ledger.ledger import Ledger
 
 OPERATOR = "night@operators.example"
@@ -49,7 +49,7 @@ def run_alert(factory: Factory) -> None:
 
 
 def statuses(ledger: Ledger) -> Counter[str]:
-    return Counter(status for (status,) in made.rows(ledger, schema.notice_states.c.status))
+    return Counter(status for (status,) in made.rows(ledger, views.notice_states.c.status))
 
 
 def tell(factory: Factory) -> Any:

@@ -71,9 +71,9 @@ _INSTEAD: Mapping[sa.Column[Any], sa.ColumnElement[Any]] = {
 }
 _QUERIES: Mapping[str, sa.Select[Any]] = {
     **{
-        name: _query(schema.metadata.tables[name])
-        for name in sorted(schema.TABLES)
-        if schema.metadata.tables[name] is not ATTEMPTS
+        name: _query(table)
+        for name, table in sorted(schema.metadata.tables.items())
+        if table is not ATTEMPTS
     },
     ACCEPTED: sa.select(ATTEMPTS.c.notice_id, ATTEMPTS.c.code).where(ATTEMPTS.c.status == "sent"),
 }

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot, day_start
-from vibes_pipeline.ledger import claims, closes, deliveries, history, notices, schema
+from vibes_pipeline.ledger import claims, closes, deliveries, history, notices, schema, views
 from vibes_pipeline.ledger.accounts import Accounts
 from vibes_pipeline.ledger.actions import PROPOSAL, Terms, actions_of
 from vibes_pipeline.ledger.deliveries import Delivery
@@ -362,7 +362,7 @@ def close(ledger: Ledger, period: date, now: datetime | None = None) -> closes.C
 
 def states(ledger: Ledger) -> dict[tuple[str, str], str]:
     """The present state by rule and what was struck: item, else SKU, else seller."""
-    s = schema.action_states.c
+    s = views.action_states.c
     struck = sa.func.coalesce(s.order_item_id, s.sku, s.seller_id)
     return {
         (rule, subject): state for rule, subject, state in rows(ledger, s.rule, struck, s.state)
@@ -383,7 +383,7 @@ def rows(ledger: Ledger, *columns: sa.ColumnElement[Any]) -> list[Any]:
 
 def counts(ledger: Ledger) -> dict[str, int]:
     """How many rows every table holds."""
-    tables = [schema.metadata.tables[name] for name in schema.TABLES]
+    tables = schema.metadata.tables.values()
     with ledger.reading() as connection:
         return {
             table.name: connection.execute(

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from ledger import made
 
-from vibes_pipeline.ledger import database, feeds, schema
+from vibes_pipeline.ledger import database, feeds, schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.rules import CHARGES
 
@@ -240,7 +240,7 @@ def test_what_is_only_alerted_is_not_in_force(ledger: Ledger) -> None:
 
 def test_on_a_live_ledger_it_is_now(ledger: Ledger) -> None:
     with ledger.writing(is_simulated=False, now=made.ALERT_AT) as connection:
-        moment, now = connection.execute(sa.select(schema.moments.c.at, sa.func.now())).one()
+        moment, now = connection.execute(sa.select(views.moments.c.at, sa.func.now())).one()
     assert moment == now
 
 
@@ -257,7 +257,8 @@ def test_a_reader_reads_every_view_of_their_schema(reader: sa.Connection, own: s
 def test_a_reader_reads_nothing_else_and_makes_nothing(reader: sa.Connection, own: str) -> None:
     others = [t for t in VIEWS if t.schema != own]
     refused: list[sa.Executable] = [
-        sa.select(t) for t in (*others, *schema.metadata.tables.values())
+        sa.select(t)
+        for t in (*others, *schema.metadata.tables.values(), *views.metadata.tables.values())
     ]
     refused += [sa.text(f"CREATE TABLE {own}.mine (n INTEGER)")]
     for statement in refused:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from ledger import made
 
-from vibes_pipeline.ledger import history, schema
+from vibes_pipeline.ledger import history, schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import OPEN, Status
 
@@ -134,7 +134,7 @@ def test_only_the_relations_that_are_needed_are_read(after_a_cycle: Ledger) -> N
 
 def test_what_is_open_is_what_its_events_leave_open(after_a_cycle: Ledger) -> None:
     made.freeze_cycle(after_a_cycle, [], cycle=made.NEXT_CYCLE)
-    a, n = schema.action_states.c, schema.notice_states.c
+    a, n = views.action_states.c, views.notice_states.c
     states = made.rows(after_a_cycle, a.action_id, a.state)
     is_open = {(action,) for action, state in states if state in OPEN}
     assert set(made.rows(after_a_cycle, schema.open_actions.c.action_id)) == is_open

@@ -10,11 +10,11 @@ import pytest
 from ledger import made
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.implementation import implementation
 from vibes_pipeline.ledger.ledger import Ledger
 
-S, P = schema.action_states.c, schema.postings.c
+S, P = views.action_states.c, schema.postings.c
 INSTANT = timedelta(microseconds=1)
 
 
@@ -302,7 +302,7 @@ def test_a_charge_whose_evidence_is_missing_stays_open_and_is_not_implemented(
         ("returns_charge", "I2"): "implemented",
         ("returns_charge", "I3"): "proposed",
     }
-    w = schema.awaiting_evidence.c
+    w = views.awaiting_evidence.c
     listed = made.rows(ledger, w.order_item_id, w.slots_in_vain, w.missing_since, w.amount)
     assert sorted(listed) == [
         (item, 1, made.IMPLEMENT_AT, Decimal("3000.00")) for item in ("I1", "I3")

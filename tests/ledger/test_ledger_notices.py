@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ledger import made
 
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import (
@@ -205,7 +205,7 @@ def test_an_acceptance_is_recorded_though_an_action_is_withdrawn_meanwhile(
     thread.join(10)
 
     assert recorded == [True]
-    status = made.rows(ledger, schema.notice_states.c.status)
+    status = made.rows(ledger, views.notice_states.c.status)
     assert status == [("sent",)]
     assert made.states(ledger) == {
         ("returns_charge", "I0"): "withdrawn",

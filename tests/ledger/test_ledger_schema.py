@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger import feeds, schema, views
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +21,25 @@ def _type(column_type: sa.types.TypeEngine[object]) -> str:
 
 
 def test_the_same_tables_and_views_are_there(inspector: sa.Inspector) -> None:
-    tables, views = inspector.get_table_names("ledger"), inspector.get_view_names("ledger")
-    assert {t.name for t in schema.metadata.tables.values()} == {*tables, *views}
-    assert set(schema.TABLES) == {f"ledger.{name}" for name in tables}
+    made = (schema.metadata, inspector.get_table_names), (views.metadata, inspector.get_view_names)
+    for metadata, names in made:
+        assert {t.name for t in metadata.tables.values()} == set(names("ledger"))
 
 
 @pytest.mark.parametrize("metadata", [feeds.finance, feeds.enforcement], ids=lambda m: m.schema)
 def test_the_same_feeds_are_there(inspector: sa.Inspector, metadata: sa.MetaData) -> None:
-    views = {t.name for t in metadata.tables.values()}
-    assert views == set(inspector.get_view_names(metadata.schema))
+    named = {t.name for t in metadata.tables.values()}
+    assert named == set(inspector.get_view_names(metadata.schema))
     assert inspector.get_table_names(metadata.schema) == []
 
 
 @pytest.mark.parametrize(
     "table",
-    [t for m in (schema.metadata, *feeds.SCHEMAS.values()) for t in m.tables.values()],
+    [
+        t
+        for m in (schema.metadata, views.metadata, *feeds.SCHEMAS.values())
+        for t in m.tables.values()
+    ],
     ids=lambda t: t.fullname,
 )
 def test_columns_have_the_same_names_order_and_types(
@@ -45,7 +49,7 @@ def test_columns_have_the_same_names_order_and_types(
     assert [(c.name, _type(c.type)) for c in table.columns] == made
 
 
-@pytest.mark.parametrize("name", sorted(schema.TABLES))
+@pytest.mark.parametrize("name", sorted(schema.metadata.tables))
 def test_keys_and_nulls_are_the_same(inspector: sa.Inspector, name: str) -> None:
     table = schema.metadata.tables[name]
     made = inspector.get_columns(table.name, "ledger")

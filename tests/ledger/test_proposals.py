@@ -19,7 +19,7 @@ from ledger import made
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import history, schema
+from vibes_pipeline.ledger import history, schema, views
 from vibes_pipeline.ledger.actions import actions_of, proposal_hash
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.proposals import frozen_cycle, is_unchanged, record_proposed
@@ -182,7 +182,7 @@ def test_regulations_not_implemented_expire_when_the_next_cycle_is_frozen(
     after = made.states(ledger)
     assert {action for action, now in after.items() if now == "expired"} == CYCLE_BOUND
     assert {now for action, now in after.items() if action not in CYCLE_BOUND} == {state}
-    s = schema.action_states.c
+    s = views.action_states.c
     expired = made.rows(ledger, s.expired_at, s.cause, s.state)
     assert {row[:2] for row in expired if row[2] == "expired"} == {
         (made.ALERT_AT + made.WEEK, "not implemented when 2026-11-16 was frozen")
@@ -201,7 +201,7 @@ def test_the_new_cycles_own_regulations_do_not_expire(ledger: Ledger) -> None:
     made.freeze_cycle(ledger, [made.order_regulation("S-1")])
     given = made.terms(made.NEXT_CYCLE)
     made.freeze_cycle(ledger, [made.order_regulation("S-1", given=given)], cycle=made.NEXT_CYCLE)
-    s = schema.action_states.c
+    s = views.action_states.c
     assert sorted(made.rows(ledger, s.cycle, s.state)) == [
         (made.CYCLE, "expired"),
         (made.NEXT_CYCLE, "proposed"),

@@ -24,7 +24,7 @@ from ledger import made
 
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import database, locks, schema
+from vibes_pipeline.ledger import database, locks, views
 from vibes_pipeline.ledger.deliveries import Delivery, record, recording
 from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import only_sender
@@ -353,7 +353,7 @@ def test_the_ledger_and_its_locks_work_through_a_pooler_of_transactions(
             sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
         ).scalar()
     assert left == 0, "no lock stays behind in the pooler's connections"
-    assert made.rows(ledger, schema.notice_states.c.status) == [("sent",)] * 3
+    assert made.rows(ledger, views.notice_states.c.status) == [("sent",)] * 3
     ledger.close()
     direct.close()
 

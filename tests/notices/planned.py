@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ledger import made
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 
 LONG_AGO = datetime(2024, 11, 20, 7, tzinfo=made.LAGOS)
@@ -24,18 +24,18 @@ def freeze_for(ledger: Ledger, sellers: int, *, is_simulated: bool = True) -> li
 
 def statuses(ledger: Ledger) -> dict[str, str]:
     """The outcome of each seller's last attempt."""
-    n = schema.notice_states.c
+    n = views.notice_states.c
     return dict(made.rows(ledger, n.seller_id, n.status))
 
 
 def charged(ledger: Ledger) -> dict[str, str]:
     """The state of each seller's one charge."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return dict(made.rows(ledger, s.seller_id, s.state))
 
 
 def withdraw(ledger: Ledger, seller_id: str) -> None:
-    s = schema.action_states.c
+    s = views.action_states.c
     (action_id,) = (a for a, of in made.rows(ledger, s.action_id, s.seller_id) if of == seller_id)
     with ledger.writing(is_simulated=True, now=made.ALERT_AT) as connection:
         connection.execute(

@@ -23,7 +23,7 @@ from planned import charged, freeze_for, statuses, withdraw
 
 from vibes_pipeline.errors import LedgerError, MailError
 from vibes_pipeline.keys import Key
-from vibes_pipeline.ledger import address_keys, schema
+from vibes_pipeline.ledger import address_keys, schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice
 from vibes_pipeline.notices.mails import Telling, Worded
@@ -99,7 +99,7 @@ def test_an_attempt_is_worded_as_of_its_own_moment_and_its_events_bear_the_slots
     (mail,) = post.mails_to(address("S-0"))
     assert mail["Date"].datetime == clock.at
     assert {at for (at,) in made.rows(ledger, D.at)} == {clock.at}
-    assert made.rows(ledger, schema.action_states.c.alerted_at) == [(made.ALERT_AT,)]
+    assert made.rows(ledger, views.action_states.c.alerted_at) == [(made.ALERT_AT,)]
 
 
 def test_a_mail_that_is_not_true_any_more_when_its_turn_comes_is_worded_anew(

@@ -27,7 +27,7 @@ from planned import charged, freeze_for, statuses
 from relay import SILENT, relaying
 
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import database, schema
+from vibes_pipeline.ledger import database, views
 from vibes_pipeline.ledger.ledger import OUTBOX_LOCK, Ledger
 from vibes_pipeline.ledger.locks import HOLDER
 from vibes_pipeline.ledger.notices import only_sender
@@ -77,7 +77,7 @@ def test_a_sender_killed_midway_is_taken_over_without_loss(
     assert max(copies.values()) <= 2
     if death != "just before handing over":
         assert max(copies.values()) == 2
-    n = schema.notice_states.c
+    n = views.notice_states.c
     assert {
         s for s, unknowns in made.rows(ledger, n.seller_id, n.unknowns) if unknowns
     } == broken_off
@@ -103,7 +103,7 @@ def test_a_sender_killed_when_its_batch_is_recorded_leaves_no_mail_to_be_sent_tw
     copies = post.copies()
     assert copies.keys() == {address(seller) for seller in sellers}
     # Only those twice whose answer it had not noted, one a connection.
-    n = schema.notice_states.c
+    n = views.notice_states.c
     unseen = {address(s) for s, unknown in made.rows(ledger, n.seller_id, n.unknowns) if unknown}
     assert {to for to, mails in copies.items() if mails > 1} <= unseen
     assert len(unseen) <= 2

@@ -15,7 +15,7 @@ from operations.scene import NOW
 from rules.marketplace import NIGERIA
 
 from vibes_pipeline.errors import MailError
-from vibes_pipeline.ledger import operators, schema
+from vibes_pipeline.ledger import operators, schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.operators import Kind
 from vibes_pipeline.notices.operators import SomeNotReached, due_mails
@@ -152,7 +152,7 @@ class Desk:
         return dict(morning.send(self.ledger, self.settings, self.policy, self.clock))
 
     def statuses(self) -> list[str]:
-        s = schema.operators_mail_states.c
+        s = views.operators_mail_states.c
         return sorted(status for (status,) in made.rows(self.ledger, s.status))
 
 

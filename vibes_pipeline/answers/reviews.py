@@ -21,7 +21,7 @@ from vibes_pipeline.answers.words import moment_in_words, wrapped
 from vibes_pipeline.engine.models import closure
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.exports.tables import Source, model_rows
-from vibes_pipeline.ledger import recorded, schema, waiting
+from vibes_pipeline.ledger import recorded, schema, views, waiting
 from vibes_pipeline.ledger.frames import read_frame
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import OPEN, STANDING
@@ -135,9 +135,9 @@ def _actions(
     rule_events = run.policy.claims.rule_events.on(run.policy.local_date(run.now))
     of_reviews = set(rule_events[Rule.ACCOUNT_DELISTING])
     rules = [rule for rule in CHARGES if of_reviews & set(rule_events[Rule(rule)])]
-    s, r = schema.action_states.c, schema.account_reviews.c
+    s, r = views.action_states.c, schema.account_reviews.c
     sellers = sa.select(r.seller_id).where(r.country == ledger.country)
-    select = sa.select(schema.action_states).where(
+    select = sa.select(views.action_states).where(
         s.country == ledger.country,
         s.seller_id.in_(sellers) if seller_id is None else s.seller_id == seller_id,
         sa.or_(s.rule.in_(rules), sa.and_(s.rule == "account_delisting", s.state.in_(STANDING))),

@@ -25,7 +25,7 @@ from vibes_pipeline.answers.snapshot import Snapshot
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.clock import SimulatedClock
 from vibes_pipeline.errors import VibesError
-from vibes_pipeline.ledger import recorded, schema
+from vibes_pipeline.ledger import recorded, views
 from vibes_pipeline.ledger.deliveries import accept_all
 from vibes_pipeline.ledger.frames import in_frame, read_frame
 from vibes_pipeline.ledger.ledger import Ledger
@@ -109,7 +109,7 @@ def _run(due: DueSlot, side: Side, ledger: Ledger) -> None:
 
 def actions(ledger: Ledger) -> pl.DataFrame:
     """Every action of a side's ledger, with its state after the last slot."""
-    s = schema.action_states.c
+    s = views.action_states.c
     # All that a decision gives, and what becomes of the action.
     names = (
         *("action_id", "reference", "rule", "cycle", "seller_id", "sku", "order_number"),

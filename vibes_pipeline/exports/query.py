@@ -26,7 +26,7 @@ from vibes_pipeline.engine.models import load_models
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import UsageError, did_you_mean, near
 from vibes_pipeline.exports.tables import Source, decided_partitions, partitions
-from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger import feeds, schema, views
 from vibes_pipeline.ledger.frames import in_frame, read
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.parquet import parts, sql_rows, sql_text, without_wildcards
@@ -231,7 +231,7 @@ class Library:
 
     @property
     def _ledger_tables(self) -> Mapping[str, sa.Table]:
-        metadata = (schema.metadata, *feeds.SCHEMAS.values())
+        metadata = (schema.metadata, views.metadata, *feeds.SCHEMAS.values())
         return {name: table for m in metadata for name, table in m.tables.items()}
 
     @cached_property

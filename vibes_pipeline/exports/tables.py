@@ -21,7 +21,7 @@ from vibes_pipeline.calendar import EVERY_DAY, Days, Slot, monday_of
 from vibes_pipeline.errors import UsageError, unknown
 from vibes_pipeline.exports.rows import Rows
 from vibes_pipeline.lake import partition_folder, require_kept
-from vibes_pipeline.ledger import feeds, schema
+from vibes_pipeline.ledger import feeds, schema, views
 from vibes_pipeline.ledger.accounts import without_accounts
 from vibes_pipeline.ledger.actions import SHOWN_COLUMNS
 from vibes_pipeline.ledger.frames import frame_schema, in_frame, read_in_batches
@@ -118,7 +118,7 @@ def require_seller(ledger: Ledger, seller_id: str) -> None:
 
 def actions(source: Source) -> Rows:
     """One row per action of every rule with its present state (Rulebook §12)."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return _from_ledger(
         source,
         [s[name] for name in SHOWN_COLUMNS],
@@ -130,7 +130,7 @@ def actions(source: Source) -> Rows:
 
 def notices(source: Source) -> Rows:
     """One row per notice with the outcome of its last attempt; no addresses."""
-    n = schema.notice_states.c
+    n = views.notice_states.c
     columns = (
         *("notice_id", "kind", "period", "seller_id", "planned_at", "status", "attempts"),
         *("last_at", "code", "detail"),
@@ -221,7 +221,7 @@ def delistings(source: Source) -> pl.DataFrame:
 
 def claims(source: Source) -> Rows:
     """One row per claim with its one state, and how many actions it undid (Rulebook §11)."""
-    c, e = schema.claim_states.c, schema.action_events.c
+    c, e = views.claim_states.c, schema.action_events.c
     undone = (
         sa.select(sa.cast(sa.func.count(), sa.Integer))
         .where(e.claim_id == c.claim_id, e.state.in_(CANCELLED))

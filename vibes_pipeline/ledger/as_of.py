@@ -18,8 +18,9 @@ from vibes_pipeline.ledger import history, states_at
 from vibes_pipeline.ledger.at_hand import is_among
 from vibes_pipeline.ledger.frames import read
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.ledger.schema import cycles, moments
+from vibes_pipeline.ledger.schema import cycles
 from vibes_pipeline.ledger.states import OPEN
+from vibes_pipeline.ledger.views import moments
 from vibes_pipeline.rules import CHARGES, Evidence
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.frames import read_frame
 from vibes_pipeline.ledger.history import (
@@ -48,7 +48,7 @@ class Excuse:
 
 def claim_states(ledger: Ledger) -> pl.DataFrame:
     """Every claim known: its state, who claims, whether upheld or rejected."""
-    c = schema.claim_states.c
+    c = views.claim_states.c
     return read_frame(
         ledger,
         sa.select(
@@ -73,7 +73,7 @@ def claim_intakes(ledger: Ledger) -> pl.DataFrame:
 
 def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
     """Sellers with an account delisting that stands (columns of the history's relation)."""
-    standing = schema.action_states.c.state.in_(STANDING)
+    standing = views.action_states.c.state.in_(STANDING)
     return read_frame(ledger, select_account_delistings(ledger.country).where(standing))
 
 
@@ -219,7 +219,7 @@ def actions_by_reference(
     connection: sa.Connection, country: str, seller_id: str, reference: str
 ) -> list[dict[str, Any]]:
     """The seller's actions of that reference; more than one only if two ids begin alike."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return _rows(connection, country, s.seller_id == seller_id, s.reference == reference)
 
 
@@ -227,7 +227,7 @@ def charges_on_statement(
     connection: sa.Connection, country: str, seller_id: str, amount: object, period: date
 ) -> list[dict[str, Any]]:
     """The seller's standing charges of an amount that were debited in a statement period."""
-    s, p = schema.action_states.c, schema.postings.c
+    s, p = views.action_states.c, schema.postings.c
     debited = (
         sa.select(1)
         .where(
@@ -247,7 +247,7 @@ def standing_on(
     connection: sa.Connection, country: str, excuse: Excuse, rules: Collection[str]
 ) -> list[dict[str, Any]]:
     """Standing actions of some rules on the items that an excuse is about."""
-    s = schema.action_states.c
+    s = views.action_states.c
     where = [s.seller_id == excuse.seller_id, s.rule.in_(rules), s.state.in_(STANDING)]
     if excuse.order_item_id is not None:
         where.append(s.order_item_id == excuse.order_item_id)
@@ -260,9 +260,9 @@ def standing_on(
 
 def by_ids(connection: sa.Connection, action_ids: Iterable[UUID]) -> list[dict[str, Any]]:
     """Actions with their present state."""
-    s = schema.action_states.c
+    s = views.action_states.c
     rows = connection.execute(
-        sa.select(schema.action_states)
+        sa.select(views.action_states)
         .where(s.action_id.in_(list(action_ids)))
         .order_by(s.action_id)
     ).mappings()
@@ -273,7 +273,7 @@ def standing_of_seller(
     connection: sa.Connection, country: str, seller_id: str, rule: str
 ) -> list[dict[str, Any]]:
     """The seller's standing actions of a rule, oldest first."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return _rows(
         connection, country, s.seller_id == seller_id, s.rule == rule, s.state.in_(STANDING)
     )
@@ -288,7 +288,7 @@ def cycles_that_no_claim_needs(ledger: Ledger, *, changed_since: datetime) -> se
     """
     c, a, s, e = (
         table.c
-        for table in (schema.cycles, schema.actions, schema.action_states, schema.action_events)
+        for table in (schema.cycles, schema.actions, views.action_states, schema.action_events)
     )
     of_late = sa.select(e.action_id).where(e.at >= changed_since, e.state == State.IMPLEMENTED)
     mine = sa.and_(a.country == ledger.country, a.rule.not_in(LATE_RULES))
@@ -313,8 +313,8 @@ def delistings_without_ground(
 
     They are counted as when the cycle was decided; the actions of `without` stand no more.
     """
-    d = schema.action_states.alias("d").c
-    r = schema.action_states.alias("r").c
+    d = views.action_states.alias("d").c
+    r = views.action_states.alias("r").c
     standing = (
         sa.select(sa.func.count())
         .where(
@@ -348,7 +348,7 @@ def newest_implemented_cycle(
     connection: sa.Connection, country: str, seller_id: str, rule: str
 ) -> date | None:
     """The newest cycle whose action of a rule was implemented for the seller, standing or not."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return connection.execute(
         sa.select(sa.func.max(s.cycle)).where(
             s.country == country,
@@ -372,9 +372,9 @@ def policy_content(connection: sa.Connection, policy_version: str) -> str:
 def _rows(
     connection: sa.Connection, country: str, *where: sa.ColumnElement[bool]
 ) -> list[dict[str, Any]]:
-    s = schema.action_states.c
+    s = views.action_states.c
     rows = connection.execute(
-        sa.select(schema.action_states)
+        sa.select(views.action_states)
         .where(s.country == country, *where)
         .order_by(s.cycle, s.rule, s.action_id)
     ).mappings()

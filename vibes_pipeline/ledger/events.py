@@ -14,7 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.copying import copy_rows, instant
 from vibes_pipeline.ledger.states import State
 
@@ -40,7 +40,7 @@ def record_change(
 ) -> None:
     """Append one event of each action of `action_states` for which a condition holds."""
     changed = sa.select(
-        schema.action_states.c.action_id,
+        views.action_states.c.action_id,
         sa.literal(state, sa.Text),
         sa.literal(now, schema.INSTANT),
         sa.literal(cause),

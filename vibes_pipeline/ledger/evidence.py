@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.events import is_among
 from vibes_pipeline.ledger.states import OPEN
 
@@ -27,7 +27,7 @@ def record_missing(
 
     Gives those for which that many slots in a row have looked in vain: they wait no longer.
     """
-    s, w = schema.action_states.c, schema.awaiting_evidence.c
+    s, w = views.action_states.c, views.awaiting_evidence.c
     missed = sa.select(
         s.action_id, sa.literal(slot), sa.literal(period), sa.literal(now, schema.INSTANT)
     ).where(is_among(s.action_id, actions), s.state.in_(OPEN))
@@ -48,6 +48,6 @@ def is_missed_by(slot: Slot, period: date) -> sa.ColumnElement[bool]:
     m = schema.missing_evidence.c
     return (
         sa.select(1)
-        .where(m.action_id == schema.action_states.c.action_id, m.slot == slot, m.period == period)
+        .where(m.action_id == views.action_states.c.action_id, m.slot == slot, m.period == period)
         .exists()
     )

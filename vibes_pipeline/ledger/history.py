@@ -25,12 +25,12 @@ from vibes_pipeline.ledger.schema import (
     actions,
     claim_decisions,
     claim_intakes,
-    claim_states,
     cycles,
     excuses,
     reviewed_counterfeits,
 )
 from vibes_pipeline.ledger.states import OPEN, STANDING, State
+from vibes_pipeline.ledger.views import claim_states
 from vibes_pipeline.rules import CHARGES, Evidence
 
 # The relations that `past` gives.

@@ -14,7 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from vibes_pipeline.calendar import Slot, monday_of
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.accounts import Accounts, record_accounts
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.copying import copy_rows, instant
@@ -165,7 +165,7 @@ def record_withdrawn(
     claim_id: str | None = None,
 ) -> None:
     """Withdraw those of the actions that are not implemented yet."""
-    s = schema.action_states.c
+    s = views.action_states.c
     which = sa.and_(is_among(s.action_id, actions), s.state.in_(OPEN))
     record_change(connection, State.WITHDRAWN, which, now, cause=cause, claim_id=claim_id)
 
@@ -180,7 +180,7 @@ def record_reversed(
     claim_id: str | None = None,
 ) -> None:
     """Reverse those of the actions that are implemented, charges by an equal credit (§11)."""
-    s = schema.action_states.c
+    s = views.action_states.c
     which = sa.and_(is_among(s.action_id, actions), s.state == State.IMPLEMENTED)
     implemented = read(
         connection, sa.select(in_frame(s.action_id), s.amount, s.currency).where(which)
@@ -191,7 +191,7 @@ def record_reversed(
 
 def was_alerted_in_time(now: datetime) -> sa.ColumnElement[bool]:
     """Whether an alert that lists the action was accepted its notice hours before `now` (§2)."""
-    s = schema.action_states.c
+    s = views.action_states.c
     na, n, d = schema.notice_actions.c, schema.notices.c, schema.deliveries.c
     notice = sa.func.make_interval(0, 0, 0, 0, s.notice_hours)
     return (
@@ -209,13 +209,13 @@ def was_alerted_in_time(now: datetime) -> sa.ColumnElement[bool]:
 
 def select_due() -> sa.Select[tuple[Any, ...]]:
     """What is recorded of actions that are implemented, of `action_states`."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return sa.select(in_frame(s.action_id), s.seller_id, s.amount, s.currency)
 
 
 def is_held() -> sa.ColumnElement[bool]:
     """Whether a counterfeit charge waits for the decision on a claim raised in its window (§6)."""
-    s, c = schema.action_states.c, schema.claim_states.c
+    s, c = views.action_states.c, views.claim_states.c
     closes_at = sa.cast(s.evidence[Evidence.EVIDENCE_CLOSES_AT].astext, schema.INSTANT)
     return sa.and_(
         s.rule == "counterfeit_charge",
@@ -234,7 +234,7 @@ def is_held() -> sa.ColumnElement[bool]:
 
 def held_charges(ledger: Ledger) -> list[str]:
     """References of the open charges that wait for the decision on a claim, oldest first."""
-    s = schema.action_states.c
+    s = views.action_states.c
     with ledger.reading() as connection:
         return list(
             connection.execute(
@@ -249,8 +249,8 @@ def _due_actions(
     connection: sa.Connection, country: str, cycle: date, now: datetime
 ) -> pl.DataFrame:
     """Actions whose alert was accepted early enough; a product delisting with its regulation."""
-    s = schema.action_states.c
-    regulation = schema.action_states.alias().c
+    s = views.action_states.c
+    regulation = views.action_states.alias().c
     its_regulation = (
         sa.select(1)
         .where(

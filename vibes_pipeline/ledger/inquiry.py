@@ -15,14 +15,12 @@ import sqlalchemy as sa
 
 from vibes_pipeline.ledger.schema import (
     action_events,
-    action_states,
     claim_decisions,
     claim_intakes,
-    claim_states,
     notice_actions,
-    notice_states,
     postings,
 )
+from vibes_pipeline.ledger.views import action_states, claim_states, notice_states
 
 Row = Mapping[str, Any]
 ByAction = Mapping[UUID, Sequence[Row]]

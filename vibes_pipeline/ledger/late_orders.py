@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import schema, states_at
+from vibes_pipeline.ledger import schema, states_at, views
 from vibes_pipeline.ledger.actions import Terms
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.events import is_among, record_events
@@ -53,7 +53,7 @@ class SlotTime:
 
 def open_late_cancellations(ledger: Ledger) -> pl.DataFrame:
     """Late actions neither implemented nor withdrawn, with the state entered and when (ISO)."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return read_frame(
         ledger,
         sa.select(
@@ -214,7 +214,7 @@ def cancelled_on(ledger: Ledger, day: date) -> LateDay:
 
 
 def _due(connection: sa.Connection, overdue: Collection[UUID], now: datetime) -> pl.DataFrame:
-    s = schema.action_states.c
+    s = views.action_states.c
     return read(
         connection,
         select_due().where(

@@ -17,7 +17,7 @@ from uuid import UUID
 import polars as pl
 import sqlalchemy as sa
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.at_hand import is_unsent
 from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, instant
 from vibes_pipeline.ledger.identity import notice_ids
@@ -99,7 +99,7 @@ def plan_notices(
 
 def open_notices(ledger: Ledger, now: datetime) -> list[OpenNotice]:
     """Notices not accepted yet, oldest first, each with the actions that it still has to list."""
-    n = schema.notice_states.c
+    n = views.notice_states.c
     waiting = select_open(ledger.country, now).order_by(n.planned_at, n.notice_id)
     with ledger.reading() as connection:
         rows = connection.execute(waiting).mappings().all()
@@ -113,7 +113,7 @@ def select_open(country: str, now: datetime) -> sa.Select[Any]:
     notice implemented ones; a notice with none left, or past its time, has become pointless and is
     not among them.
     """
-    n, na, s = schema.notice_states.c, schema.notice_actions.c, schema.action_states.c
+    n, na, s = views.notice_states.c, schema.notice_actions.c, views.action_states.c
     is_to_list = sa.or_(
         n.claim_event_id.is_not(None),
         sa.and_(n.is_alert, s.state.in_(OPEN)),
@@ -137,7 +137,7 @@ def select_open(country: str, now: datetime) -> sa.Select[Any]:
             sa.func.array_remove(sa.func.array_agg(s.action_id), None).label("actions"),
         )
         .join(schema.notice_actions, na.notice_id == n.notice_id, isouter=True)
-        .join(schema.action_states, s.action_id == na.action_id, isouter=True)
+        .join(views.action_states, s.action_id == na.action_id, isouter=True)
         .where(*_is_unsent_in_time(n, country, now), is_to_list)
         .group_by(*list(n))
     )
@@ -150,7 +150,7 @@ def count_open(
 
     Which are open says `select_open`; only to count them, one action that they list is enough.
     """
-    n, na = schema.notice_states.c, schema.notice_actions.c
+    n, na = views.notice_states.c, schema.notice_actions.c
     lists_any = (
         sa.select(1).where(na.notice_id == n.notice_id, _is_listed(n, na.action_id)).exists()
     )
@@ -210,12 +210,12 @@ def claims_of_notices(ledger: Ledger, events: Collection[int]) -> dict[int, dict
     """
     if not events:
         return {}
-    i, d, c = schema.claim_intakes.c, schema.claim_decisions.c, schema.claim_states.c
+    i, d, c = schema.claim_intakes.c, schema.claim_decisions.c, views.claim_states.c
     told = sa.union_all(
         sa.select(i.event_id, i.claim_id, i.state).where(i.event_id.in_(events)),
         sa.select(d.event_id, d.claim_id, d.decision).where(d.event_id.in_(events)),
     ).subquery()
-    query = sa.select(schema.claim_states, told.c.event_id, told.c.state.label("told_state")).join(
+    query = sa.select(views.claim_states, told.c.event_id, told.c.state.label("told_state")).join(
         told, told.c.claim_id == c.claim_id
     )
     with ledger.reading() as connection:
@@ -227,9 +227,9 @@ def actions_listed(
     connection: sa.Connection, actions: Collection[UUID]
 ) -> Sequence[dict[str, Any]]:
     """Actions in the order in which a mail lists them, as rows of `action_states`."""
-    s = schema.action_states.c
+    s = views.action_states.c
     rows = connection.execute(
-        sa.select(schema.action_states)
+        sa.select(views.action_states)
         .where(s.action_id.in_(actions))
         .order_by(s.rule, s.event_at, s.order_number, s.order_item_id, s.sku)
     ).mappings()
@@ -238,7 +238,7 @@ def actions_listed(
 
 def not_accepted(ledger: Ledger, kind: str, period: date) -> list[tuple[str, str]]:
     """(seller, status) of every notice of a kind and period that no server has accepted."""
-    n = schema.notice_states.c
+    n = views.notice_states.c
     with ledger.reading() as connection:
         rows = connection.execute(
             sa.select(n.seller_id, n.status)

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.identity import VIBES_NAMESPACE
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import Status
@@ -111,7 +111,7 @@ def newest(
 
 def open_mails(ledger: Ledger, now: datetime) -> list[OpenMail]:
     """Mails that an operator has not got and that are not past their time, oldest first."""
-    s, m = schema.operators_mail_states.c, schema.operators_mails.c
+    s, m = views.operators_mail_states.c, schema.operators_mails.c
     columns = [
         (m if name in ("subject", "body", "html") else s)[name]
         for name in OpenMail.__dataclass_fields__

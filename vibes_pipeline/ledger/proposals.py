@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError, UsageError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.actions import Terms, proposal_hash
 from vibes_pipeline.ledger.at_hand import is_open
 from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew, storable
@@ -240,7 +240,7 @@ def _refuse_change(connection: sa.Connection, terms: Terms, seen_event: int) -> 
 
 
 def _expire_regulations(connection: sa.Connection, terms: Terms, now: datetime) -> None:
-    s = schema.action_states.c
+    s = views.action_states.c
     which = sa.and_(
         s.country == terms.country,
         s.cycle < terms.cycle,

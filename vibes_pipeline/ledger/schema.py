@@ -1,6 +1,7 @@
-"""The ledger's tables and views as SQLAlchemy names them, for building statements.
+"""The ledger's tables as SQLAlchemy names them, for building statements.
 
 What creates them, with their constraints and triggers, is `migrations`; a test compares the two.
+The views over them stand in `views`, what others read of them in `feeds`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ slots = sa.Table(
 DECIDED = {"is_decided": True}
 
 
-def _action_columns() -> list[sa.Column[object]]:
+def action_columns() -> list[sa.Column[object]]:
     return [
         sa.Column("action_id", UUID, primary_key=True),
         sa.Column("reference", sa.Text, nullable=False),
@@ -85,7 +86,7 @@ def _action_columns() -> list[sa.Column[object]]:
     ]
 
 
-actions = sa.Table("actions", metadata, *_action_columns())
+actions = sa.Table("actions", metadata, *action_columns())
 
 action_events = sa.Table(
     "action_events",
@@ -156,7 +157,7 @@ period_close_totals = sa.Table(
 )
 
 
-def _notice_columns() -> list[sa.Column[object]]:
+def notice_columns() -> list[sa.Column[object]]:
     return [
         sa.Column("notice_id", UUID, primary_key=True),
         sa.Column("country", sa.Text, nullable=False),
@@ -170,7 +171,7 @@ def _notice_columns() -> list[sa.Column[object]]:
     ]
 
 
-notices = sa.Table("notices", metadata, *_notice_columns())
+notices = sa.Table("notices", metadata, *notice_columns())
 
 notice_actions = sa.Table(
     "notice_actions",
@@ -224,7 +225,7 @@ reviewed_counterfeits = sa.Table(
 _EVENT_ID = sa.text("nextval(pg_get_serial_sequence('ledger.action_events', 'event_id'))")
 
 
-def _claim_columns() -> list[sa.Column[object]]:
+def claim_columns() -> list[sa.Column[object]]:
     """What the ledger keeps of what a claim states."""
     return [
         sa.Column("category", sa.Text),
@@ -236,7 +237,7 @@ def _claim_columns() -> list[sa.Column[object]]:
     ]
 
 
-CLAIM_COLUMNS = tuple(column.name for column in _claim_columns())
+CLAIM_COLUMNS = tuple(column.name for column in claim_columns())
 
 claim_intakes = sa.Table(
     "claim_intakes",
@@ -246,7 +247,7 @@ claim_intakes = sa.Table(
     sa.Column("claim_id", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("at", INSTANT, nullable=False),
-    *_claim_columns(),
+    *claim_columns(),
     sa.Column("faults", JSONB, nullable=False),
     sa.Column("content_hash", sa.Text, nullable=False),
 )
@@ -290,7 +291,7 @@ recorded_decisions = sa.Table(
 )
 
 
-def _undecipherable_columns() -> list[sa.Column[object]]:
+def undecipherable_columns() -> list[sa.Column[object]]:
     return [
         sa.Column("country", sa.Text, primary_key=True),
         sa.Column("content_hash", sa.Text, primary_key=True),
@@ -302,7 +303,7 @@ def _undecipherable_columns() -> list[sa.Column[object]]:
     ]
 
 
-undecipherable_values = sa.Table("undecipherable_values", metadata, *_undecipherable_columns())
+undecipherable_values = sa.Table("undecipherable_values", metadata, *undecipherable_columns())
 
 undecipherable_events = sa.Table(
     "undecipherable_events",
@@ -413,123 +414,4 @@ operators_deliveries = sa.Table(
     sa.Column("at", INSTANT, nullable=False),
     sa.Column("code", sa.Integer),
     sa.Column("detail", sa.Text),
-)
-
-TABLES = frozenset(metadata.tables)
-
-# Views --------------------------------------------------------------------------------------------
-
-action_states = sa.Table(
-    "action_states",
-    metadata,
-    *_action_columns(),
-    sa.Column("state", sa.Text),
-    sa.Column("proposed_at", INSTANT),
-    sa.Column("alerted_at", INSTANT),
-    sa.Column("implemented_at", INSTANT),
-    sa.Column("reversed_at", INSTANT),
-    sa.Column("withdrawn_at", INSTANT),
-    sa.Column("expired_at", INSTANT),
-    sa.Column("cause", sa.Text),
-    sa.Column("claim_id", sa.Text),
-)
-
-moments = sa.Table(
-    "moments",
-    metadata,
-    sa.Column("country", sa.Text),
-    sa.Column("at", INSTANT),
-)
-
-notice_states = sa.Table(
-    "notice_states",
-    metadata,
-    *_notice_columns(),
-    sa.Column("status", sa.Text),
-    sa.Column("attempts", sa.Integer),
-    sa.Column("last_at", INSTANT),
-    sa.Column("code", sa.Integer),
-    sa.Column("detail", sa.Text),
-    sa.Column("address_hash", sa.Text),
-    sa.Column("unknowns", sa.BigInteger),
-)
-
-cancellations = sa.Table(
-    "cancellations",
-    metadata,
-    sa.Column("country", sa.Text),
-    sa.Column("day", sa.Date),
-    sa.Column("order_item_id", sa.Text),
-    sa.Column("order_number", sa.Text),
-    sa.Column("seller_id", sa.Text),
-    sa.Column("sku", sa.Text),
-    sa.Column("reason", sa.Text),
-    sa.Column("cancelled_at", INSTANT),
-    sa.Column("reference", sa.Text),
-    sa.Column("action_id", UUID),
-    sa.Column("reversed_at", INSTANT),
-    sa.Column("claim_id", sa.Text),
-)
-
-claim_states = sa.Table(
-    "claim_states",
-    metadata,
-    sa.Column("country", sa.Text),
-    sa.Column("claim_id", sa.Text),
-    *_claim_columns(),
-    sa.Column("state", sa.Text),
-    sa.Column("intake_state", sa.Text),
-    sa.Column("faults", JSONB),
-    sa.Column("taken_in_at", INSTANT),
-    sa.Column("content_hash", sa.Text),
-    sa.Column("decision", sa.Text),
-    sa.Column("decided_at", INSTANT),
-    sa.Column("applied_at", INSTANT),
-    sa.Column("is_matched", sa.Boolean),
-)
-
-undecipherable_states = sa.Table(
-    "undecipherable_states",
-    metadata,
-    *_undecipherable_columns(),
-    sa.Column("state", sa.Text),
-    sa.Column("last_at", INSTANT),
-    sa.Column("seen_at", INSTANT),
-)
-
-awaiting_evidence = sa.Table(
-    "awaiting_evidence",
-    metadata,
-    sa.Column("country", sa.Text),
-    sa.Column("action_id", UUID),
-    sa.Column("reference", sa.Text),
-    sa.Column("rule", sa.Text),
-    sa.Column("cycle", sa.Date),
-    sa.Column("seller_id", sa.Text),
-    sa.Column("sku", sa.Text),
-    sa.Column("order_number", sa.Text),
-    sa.Column("order_item_id", sa.Text),
-    sa.Column("amount", MONEY),
-    sa.Column("currency", sa.Text),
-    sa.Column("slots_in_vain", sa.BigInteger),
-    sa.Column("missing_since", INSTANT),
-    sa.Column("last_looked_at", INSTANT),
-)
-
-operators_mail_states = sa.Table(
-    "operators_mail_states",
-    metadata,
-    sa.Column("mail_id", UUID),
-    sa.Column("country", sa.Text),
-    sa.Column("kind", sa.Text),
-    sa.Column("about", sa.Text),
-    sa.Column("planned_at", INSTANT),
-    sa.Column("pointless_at", INSTANT),
-    sa.Column("address_hash", sa.Text),
-    sa.Column("status", sa.Text),
-    sa.Column("attempt", sa.Integer),
-    sa.Column("last_at", INSTANT),
-    sa.Column("code", sa.Integer),
-    sa.Column("detail", sa.Text),
-    sa.Column("unknowns", sa.BigInteger),
 )

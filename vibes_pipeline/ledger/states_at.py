@@ -1,6 +1,6 @@
 """The ledger as it stood at an instant: what only events up to then have made.
 
-Here belong the same relations as the views of `schema`, by the same column names, for an instant
+Here belong the same relations as `views`, by the same column names, for an instant
 that lies before the ledger's newest event. Which rows are asked for is `history`'s.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import State
 
@@ -29,7 +29,7 @@ def action_states(at: datetime | None) -> sa.FromClause:
     An action proposed later is not there.
     """
     if at is None:
-        return schema.action_states
+        return views.action_states
     a, e = schema.actions, schema.action_events.c
     last = aggregate_order_by(e.state, e.event_id.desc())
     so_far = (
@@ -51,7 +51,7 @@ def action_states(at: datetime | None) -> sa.FromClause:
 def claim_states(at: datetime | None) -> sa.FromClause:
     """Every claim as taken in and decided by `at` (`ledger.claim_states`); None: at present."""
     if at is None:
-        return schema.claim_states
+        return views.claim_states
     i, d = schema.claim_intakes.c, schema.claim_decisions.c
     # A claim rejected first and upheld then is upheld: the greater word.
     decision = (

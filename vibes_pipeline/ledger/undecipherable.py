@@ -14,7 +14,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 
 
@@ -41,7 +41,7 @@ def standing(ledger: Ledger) -> set[str]:
 
 def untold(ledger: Ledger) -> list[Undecipherable]:
     """The values that stand and that operators were not told of, by table and row."""
-    s = schema.undecipherable_states.c
+    s = views.undecipherable_states.c
     columns = [s[name] for name in Undecipherable.__dataclass_fields__]
     with ledger.reading() as connection:
         rows = connection.execute(
@@ -78,7 +78,7 @@ def record_told(
 
 
 def _standing(connection: sa.Connection, country: str) -> set[str]:
-    s = schema.undecipherable_states.c
+    s = views.undecipherable_states.c
     return set(
         connection.execute(
             sa.select(s.content_hash).where(s.country == country, s.state != "corrected")

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 
 # What lists a seller for review, as columns.
@@ -65,7 +65,7 @@ class Review:
 
 def claims(ledger: Ledger) -> list[ClaimInQueue]:
     """Every claim of the ledger, the oldest first."""
-    c = schema.claim_states.c
+    c = views.claim_states.c
     r = schema.recorded_decisions.c
     newest = _newest_decision(
         r.country == c.country,
@@ -76,7 +76,7 @@ def claims(ledger: Ledger) -> list[ClaimInQueue]:
     with ledger.reading() as connection:
         rows = connection.execute(
             sa.select(*columns, *newest.c)
-            .join_from(schema.claim_states, newest, sa.true(), isouter=True)
+            .join_from(views.claim_states, newest, sa.true(), isouter=True)
             .where(c.country == ledger.country)
             .order_by(sa.func.coalesce(c.raised_at, c.taken_in_at), c.claim_id)
         )

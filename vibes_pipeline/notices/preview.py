@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vibes_pipeline.errors import UsageError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import OpenNotice, actions_listed
 from vibes_pipeline.ledger.states import Status
@@ -120,7 +120,7 @@ def _candidates(
 
     Sent ones come first, then those of most rules, the shortest of them.
     """
-    n, listed, a = schema.notice_states.c, schema.notice_actions.c, schema.action_states.c
+    n, listed, a = views.notice_states.c, schema.notice_actions.c, views.action_states.c
     rows = connection.execute(
         sa.select(
             *n,
@@ -128,7 +128,7 @@ def _candidates(
             sa.func.array_remove(sa.func.array_agg(a.action_id), None).label("actions"),
         )
         .join(schema.notice_actions, listed.notice_id == n.notice_id, isouter=True)
-        .join(schema.action_states, a.action_id == listed.action_id, isouter=True)
+        .join(views.action_states, a.action_id == listed.action_id, isouter=True)
         .where(
             n.country == country,
             n.kind == kind,

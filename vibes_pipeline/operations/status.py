@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.errors import VibesError
-from vibes_pipeline.ledger import revisions, schema
+from vibes_pipeline.ledger import revisions, schema, views
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import count_open
 from vibes_pipeline.operations import runs
@@ -150,7 +150,7 @@ def _read(
 ) -> Status:
     policy, country = unread.policy, ledger.country
     zone = policy.time_zone
-    m = schema.moments.c
+    m = views.moments.c
     present = connection.execute(sa.select(m.at).where(m.country == country)).scalar()
     now = (given or present or unread.now).astimezone(zone)
     opened_at = ledger.opened_at()

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from vibes_pipeline.answers.claims.queue import queue
 from vibes_pipeline.calendar import DueSlot
 from vibes_pipeline.exports.tables import Source, model_rows
-from vibes_pipeline.ledger import inquiry, schema, waiting
+from vibes_pipeline.ledger import inquiry, schema, views, waiting
 from vibes_pipeline.ledger.at_hand import is_among
 from vibes_pipeline.ledger.history import holds_counterfeit_charge
 from vibes_pipeline.ledger.ledger import Ledger
@@ -227,7 +227,7 @@ class _Reader:
 
     def _at_stake(self, claims: Sequence[str]) -> Decimal | None:
         """The standing charges that some claims name, each counted once."""
-        c, a = schema.claim_states.c, schema.action_states.c
+        c, a = views.claim_states.c, views.action_states.c
         named = sa.and_(
             c.country == a.country,
             c.seller_id == a.seller_id,
@@ -237,7 +237,7 @@ class _Reader:
         )
         charges = (
             sa.select(a.action_id, a.amount)
-            .select_from(sa.join(schema.claim_states, schema.action_states, named))
+            .select_from(sa.join(views.claim_states, views.action_states, named))
             .where(c.country == self.ledger.country, is_among(c.claim_id, claims))
             .distinct()
             .subquery()
@@ -246,19 +246,19 @@ class _Reader:
 
     def unmatched_claims(self) -> Waits:
         """Claims upheld when nothing was found that they are about; nothing ends it."""
-        c = schema.claim_states.c
+        c = views.claim_states.c
         of = (c.country == self.ledger.country, c.is_matched.is_(False))
         return self._one(Cause.UNMATCHED_CLAIMS, c.applied_at, c.claim_id, of)
 
     def undecipherable(self) -> Waits:
         """What of claims and account decisions cannot be read, and is not corrected."""
-        u = schema.undecipherable_states.c
+        u = views.undecipherable_states.c
         of = (u.country == self.ledger.country, u.state != "corrected")
         return self._one(Cause.UNDECIPHERABLE, u.seen_at, u.row_id, of)
 
     def missing_evidence(self) -> Waits:
         """Open actions whose evidence the last slot that looked for it did not find."""
-        w = schema.awaiting_evidence.c
+        w = views.awaiting_evidence.c
         of = (w.country == self.ledger.country,)
         amount = sa.func.sum(w.amount)
         return self._one(Cause.MISSING_EVIDENCE, w.missing_since, w.reference, of, amount)
@@ -297,7 +297,7 @@ class _Reader:
         Of the decisions in the order warehouse those count that the newest cycle saw.
         """
         assert source.cycle is not None
-        a = schema.action_states.c
+        a = views.action_states.c
         delisted = set(
             self.connection.execute(
                 sa.select(a.seller_id).where(
@@ -328,7 +328,7 @@ class _Reader:
         found = model_rows(source, source.cycle, "claims.held_counterfeit_cases")
         if found is None or found.is_empty():
             return Waits(Cause.COUNTERFEITS_HELD)
-        c = schema.claim_states.c
+        c = views.claim_states.c
         undecided = self.connection.execute(
             sa.select(c.claim_id).where(
                 c.country == self.ledger.country, holds_counterfeit_charge()

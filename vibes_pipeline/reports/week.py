@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from vibes_pipeline.calendar import DAY, WEEK, Slot
 from vibes_pipeline.exports.tables import Source
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import open_notices
 from vibes_pipeline.ledger.states import CANCELLED, State, Status
@@ -156,7 +156,7 @@ class _Reader:
 
     def waiting_claims(self) -> Rows:
         """Claims raised by the report's end that are undecided, or upheld about nothing found."""
-        c = schema.claim_states.c
+        c = views.claim_states.c
         rows = self.connection.execute(
             sa.select(c.claim_id, c.category, c.seller_id, c.state, c.raised_at)
             .where(
@@ -170,7 +170,7 @@ class _Reader:
 
     def awaiting_evidence(self) -> Rows:
         """Open actions whose evidence the last slot that looked for it did not find."""
-        w = schema.awaiting_evidence.c
+        w = views.awaiting_evidence.c
         rows = self.connection.execute(
             sa.select(
                 w.reference,
@@ -187,7 +187,7 @@ class _Reader:
 
     def undecipherable(self) -> Rows:
         """What of claims and account decisions cannot be read, seen by the report's end."""
-        u = schema.undecipherable_states.c
+        u = views.undecipherable_states.c
         rows = self.connection.execute(
             sa.select(u.table_name, u.row_id, u.seller_id, u.faults, u.written)
             .where(
@@ -201,7 +201,7 @@ class _Reader:
 
     def rules(self, rules: Iterable[str], periods: tuple[date, date]) -> list[RuleFigures]:
         """The rules' actions of the cycle, or of the days, of half-open `periods`."""
-        s, p = schema.action_states.c, schema.postings.c
+        s, p = views.action_states.c, schema.postings.c
         mine = [
             s.country == self.ledger.country,
             s.rule.in_(tuple(rules)),
@@ -313,7 +313,7 @@ class _Reader:
 
     def undelivered(self, still_open: Sequence[Any]) -> Rows:
         """Notices of the span that no server has accepted, and older ones still to be delivered."""
-        n, listed = schema.notice_states.c, schema.notice_actions.c
+        n, listed = views.notice_states.c, schema.notice_actions.c
         actions = (
             sa.select(sa.func.count()).where(listed.notice_id == n.notice_id).scalar_subquery()
         )

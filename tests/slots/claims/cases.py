@@ -26,7 +26,7 @@ from slots.whole_slots import WEEK, WholeSlots, rejected
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
-from vibes_pipeline.ledger import identity, schema
+from vibes_pipeline.ledger import identity, schema, views
 from vibes_pipeline.slots.claims.settle import Settled, settle
 from vibes_pipeline.slots.run import SlotRun
 
@@ -125,14 +125,14 @@ class Desk(WholeSlots):
 
     def states(self, seller: str) -> dict[tuple[str, str], str]:
         """The present state of a seller's actions by rule and what was struck."""
-        s = schema.action_states.c
+        s = views.action_states.c
         struck = sa.func.coalesce(s.order_item_id, s.sku, s.seller_id)
         found = self.rows(sa.select(s.rule, struck, s.state).where(s.seller_id == seller))
         return {(rule, subject): state for rule, subject, state in found}
 
     def regulations(self, rule: str, seller: str = "S-1") -> dict[int, tuple[str, int | None]]:
         """State and ordinal of each cycle's action of a rule, cycles counted from 0."""
-        s = schema.action_states.c
+        s = views.action_states.c
         found = self.rows(
             sa.select(s.cycle, s.state, s.occurrence).where(s.rule == rule, s.seller_id == seller)
         )
@@ -163,19 +163,19 @@ class Desk(WholeSlots):
 
     def claim_state(self, claim_id: str) -> tuple[str, bool | None] | None:
         """The claim's one state, and whether a decision on it was about anything of its seller's."""
-        c = schema.claim_states.c
+        c = views.claim_states.c
         found = self.rows(sa.select(c.state, c.is_matched).where(c.claim_id == claim_id))
         return (found[0][0], found[0][1]) if found else None
 
     def faults(self, claim_id: str) -> dict[str, str]:
         """Why the claim is incomplete, by field."""
-        c = schema.claim_states.c
+        c = views.claim_states.c
         ((faults,),) = self.rows(sa.select(c.faults).where(c.claim_id == claim_id))
         return dict(faults)
 
     def told(self, seller: str) -> list[str]:
         """The kinds of notices about claims that the seller was sent, in order."""
-        n = schema.notice_states.c
+        n = views.notice_states.c
         return [
             kind
             for kind, status in self.rows(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from slots.claims.cases import BETWEEN, OUTCOME, RECEIPT, RETURN, STATED, Desk, open_ledger
 from slots.whole_slots import returned
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.warehouse.contract import RAW_TABLES
 
 # --- incomplete claims ----------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_a_claim_without_an_id_is_taken_in_and_can_be_decided(desk: Desk) -> Non
     first["decision"], first["decided_at"] = "upheld", BETWEEN
     assert desk.settle(BETWEEN).actions_undone == 1
     assert desk.states("S-1") == {(RETURN, "I-1"): "withdrawn", (RETURN, "I-2"): "alerted"}
-    ids = [claim_id for (claim_id,) in desk.rows(sa.select(schema.claim_states.c.claim_id))]
+    ids = [claim_id for (claim_id,) in desk.rows(sa.select(views.claim_states.c.claim_id))]
     assert len(ids) == 2
     assert all(claim_id.startswith("without-id-") for claim_id in ids)
     assert desk.told("S-1") == [RECEIPT, RECEIPT, OUTCOME]
@@ -236,7 +236,7 @@ def test_hostile_text_in_any_field_stops_no_slot(desk: Desk) -> None:
         row = desk.upheld(claim_id, "S-1", "Tue+1 12:00", category=category, **stated)
         row[column] = HOSTILE
     desk.settle("Tue+1 12:00")
-    found = desk.rows(sa.select(schema.claim_states.c.claim_id))
+    found = desk.rows(sa.select(views.claim_states.c.claim_id))
     assert len(found) == len(texts) * len(STATED)
     assert not desk.settle("Tue+1 13:00").states
 

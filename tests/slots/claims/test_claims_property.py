@@ -18,7 +18,7 @@ from ledger.promises import PROMISES
 from properties import courses
 from slots.claims.cases import ITEMS, STATED, Desk, burden, new_desk, order, sku
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 
 SELLERS = ("S-1", "S-2")
 
@@ -189,7 +189,7 @@ def look(desk: Desk, claims: list[Raised], at: str) -> None:
 
 def unapplied(desk: Desk, now: datetime) -> Iterator[str]:
     """Claims raised by now that are not taken in, or not in the state that was decided."""
-    c = schema.claim_states.c
+    c = views.claim_states.c
     states = dict(desk.rows(sa.select(c.claim_id, c.state)))
     for row in desk.market.raw["claims"]:
         if desk.market.at(row["raised_at"]) > now:
@@ -223,7 +223,7 @@ def standing_on_excused_events(
     desk: Desk, claims: list[Raised], now: datetime
 ) -> Iterator[tuple[str, str]]:
     """Charges and late cancellations that stand though a claim upheld by now excuses their event."""
-    s = schema.action_states.c
+    s = views.action_states.c
     standing = desk.rows(
         sa.select(s.seller_id, s.order_number, s.sku, s.order_item_id, s.rule).where(
             s.rule.in_(ITEM_RULES), s.state.in_(("proposed", "alerted", "implemented"))

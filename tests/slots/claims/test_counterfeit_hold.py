@@ -10,7 +10,7 @@ from rules.marketplace import Item, Row
 from slots.claims.cases import FAKE, Desk
 from slots.whole_slots import OLD
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 
 # Notified on Thursday, the window is open to the end of Monday; proven within the week.
 OPEN_WINDOW = {"notified_at": "Thu 10:00", "proven_at": "Fri 10:00"}
@@ -89,7 +89,7 @@ def test_a_claim_that_turns_up_after_the_alert_holds_saturday(desk: Desk) -> Non
     desk.alert(0)
 
     def states() -> dict[str, str]:
-        s = schema.action_states.c
+        s = views.action_states.c
         return dict(desk.rows(sa.select(s.seller_id, s.state)))
 
     assert set(states().values()) == {"alerted"}

@@ -17,7 +17,7 @@ from slots.whole_slots import GOOD, OLD, returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import WarehouseError
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.slots.claims import settle as steps
 from vibes_pipeline.slots.claims.settle import Settled, is_waiting, settle
 
@@ -270,7 +270,7 @@ def test_a_later_decision_to_keep_undoes_the_delisting_at_once(desk: Desk) -> No
     desk.implement()
     assert desk.settle(AFTER).accounts_kept == 1
     assert desk.settle("Mon+2 13:00").accounts_kept == 0
-    s = schema.action_states.c
+    s = views.action_states.c
     found = desk.rows(
         sa.select(s.seller_id, s.state, s.cause, s.claim_id).where(s.rule == "account_delisting")
     )

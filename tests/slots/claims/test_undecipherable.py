@@ -18,7 +18,7 @@ from slots.claims.cases import Desk, burden, order
 from slots.whole_slots import returned
 
 from vibes_pipeline.calendar import Slot
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.claims.moments import claim_moments
@@ -291,7 +291,7 @@ def test_operators_are_mailed_once_of_each_value_and_again_when_it_comes_again(
     desk.decide("C-1", "Uphold", DECIDED)
     desk.settle("Tue+1 16:00")
     assert len(desk.mails()) == 3
-    u = schema.undecipherable_states.c
+    u = views.undecipherable_states.c
     states = desk.rows(sa.select(u.state, u.seen_at).order_by(u.seen_at))
     assert states == [
         ("corrected", desk.market.at(SETTLED)),

@@ -23,7 +23,7 @@ from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.exports.tables import Source, read_table
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.ledger.frames import Schema
 from vibes_pipeline.ledger.history import EXCUSES
 from vibes_pipeline.policy import Policy, load_policy
@@ -196,7 +196,7 @@ class Days(WholeSlots):
 
     def state(self, item: str, rule: str = PENDING) -> tuple[str, str] | None:
         """The present state of an item's action, and the cause of its last change."""
-        s = schema.action_states.c
+        s = views.action_states.c
         found = self.rows(
             sa.select(s.state, s.cause).where(s.order_item_id == item, s.rule == rule)
         )

@@ -12,7 +12,7 @@ from slots.late_orders.days import CANCELLED, DUE, PENDING, Days, begin
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import TooMuchMissingEvidence
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.slots import late_orders
 
 WAITING = ("alerted", "alert accepted")
@@ -30,7 +30,7 @@ def lose(days: Days, *items: str) -> list[Row]:
 
 def awaiting(days: Days) -> dict[str, int]:
     """The items whose actions await their evidence, with how many nights looked in vain."""
-    w = schema.awaiting_evidence.c
+    w = views.awaiting_evidence.c
     return dict(made.rows(days.ledger, w.order_item_id, w.slots_in_vain))
 
 

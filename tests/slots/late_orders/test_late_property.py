@@ -25,7 +25,7 @@ from rules.marketplace import Item, Marketplace
 from served import own_ledger
 from slots.late_orders.days import PENDING, READY, Days
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 from vibes_pipeline.slots import late_orders
 
 MONDAY = date(2026, 9, 28)
@@ -342,12 +342,12 @@ def history(days: Days) -> dict[tuple[str, str], tuple[str, dict[str, datetime]]
 
 def told(days: Days) -> dict[tuple[date, str], tuple[set[tuple[str, str]], bool]]:
     """What each day's alert to a seller lists, and whether it was accepted."""
-    a, n, na = schema.actions.c, schema.notice_states.c, schema.notice_actions.c
+    a, n, na = schema.actions.c, views.notice_states.c, schema.notice_actions.c
     listed: dict[tuple[date, str], tuple[set[tuple[str, str]], bool]] = {}
     for day, seller, status, item, rule in days.rows(
         sa.select(n.period, n.seller_id, n.status, a.order_item_id, a.rule)
         .select_from(schema.notice_actions)
-        .join(schema.notice_states, n.notice_id == na.notice_id)
+        .join(views.notice_states, n.notice_id == na.notice_id)
         .join(schema.actions, a.action_id == na.action_id)
         .where(n.kind == "late_alert")
     ):

@@ -15,7 +15,7 @@ from notices.mail_server import Post, serving
 from rules.marketplace import Item
 from slots.whole_slots import WEEK, WholeSlots
 
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import schema, views
 
 
 class Programme(WholeSlots):
@@ -63,7 +63,7 @@ def catching(programme: Programme) -> Iterator[Post]:
 
 def regulations(programme: Programme) -> dict[int, tuple[str, int | None]]:
     """State and ordinal of each cycle's sales regulation, cycles counted from 0."""
-    s = schema.action_states.c
+    s = views.action_states.c
     return {
         (cycle - programme.market.monday) // WEEK: (state, ordinal)
         for cycle, state, ordinal, rule in made.rows(

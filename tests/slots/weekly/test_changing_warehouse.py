@@ -12,7 +12,7 @@ from slots.weekly.programme import Programme, out_of_stock, regulations, sku
 from slots.whole_slots import rejected, returned
 
 from vibes_pipeline.errors import StaleWarehouse, TooManyBadRows
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.ledger.proposals import frozen_cycle
 
 # --- a warehouse that changes ---------------------------------------------------------------------
@@ -37,7 +37,7 @@ def test_charges_whose_evidence_is_contradicted_by_saturday_are_withdrawn(
     done = programme.implement()
     assert (done.withdrawn, done.by_rule) == (len(changes), {"returns_charge": 1})
     assert programme.postings() == {"nothing has changed": Decimal(1500)}
-    s = schema.action_states.c
+    s = views.action_states.c
     assert set(made.rows(programme.ledger, s.order_item_id, s.state, s.cause)) == {
         ("nothing has changed", "implemented", "implemented"),
         *((item, "withdrawn", "evidence_gone") for item in changes),
@@ -181,8 +181,8 @@ def test_the_fourth_regulation_that_stands_brings_the_delisting_and_no_fifth(
     }
     delistings = made.rows(
         programme.ledger,
-        schema.action_states.c.cycle,
-        schema.action_states.c.state,
+        views.action_states.c.cycle,
+        views.action_states.c.state,
     )
     assert (programme.cycle(4), "implemented") in delistings
     assert programme.state("product_delisting", "K-S-1") == "implemented"

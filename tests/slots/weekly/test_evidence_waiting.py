@@ -21,7 +21,7 @@ from slots.whole_slots import OLD, returned
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import StaleWarehouse, TooMuchMissingEvidence
-from vibes_pipeline.ledger import schema
+from vibes_pipeline.ledger import views
 from vibes_pipeline.slots import weekly
 from vibes_pipeline.slots.evidence import require_evidence
 from vibes_pipeline.slots.run import SlotRun
@@ -34,14 +34,14 @@ WAITING = ("alerted", "alert accepted")
 
 def states(programme: Programme) -> dict[str, tuple[str, str]]:
     """The present state of each item's charge, and the cause of its last change."""
-    s = schema.action_states.c
+    s = views.action_states.c
     found = made.rows(programme.ledger, s.order_item_id, s.state, s.cause)
     return {item: (state, cause) for item, state, cause in found}
 
 
 def awaiting(programme: Programme) -> dict[str, int]:
     """The items whose charges await their evidence, with how many slots looked in vain."""
-    w = schema.awaiting_evidence.c
+    w = views.awaiting_evidence.c
     return dict(made.rows(programme.ledger, w.order_item_id, w.slots_in_vain))
 
 
