@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from email.headerregistry import Address
+from functools import cache
 from uuid import UUID
 
 from vibes_pipeline.errors import MailError
@@ -64,6 +65,7 @@ def message_id(notice_id: UUID, sender: Address) -> str:
     return f"<{notice_id}@{sender.domain}>"
 
 
+@cache
 def sender_address(sender: str) -> Address:
     """The `From` of all mails, out of `address` or `Name <address>`; MailError if unusable."""
     name, bracket, rest = sender.rpartition("<")

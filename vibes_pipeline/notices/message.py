@@ -184,8 +184,14 @@ def _text_part(subtype: str, text: str) -> bytes:
         f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
-    lines = b2a_qp(text.encode(), istext=True).splitlines()
+    lines = map(_quoted_printable, text.removesuffix("\n").split("\n"))
     return b"\r\n".join((head.encode("ascii")[:-2], *lines, b"", b""))
+
+
+# Most lines are the frame's, or the rules' words: the same in mail after mail.
+@lru_cache(maxsize=4096)
+def _quoted_printable(line: str) -> bytes:
+    return b2a_qp(line.encode(), istext=True).replace(b"\n", b"\r\n")
 
 
 def _csv_part(name: str, content: bytes) -> bytes:

@@ -15,7 +15,7 @@ from functools import cache, lru_cache, partial
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2.runtime import Macro
@@ -27,6 +27,7 @@ from vibes_pipeline.paths import email_templates_dir
 from vibes_pipeline.policy.scalars import short
 
 _TEXT_WIDTH = 78
+_LONG_DAY = "EEEE d MMMM yyyy"
 _NO_BREAK = "\u00a0"
 # Where the policy's claim link has the reference of the action.
 REFERENCE_PLACE = "{reference}"
@@ -106,10 +107,10 @@ def _environment(
     locale = _locale(country)
     environment.filters.update(
         money=lambda amount, currency: _money(amount, currency, locale),
-        moment=lambda value: _moment(value, zone, "EEE d MMM yyyy, HH:mm"),
-        long_moment=lambda value: _moment(value, zone, "EEEE d MMMM yyyy, HH:mm"),
-        clock=lambda value: _moment(value, zone, "HH:mm"),
-        long_day=_long_day,
+        moment=lambda value: _moment(value, zone, "EEE d MMM yyyy"),
+        long_moment=lambda value: _moment(value, zone, _LONG_DAY),
+        clock=lambda value: f"{_local(value, zone):%H:%M}",
+        long_day=lambda day: _day(day, _LONG_DAY),
         days=span_of_days,
         weeks_before=lambda day, weeks: day - timedelta(weeks=weeks),
         days_after=lambda moment, days: moment + timedelta(days=days),
@@ -135,21 +136,26 @@ def _locale(country: str) -> Locale:
         return Locale.parse("en")
 
 
-# The same amounts and instants come again and again, in both parts and in mail after mail.
+# The same amounts and days come again and again, in both parts and in mail after mail.
 @lru_cache(maxsize=4096)
 def _money(amount: Decimal | str, currency: str, locale: Locale) -> str:
     return format_currency(Decimal(amount), currency, locale=locale)
 
 
-@lru_cache(maxsize=4096)
 def _moment(value: datetime | str, zone: ZoneInfo, pattern: str) -> str:
+    """A day, as the pattern writes it, and the time of day."""
+    local = _local(value, zone)
+    return f"{_day(local.date(), pattern)}, {local:%H:%M}"
+
+
+def _local(value: datetime | str, zone: ZoneInfo) -> datetime:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return format_datetime(moment, pattern, tzinfo=zone, locale="en")
+    return moment.astimezone(zone)
 
 
-@lru_cache(maxsize=256)
-def _long_day(day: date) -> str:
-    return format_date(day, "EEEE d MMMM yyyy", locale="en")
+@lru_cache(maxsize=1024)
+def _day(day: date, pattern: str) -> str:
+    return format_date(day, pattern, locale="en")
 
 
 @lru_cache(maxsize=256)
