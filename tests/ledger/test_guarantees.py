@@ -271,11 +271,21 @@ def test_only_the_servers_250_is_an_acceptance(desk: Desk, code: int | None) -> 
         desk.delivery(notice, "sent", SLOT, code=code)
 
 
-@pytest.mark.parametrize("status", ["sending", "sent", "failed", "undeliverable"])
-def test_a_notice_that_was_accepted_is_not_attempted_again(desk: Desk, status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("sending", "a second mail is refused"),
+        ("sent", "sent_at_most_once"),
+        ("failed", "a second mail is refused"),
+        ("undeliverable", "a second mail is refused"),
+    ],
+)
+def test_a_notice_that_was_accepted_is_not_attempted_again(
+    desk: Desk, status: str, why: str
+) -> None:
     notice = desk.notice(desk.action())
     desk.attempt(notice, "sent", SLOT)
-    with refused("a second mail is refused"):
+    with refused(why):
         desk.delivery(notice, status, SLOT, attempt=2, code=250)
 
 
@@ -291,6 +301,11 @@ def test_an_attempt_has_one_outcome(desk: Desk) -> None:
     desk.attempt(notice, "deferred", SLOT)
     with refused("one_outcome_per_attempt"):
         desk.delivery(notice, "sent", SLOT, code=250)
+
+
+def test_nothing_is_delivered_without_its_notice(desk: Desk) -> None:
+    with refused("there is no notice"):
+        desk.delivery(str(uuid4()), "sending", SLOT)
 
 
 def test_an_attempt_begins_once(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
 from ledger import made
 from ledger.plain_sql import NOTICE, SLOT, Connection, Desk, plain_url, refused
 
@@ -48,6 +49,36 @@ def _without_notice(desk: Desk, good: str) -> None:
     add_events(desk, (good, "implemented"), (late, "implemented"))
 
 
+def add_deliveries(desk: Desk, *deliveries: tuple[str, int, str]) -> None:
+    """Deliveries of several notices, (notice, attempt, status) each, by one statement."""
+    notices, attempts, statuses = zip(*deliveries, strict=True)
+    desk.run(
+        "INSERT INTO ledger.deliveries (notice_id, attempt, status, at, code) "
+        "SELECT notice_id::uuid, attempt, status, %s, 250 "
+        "FROM unnest(%s, %s, %s) AS t (notice_id, attempt, status)",
+        SLOT,
+        [*notices],
+        [*attempts],
+        [*statuses],
+    )
+
+
+def _without_a_beginning(desk: Desk, good: str) -> None:
+    begun, unbegun = desk.notice(good), desk.notice(good)
+    add_deliveries(desk, (begun, 1, "sending"), (begun, 1, "sent"), (unbegun, 1, "sent"))
+
+
+def _begun_after_its_acceptance(desk: Desk, good: str) -> None:
+    notice = desk.notice(good)
+    add_deliveries(desk, (notice, 1, "sending"), (notice, 1, "sent"), (notice, 2, "sending"))
+
+
+def _accepted_before(desk: Desk, good: str) -> None:
+    accepted, other = desk.notice(good), desk.notice(good)
+    desk.attempt(accepted, "sent", SLOT)
+    add_deliveries(desk, (other, 1, "sending"), (other, 1, "sent"), (accepted, 2, "sending"))
+
+
 def _listed_with_another_seller(desk: Desk, good: str) -> None:
     notice = desk.notice()
     desk.run(
@@ -84,6 +115,9 @@ def _posted_unknown(desk: Desk, good: str) -> None:
         pytest.param(_twice, "withdrawn does not follow withdrawn", id="twice"),
         pytest.param(_ended_twice, "expired does not follow withdrawn", id="two ends"),
         pytest.param(_without_notice, "was accepted 72 hours before", id="too little notice"),
+        pytest.param(_without_a_beginning, "an outcome but no beginning", id="no beginning"),
+        pytest.param(_begun_after_its_acceptance, "a second mail is refused", id="two mails"),
+        pytest.param(_accepted_before, "a second mail is refused", id="accepted before"),
         pytest.param(_listed_with_another_seller, "is not to the seller", id="another's"),
         pytest.param(_listed_unknown, "is not to the seller", id="no such action"),
         pytest.param(_posted_wrongly, "2999.00 NGN is not the action's amount", id="amount"),
@@ -104,6 +138,12 @@ def test_states_that_follow_one_another_may_come_in_one_statement(desk: Desk) ->
     add_events(desk, (action, "proposed"), (other, "proposed"), (action, "withdrawn"))
 
 
+def test_attempts_that_follow_one_another_may_come_in_one_statement(desk: Desk) -> None:
+    one, other = desk.notice(desk.action()), desk.notice(desk.action())
+    attempts = ((1, "sending"), (1, "deferred"), (2, "sending"), (2, "sent"))
+    add_deliveries(desk, *((notice, *attempt) for attempt in attempts for notice in (one, other)))
+
+
 def test_an_event_slipped_in_before_others_is_refused(desk: Desk) -> None:
     action = desk.action()
     desk.alerted(action)
@@ -121,7 +161,7 @@ def test_guards_read_a_few_rows_for_each_row_whatever_their_plans_were_made_for(
 ) -> None:
     # A session keeps its plans: these were made for one row, in tables known to hold a handful.
     desk.run("ANALYZE ledger.actions, ledger.action_events, ledger.notices, ledger.notice_actions")
-    # How the server looks up what a foreign key points to is not the guards' matter.
+    # How the server looks up what a foreign key points to is the next test's matter.
     desk.run("ALTER TABLE ledger.action_events DROP CONSTRAINT action_events_action_id_fkey")
     desk.notice(first := desk.action())
     desk.event(first, "proposed")
@@ -131,7 +171,24 @@ def test_guards_read_a_few_rows_for_each_row_whatever_their_plans_were_made_for(
     desk.run(
         "INSERT INTO ledger.notice_actions SELECT %s, unnest(%s::uuid[])", desk.notice(), actions
     )
-    assert rows_read(desk) - before < 20 * ROWS
+    notices = [desk.notice() for _ in range(ROWS)]
+    add_deliveries(desk, *((notice, 1, "sending") for notice in notices))
+    assert rows_read(desk) - before < 30 * ROWS
+
+
+def test_what_is_checked_row_by_row_is_planned_once_and_by_an_index(ledger: Ledger) -> None:
+    made.freeze_cycle(ledger, [made.charge("S-1", "I1")])
+    with ledger.engine.connect() as connection:
+        connection.execute(sa.text("ANALYZE ledger.actions"))
+        connection.commit()
+    with ledger.writing(is_simulated=True, now=SLOT) as connection:
+        desk = Desk(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+        desk.event(desk.action(), "proposed")
+        actions = [desk.action() for _ in range(ROWS)]
+        before = rows_read(desk)
+        add_events(desk, *((action, "proposed") for action in actions))
+        assert rows_read(desk) - before < 20 * ROWS
+        connection.rollback()
 
 
 def rows_read(desk: Desk) -> int:

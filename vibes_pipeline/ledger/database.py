@@ -57,6 +57,12 @@ SETTINGS = {
     "lock_timeout": "60s",
 }
 SINCE_17 = {"transaction_timeout": "0"}
+# An execution option of a connection: whether it records rows, maybe a hundred thousand. What is
+# then checked of each row by itself, a foreign key for instance, is planned once, and by an index:
+# the plan may have been made when the table held a handful. Guards of whole statements say for
+# themselves that they are planned each time.
+IS_RECORDING = "is_recording"
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 # An execution option of a connection: whether its commits need not wait for the disk.
 IS_HURRIED = "is_hurried"
 WITHOUT_PATIENCE = {"synchronous_commit": "off"}
@@ -180,7 +186,10 @@ def _set_up(connection: sa.Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if driver.server_version >= 17_00_00:
         settings |= SINCE_17
-    if connection.get_execution_options().get(IS_HURRIED):
+    options = connection.get_execution_options()
+    if options.get(IS_RECORDING):
+        settings |= PLANNED_ONCE
+    if options.get(IS_HURRIED):
         settings |= WITHOUT_PATIENCE
     calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(settings))
     values = [text for setting in settings.items() for text in setting]

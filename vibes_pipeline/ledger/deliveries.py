@@ -6,7 +6,7 @@ and not recorded yet is kept by the outbox's journal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vibes_pipeline.errors import LedgerError, first_line
 from vibes_pipeline.ledger import schema
-from vibes_pipeline.ledger.database import IS_HURRIED
+from vibes_pipeline.ledger.database import IS_HURRIED, IS_RECORDING
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.states import State, Status
@@ -79,7 +79,7 @@ def recording(ledger: Ledger, *, is_simulated: bool) -> Iterator[sa.Connection]:
     replay makes again.
     """
     with ledger.engine.connect() as connection:
-        yield connection.execution_options(**{IS_HURRIED: is_simulated})
+        yield connection.execution_options(**{IS_HURRIED: is_simulated, IS_RECORDING: True})
 
 
 def record(ledger: Ledger, connection: sa.Connection, deliveries: Sequence[Delivery]) -> int:
@@ -90,15 +90,11 @@ def record(ledger: Ledger, connection: sa.Connection, deliveries: Sequence[Deliv
     of the server's reply. Raises `LedgerError` when the database refuses a row: then none is
     recorded.
     """
-    rows = [row for delivery in deliveries for row in delivery.rows]
-    begun = [row for row in rows if row["status"] == Status.SENDING]
-    ended = [row for row in rows if row["status"] != Status.SENDING]
     accepted = {(d.notice_id, d.attempt): d for d in deliveries if d.status == Status.SENT}
     try:
         if any(delivery.actions for delivery in accepted.values()):
             ledger.take_turn(connection)
-        # An outcome is refused that has no beginning.
-        appended = [*_append(connection, begun), *_append(connection, ended)]
+        appended = _append(connection, [row for d in deliveries for row in d.rows])
         new = [(notice, number) for notice, number, status in appended if status == Status.SENT]
         _record_alerted(connection, [accepted[attempt] for attempt in new])
         connection.commit()
@@ -217,10 +213,13 @@ def _append(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[t
     """Notice, attempt and status of each row that was not there yet."""
     if not rows:
         return []
-    d = schema.deliveries.c
-    appending = insert(schema.deliveries).on_conflict_do_nothing()
-    given = connection.execute(appending.returning(d.notice_id, d.attempt, d.status), rows)
-    return [tuple(row) for row in given]
+    given = _given({c: [row[c.name] for row in rows] for c in schema.deliveries.c})
+    key = [schema.deliveries.c[name] for name in ("notice_id", "attempt", "status")]
+    appending = insert(schema.deliveries).from_select(list(given.c), sa.select(given))
+    appended = connection.execute(
+        appending.on_conflict_do_nothing(index_elements=key).returning(*key)
+    )
+    return [tuple(row) for row in appended]
 
 
 def _record_alerted(connection: sa.Connection, accepted: Sequence[Delivery]) -> None:
@@ -228,19 +227,13 @@ def _record_alerted(connection: sa.Connection, accepted: Sequence[Delivery]) -> 
     told = [(action, d) for d in accepted for action in d.actions]
     if not told:
         return
-    e, uuid = schema.action_events.alias(), schema.action_events.c.action_id.type
-    listed = (
-        sa.func.unnest(
-            sa.bindparam("actions", [action for action, _ in told], sa.ARRAY(uuid)),
-            sa.bindparam("notices", [d.notice_id for _, d in told], sa.ARRAY(uuid)),
-            sa.bindparam("instants", [d.slot_now for _, d in told], sa.ARRAY(schema.INSTANT)),
-        )
-        .table_valued(
-            sa.column("action_id", uuid),
-            sa.column("notice_id", uuid),
-            sa.column("at", schema.INSTANT),
-        )
-        .render_derived(name="listed")
+    e = schema.action_events.alias()
+    listed = _given(
+        {
+            e.c.action_id: [action for action, _ in told],
+            e.c.notice_id: [d.notice_id for _, d in told],
+            e.c.at: [d.slot_now for _, d in told],
+        }
     )
     went_on = sa.select(1).where(e.c.action_id == listed.c.action_id, e.c.state != State.PROPOSED)
     connection.execute(
@@ -255,3 +248,10 @@ def _record_alerted(connection: sa.Connection, accepted: Sequence[Delivery]) -> 
             ).where(sa.not_(went_on.exists())),
         )
     )
+
+
+def _given(values: Mapping[sa.ColumnElement[Any], Sequence[Any]]) -> sa.TableValuedAlias:
+    """Rows as a relation, column by column: so many parameters, however many rows."""
+    columns = [sa.column(column.name, column.type) for column in values]
+    arrays = (sa.literal([*those], sa.ARRAY(column.type)) for column, those in values.items())
+    return sa.func.unnest(*arrays).table_valued(*columns).render_derived(name="given")

@@ -85,7 +85,8 @@ class Ledger:
 
         The first one fixes whether the ledger is live or simulated; `LedgerError` for the other.
         """
-        with self.engine.begin() as connection:
+        recording = self.engine.execution_options(**{database.IS_RECORDING: True})
+        with recording.begin() as connection:
             self.take_turn(connection)
             connection.execute(
                 insert(schema.ledgers)

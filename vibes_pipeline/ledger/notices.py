@@ -150,20 +150,29 @@ def count_open(
 
     Which are open says `select_open`; only to count them, one action that they list is enough.
     """
-    n, na = views.notice_states.c, schema.notice_actions.c
-    lists_any = (
-        sa.select(1).where(na.notice_id == n.notice_id, _is_listed(n, na.action_id)).exists()
-    )
+    n = views.notice_states.c
     rows = connection.execute(
         sa.select(n.status, sa.func.count(), sa.func.min(n.planned_at))
-        .where(
-            *_is_unsent_in_time(n, country, now),
-            sa.or_(n.claim_event_id.is_not(None), lists_any),
-        )
+        .where(*_is_unsent_in_time(n, country, now), _lists_any(n))
         .group_by(n.status)
         .order_by(n.status)
     )
     return [(status, count, oldest_at) for status, count, oldest_at in rows]
+
+
+def is_any_open(ledger: Ledger, now: datetime) -> bool:
+    """Whether any notice is open."""
+    n = schema.notices.c
+    is_any = sa.select(1).where(*_is_unsent_in_time(n, ledger.country, now), _lists_any(n)).exists()
+    with ledger.reading() as connection:
+        return connection.execute(sa.select(is_any)).scalar_one()
+
+
+def _lists_any(n: Any) -> sa.ColumnElement[bool]:
+    """Whether a notice has anything to tell: it is about a claim, or lists an action."""
+    na = schema.notice_actions.c
+    listed = sa.select(1).where(na.notice_id == n.notice_id, _is_listed(n, na.action_id))
+    return sa.or_(n.claim_event_id.is_not(None), listed.exists())
 
 
 def _is_unsent_in_time(n: Any, country: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:

@@ -12,17 +12,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from vibes_pipeline.calendar import Slot, in_utc
+from vibes_pipeline.calendar import Slot, SlotCalendar, in_utc
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
-from vibes_pipeline.ledger.notices import OpenNotice, claims_of_notices, open_notices
+from vibes_pipeline.ledger.notices import OpenNotice, claims_of_notices, is_any_open
 from vibes_pipeline.ledger.states import REFUSED
 from vibes_pipeline.notices.content import Notice, NoticeAction, NoticeClaim
 from vibes_pipeline.notices.directory import Directory, read_directory
@@ -63,7 +64,7 @@ def deliver_notices(
             "VIBES_SMTP_URL is set but VIBES_MAIL_FROM is not; name the address that sellers are "
             "written from"
         )
-    if not open_notices(ledger, clock.now()):
+    if not is_any_open(ledger, clock.now()):
         return Counter()
     directory = read_directory(policy, settings)
     outbox = Outbox(
@@ -222,14 +223,23 @@ class SellerMails(Mails):
 
     def _takes_effect_at(self, notice: OpenNotice, at: datetime) -> datetime:
         """As of this attempt: an alert that is sent late takes effect later (Rulebook §2)."""
-        if notice.kind == NoticeKind.LATE_ALERT:
-            return self.policy.slot_calendar.due_at(Slot.LATE_CANCELLATION, notice.period)
-        return self.policy.slot_calendar.takes_effect_at(at, notice.notice_hours or 0)
+        calendar, hours = self.policy.slot_calendar, notice.notice_hours or 0
+        return _effective_at(calendar, notice.kind, notice.period, hours, at)
 
     def _action(self, row: Mapping[str, Any]) -> NoticeAction:
         given = {name: row[name] for name in NoticeAction.__dataclass_fields__ if name in row}
         name = self.directory.product_names.get(row["sku"]) if row["sku"] else None
         return NoticeAction(product_name=name, **given)
+
+
+# The same for nearly all notices of a batch.
+@lru_cache(maxsize=64)
+def _effective_at(
+    calendar: SlotCalendar, kind: str, period: date, notice_hours: int, at: datetime
+) -> datetime:
+    if kind == NoticeKind.LATE_ALERT:
+        return calendar.due_at(Slot.LATE_CANCELLATION, period)
+    return calendar.takes_effect_at(at, notice_hours)
 
 
 def _claim(claim: Mapping[str, Any]) -> NoticeClaim:
