@@ -7,12 +7,15 @@ An audit finds faults of the pipeline itself. A warehouse row that would fail an
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from vibes_pipeline.errors import AuditFailed
 from vibes_pipeline.listing import SHOWN, first, named
+from vibes_pipeline.policy import Policy
 from vibes_pipeline.rules import CHARGES, PRODUCT_RULES
 from vibes_pipeline.slots.run import SlotRun
 
@@ -44,11 +47,15 @@ def only_charges_bear_amounts(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFr
 
 def no_charge_exceeds_its_rule(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
     """No charge is higher than its rule's cap, or its highest amount, on the event's day."""
-    return proposal.filter(
-        pl.struct("rule", "amount", "event_at").map_elements(
-            lambda row: _exceeds(row, run), return_dtype=pl.Boolean
-        )
+    day = pl.col("event_at").dt.convert_time_zone(run.policy.time_zone.key).dt.date()
+    of_charges = proposal.filter(pl.col("rule").is_in(CHARGES) & pl.col("amount").is_not_null())
+    days = of_charges.select("rule", day.alias("day")).unique()
+    highest = [_highest(rule, day, run.policy) for rule, day in days.iter_rows()]
+    limits = days.with_columns(pl.Series("highest", highest, proposal.schema["amount"]))
+    limited = proposal.with_columns(day.alias("day")).join(
+        limits, on=["rule", "day"], how="left", maintain_order="left"
     )
+    return limited.filter(pl.col("amount") > pl.col("highest")).select(proposal.columns)
 
 
 def no_event_lies_outside_the_cycle(proposal: pl.DataFrame, run: SlotRun) -> pl.DataFrame:
@@ -56,18 +63,16 @@ def no_event_lies_outside_the_cycle(proposal: pl.DataFrame, run: SlotRun) -> pl.
     return proposal.filter(pl.col("rule").is_in(CHARGES) & (pl.col("event_at") >= run.week.end))
 
 
-def _exceeds(row: dict[str, Any], run: SlotRun) -> bool:
-    if row["rule"] not in CHARGES or row["amount"] is None:
-        return False
-    day = run.policy.local_date(row["event_at"])
-    charge = getattr(run.policy, str(row["rule"]))
+def _highest(rule: str, day: date, policy: Policy) -> Decimal:
+    """The most that a charge of the rule may be on a local date."""
+    charge: Any = getattr(policy, rule)
     if hasattr(charge, "cap"):
-        highest = charge.cap.on(day)
+        highest: Decimal = charge.cap.on(day)
     elif hasattr(charge, "amounts"):
         highest = max(amount.on(day) for amount in charge.amounts.values())
     else:
         highest = charge.amount.on(day)
-    return bool(row["amount"] > highest)
+    return highest
 
 
 def in_words(audit: Audit, at_fault: pl.DataFrame) -> str:
