@@ -115,6 +115,31 @@ def test_dagsters_storage_works_with_odd_defaults(
         assert instance.get_runs() == []
 
 
+def test_dagsters_storage_asks_rarely_whether_its_connection_lives_and_replaces_a_dead_one(
+    empty_database: sa.URL,
+    administration: sa.Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _use(empty_database, tmp_path, monkeypatch)
+    with dagster_home.persistent_instance(Settings.from_environment()) as instance:
+        dialect = instance.event_log_storage._engine.dialect  # type: ignore[attr-defined]
+        ping, pinged = dialect.do_ping, list[object]()
+        monkeypatch.setattr(dialect, "do_ping", lambda to: pinged.append(to) or ping(to))
+        for _ in range(20):
+            assert instance.all_asset_keys() == []
+        assert len(pinged) < 5
+        monkeypatch.setattr(dagster_home, "ALIVE_FOR_SECONDS", 0.0)
+        with administration.connect() as connection:
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                ),
+                {"name": empty_database.database},
+            )
+        assert instance.all_asset_keys() == []
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 

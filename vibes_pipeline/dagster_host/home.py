@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import psycopg2
 import sqlalchemy as sa
 import yaml
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from vibes_pipeline.files import put_into_place
 from vibes_pipeline.ledger.database import PATIENCE, database_url
@@ -41,6 +43,8 @@ SESSION = {
 REFUSED_OPTIONS = "unsupported startup parameter"
 STATEMENT_TIMEOUT_MS = 60_000
 POOL_RECYCLE_SECONDS = 3600
+# A connection is not asked again so soon whether it is alive: a slot takes it 1,500 times.
+ALIVE_FOR_SECONDS = 1.0
 RUNS_AT_A_TIME = 100
 # A run that hangs holds up the others for this long at most. An alert of 06:00 has its notice until
 # 11:00; a slot cut off in the middle goes on where it was when it is tried again.
@@ -133,11 +137,21 @@ def persistent_instance(settings: Settings) -> AbstractContextManager[dg.Dagster
     for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
         engine: sa.Engine = storage._engine  # type: ignore[union-attr]
         sa.event.listen(engine.pool, "checkout", partial(_require_alive, engine.dialect))
+    events = instance.event_log_storage
+    # Its tables stay as they are; at each event of an asset it would look at them again.
+    for looks in ("has_table", "has_asset_key_col"):
+        setattr(events, looks, cache(getattr(events, looks)))
     return instance
 
 
-def _require_alive(dialect: sa.Dialect, connection: DBAPIConnection, *_: object) -> None:
+def _require_alive(
+    dialect: sa.Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object
+) -> None:
     """Let the pool open another connection in the place of a dead one."""
+    asked_at = record.info.get(_require_alive)
+    if asked_at is not None and monotonic() - asked_at < ALIVE_FOR_SECONDS:
+        return
+    record.info[_require_alive] = monotonic()
     try:
         dialect.do_ping(connection)
     except psycopg2.Error:
