@@ -22,13 +22,11 @@ WITH entered AS (
     WHERE ready_to_ship_at IS NOT NULL AND shipped_from IS NULL
 ),
 
-days AS (
-    SELECT CAST(pending_at AS DATE) AS day
+span AS (
+    SELECT
+        CAST(MIN(pending_at) AS DATE) AS first_day,
+        CAST(GREATEST(MAX(pending_at), MAX(ready_to_ship_at)) AS DATE) AS last_day
     FROM warehouse.order_items
-    UNION
-    SELECT CAST(ready_to_ship_at AS DATE) AS day
-    FROM warehouse.order_items
-    WHERE ready_to_ship_at IS NOT NULL AND shipped_from IS NULL
 ),
 
 -- Per day of entering, the day or two on which the hours can be full, for clocks that start after
@@ -48,13 +46,13 @@ waits AS (
             AS INTEGER
         ) AS wait_seconds
     FROM policy.calendar AS c
+    INNER JOIN span AS s ON c.day >= s.first_day AND c.day <= s.last_day
     INNER JOIN policy.fulfilment AS f ON c.day >= f.valid_from AND c.day < f.valid_until
     INNER JOIN policy.calendar AS d
         ON
             d.is_fulfilment_day
             AND d.clock_after >= c.clock_before + 3600 * f.hours
             AND d.clock_before < c.clock_after + 3600 * f.hours
-    WHERE c.day IN (SELECT day FROM days)
 ),
 
 started AS (

@@ -21,8 +21,8 @@ WITH as_of AS (
         CASE WHEN i.returned_at <= $now THEN i.returned_at END AS returned_at,
         CASE WHEN i.returned_at <= $now THEN i.return_reason END AS return_reason
     FROM warehouse.stored_items AS i
-    INNER JOIN warehouse.sellers AS s ON i.seller_id = s.seller_id
-    WHERE i.pending_at <= $now
+    LEFT JOIN warehouse.foreign_sellers AS f ON i.seller_id = f.seller_id
+    WHERE i.pending_at <= $now AND f.seller_id IS NULL
 )
 
 SELECT
