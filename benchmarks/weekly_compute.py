@@ -1,9 +1,9 @@
-"""How long the weekly alert computes, beside the same SQL in DuckDB alone and plain Polars.
+"""How long the weekly alert computes, beside the same SQL in DuckDB or dbt, and plain scripts.
 
 Here belongs the weekly alert's compute: every model of the last cycle of a made marketplace, run by
-the pipeline's engine and, in turn, by one bare DuckDB connection, and the same decisions by a plain
-Polars script. The ledger is empty and no mail is written; neither is measured. Whether all computed
-the same is checked, not assumed.
+the pipeline's engine and, in turn, by one bare DuckDB connection and as a dbt project, and the same
+decisions by a plain script, in Polars and in pandas. The ledger is empty and no mail is written;
+neither is measured. Whether all computed the same is checked, not assumed.
 
 This module imports little by itself: each contender runs in a process of its own and imports there
 what it needs, so that its peak memory is its own.
@@ -11,21 +11,19 @@ what it needs, so that its peak memory is its own.
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from measure import Stopwatch, Taken, in_fresh_process
+from weekly_tables import contenders_table, gib, machine, models_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,10 +33,11 @@ if TYPE_CHECKING:
     from vibes_pipeline.slots.run import SlotRun
 
 LAST_CYCLE = date(2026, 11, 9)
-MODELS_SHOWN = 8
 
 BARE = "DuckDB alone"
+DBT = "dbt-duckdb"
 ENGINE = "the pipeline's engine"
+PANDAS = "plain pandas"
 POLARS = "plain Polars"
 
 
@@ -101,6 +100,12 @@ class Inputs:
     time_zone: str
     queries: tuple[Query, ...]
     memory: str | None = None
+    dbt: Path | None = None
+
+    @property
+    def session(self) -> Mapping[str, object]:
+        """What DuckDB's session is set to, as the engine's is."""
+        return {"TimeZone": self.time_zone, "preserve_insertion_order": False}
 
 
 def make_warehouse(made: Marketplace) -> None:
@@ -244,34 +249,71 @@ def run_bare(inputs: Inputs) -> Outcome:
 
     watch = Stopwatch.of_process()
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = $zone", {"zone": inputs.time_zone})
-    connection.execute("SET preserve_insertion_order = false")
+    for name, value in inputs.session.items():
+        connection.execute(f"SET {name} = $value", {"value": value})
     mount(connection, inputs)
     for query in inputs.queries:
         with watch.part(query.relation):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {query.relation.split('.')[0]}")
             connection.execute(f"CREATE TABLE {query.relation} AS {query.sql}", query.parameters)
-    taken = watch.stop()
+    return outcome_of_tables(watch.stop(), connection, inputs)
+
+
+def run_dbt(inputs: Inputs) -> Outcome:
+    """The same SQL as the models of a dbt project, each a table of one DuckDB file."""
+    import duckdb
+    from weekly_dbt import Project
+
+    assert inputs.dbt is not None
+    with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
+        project = Project(Path(scratch))
+        sources = {"raw": inputs.warehouse, "policy": inputs.policy, "ledger": inputs.ledger}
+        project.write(inputs.queries, sources, inputs.session)
+        taken = project.run(inputs.dbt)
+        with duckdb.connect(project.database, read_only=True) as connection:
+            connection.execute("SET TimeZone = $zone", {"zone": inputs.time_zone})
+            return outcome_of_tables(taken, connection, inputs)
+
+
+def outcome_of_tables(
+    taken: Taken, connection: duckdb.DuckDBPyConnection, inputs: Inputs
+) -> Outcome:
+    """What the models made as tables of a database."""
     kept = [query.relation for query in inputs.queries if query.is_kept]
     made = {relation: connection.table(relation) for relation in kept}
     return Outcome(taken, decided(made), contents(made))
 
 
 def run_polars(inputs: Inputs) -> Outcome:
-    """The plain script, its decisions written as Parquet files."""
+    """The plain Polars script, its decisions written as Parquet files."""
     from weekly_polars import Script
 
     watch = Stopwatch.of_process()
     with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
         frames = Script(raw=inputs.warehouse, policy=inputs.policy, **inputs.script).decisions()
-        files = {relation: Path(scratch) / f"{relation}.parquet" for relation in frames}
-        for relation, file in files.items():
-            frames[relation].write_parquet(file)
-        taken = watch.stop()
-        import duckdb
+        for relation, frame in frames.items():
+            frame.write_parquet(Path(scratch) / f"{relation}.parquet")
+        return outcome_of_files(watch.stop(), Path(scratch))
 
-        made = {relation: duckdb.read_parquet(str(file)) for relation, file in files.items()}
-        return Outcome(taken, decided(made), {})
+
+def run_pandas(inputs: Inputs) -> Outcome:
+    """The plain pandas script, its decisions written as Parquet files."""
+    from weekly_pandas import Script
+
+    watch = Stopwatch.of_process()
+    with tempfile.TemporaryDirectory(prefix="vibes-") as scratch:
+        frames = Script(raw=inputs.warehouse, policy=inputs.policy, **inputs.script).decisions()
+        for relation, frame in frames.items():
+            frame.to_parquet(Path(scratch) / f"{relation}.parquet", index=False)
+        return outcome_of_files(watch.stop(), Path(scratch))
+
+
+def outcome_of_files(taken: Taken, folder: Path) -> Outcome:
+    """What a script decided, from its Parquet files."""
+    import duckdb
+
+    made = {file.stem: duckdb.read_parquet(str(file)) for file in folder.iterdir()}
+    return Outcome(taken, decided(made), {})
 
 
 def mount(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
@@ -307,7 +349,9 @@ def content(relation: duckdb.DuckDBPyRelation) -> Content:
 
 CONTENDERS: Mapping[str, Callable[[Inputs], Outcome]] = {
     POLARS: run_polars,
+    PANDAS: run_pandas,
     BARE: run_bare,
+    DBT: run_dbt,
     ENGINE: run_engine,
 }
 
@@ -323,6 +367,11 @@ CONTENDERS: Mapping[str, Callable[[Inputs], Outcome]] = {
 @click.option(
     "--only", type=click.Choice(list(CONTENDERS)), multiple=True, help="Leave the others out."
 )
+@click.option(
+    "--dbt",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The command dbt of an environment with dbt-duckdb.  [default: dbt is left out]",
+)
 @click.option("--memory", help="The engine's VIBES_MEMORY.  [default: its own]")
 @click.option(
     "--keep",
@@ -335,6 +384,7 @@ def main(
     weeks: int,
     rounds: int,
     only: Sequence[str],
+    dbt: Path | None,
     memory: str | None,
     keep: Path | None,
 ) -> None:
@@ -343,9 +393,17 @@ def main(
         made = Marketplace((keep or Path(scratch)).resolve(), items, sellers, weeks)
         in_fresh_process(make_warehouse, made)
         inputs = in_fresh_process(prepare, made.warehouse, Path(scratch) / "home")
-        names = [name for name in CONTENDERS if name in (only or CONTENDERS)]
-        turns = take_turns(replace(inputs, memory=memory), rounds, names)
+        names = contenders(only, dbt)
+        turns = take_turns(replace(inputs, memory=memory, dbt=dbt), rounds, names)
         click.echo(report(made, turns))
+
+
+def contenders(only: Sequence[str], dbt: Path | None) -> Sequence[str]:
+    """Who takes part: those asked for, or all that are at hand."""
+    absent = {PANDAS: find_spec("pandas") is None, DBT: dbt is None}
+    if missing := [name for name in only if absent.get(name)]:
+        raise click.UsageError(f"{missing[0]} is not at hand: install it, or name it with --dbt")
+    return [name for name in CONTENDERS if name in (only or CONTENDERS) and not absent.get(name)]
 
 
 @dataclass(frozen=True)
@@ -406,68 +464,6 @@ def report(made: Marketplace, turns: Turns) -> str:
             f"All decided the same: {decisions:,} actions, ₦{charged:,.2f} of charges. The SQL "
             f"made the same {len(turns.contents)} relations of {rows:,} rows.",
         ]
-    )
-
-
-def contenders_table(turns: Turns) -> list[str]:
-    """Per contender medians, their ratios to the first's, each round's seconds, the peak."""
-    lines = [
-        "| | seconds | each round | ratio | processor seconds | ratio | peak memory |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
-    ]
-    first = next(iter(turns.taken.values()))
-    for name, runs in turns.taken.items():
-        seconds, cpu_seconds = median_seconds(runs), median_cpu_seconds(runs)
-        cells = (
-            name,
-            f"{seconds:.2f}",
-            " · ".join(f"{run.seconds:.2f}" for run in runs),
-            f"{seconds / median_seconds(first):.2f}",
-            f"{cpu_seconds:.2f}",
-            f"{cpu_seconds / median_cpu_seconds(first):.2f}",
-            gib(max(run.peak_bytes for run in runs)),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def models_table(turns: Turns) -> list[str]:
-    """The models that take the engine longest, with their median seconds in each contender."""
-    by_sql = {name: runs for name, runs in turns.taken.items() if name != POLARS}
-    last = list(by_sql.values())[-1:]
-    slowest = sorted(turns.contents, key=lambda r: -sum(median_seconds(runs, r) for runs in last))
-    lines = [
-        f"| model, seconds | rows | {' | '.join(by_sql)} |",
-        f"| --- | ---: |{' ---: |' * len(by_sql)}",
-    ]
-    for relation in slowest[:MODELS_SHOWN]:
-        seconds = " | ".join(f"{median_seconds(runs, relation):.2f}" for runs in by_sql.values())
-        lines.append(f"| `{relation}` | {turns.contents[relation].rows:,} | {seconds} |")
-    return lines
-
-
-def median_seconds(runs: Sequence[Taken], relation: str | None = None) -> float:
-    """Of whole runs, or of one relation's part in them."""
-    return median(run.seconds_of[relation] if relation else run.seconds for run in runs)
-
-
-def median_cpu_seconds(runs: Sequence[Taken]) -> float:
-    """Of whole runs, all cores together."""
-    return median(run.cpu_seconds for run in runs)
-
-
-def gib(size: int) -> str:
-    """Bytes, to be read."""
-    return f"{size / 2**30:.2f} GiB"
-
-
-def machine() -> str:
-    """Processors, memory and versions that the numbers depend on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "polars"))
-    return (
-        f"{os.cpu_count()} cores, {gib(memory)}, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, {libraries}"
     )
 
 

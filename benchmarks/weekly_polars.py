@@ -9,22 +9,12 @@ reviews are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 
 import polars as pl
+from weekly_given import TIMES, Given
 
-TIMES = [
-    "pending_at",
-    "ready_to_ship_at",
-    "shipped_at",
-    "delivered_at",
-    "cancelled_at",
-    "rejected_at",
-    "returned_at",
-]
 COLUMNS = [
     "order_item_id",
     "order_number",
@@ -39,19 +29,8 @@ COLUMNS = [
 ]
 
 
-@dataclass(frozen=True)
-class Script:
-    """One cycle, as of an instant; `policy` and `raw` are folders of Parquet files."""
-
-    raw: Path
-    policy: Path
-    country: str
-    time_zone: str
-    cycle: date
-    now: datetime
-    week_start: datetime
-    week_end: datetime
-    horizon: datetime
+class Script(Given):
+    """The decisions of one cycle."""
 
     def decisions(self) -> Mapping[str, pl.DataFrame]:
         """The rows of each decision, by the relation that the pipeline keeps them in."""
