@@ -49,6 +49,7 @@ def filled_ledger(module_ledger_url: sa.URL) -> str:
     missing = made.charge("S-1", "I2", rule="out_of_stock_charge")
     made.implement_cycle(ledger, missing=[missing["action_id"]])
     with ledger.writing(is_simulated=True, now=made.IMPLEMENT_AT) as connection:
+        made.claim(connection, "C-open", "S-1", made.IMPLEMENT_AT)
         made.upheld_claim(connection, "C-1", "S-1", made.IMPLEMENT_AT)
         excuse = Excuse("S-1", ["return"], order_item_id="I1")
         claims.record_excuses(connection, "NG", "C-1", [excuse])

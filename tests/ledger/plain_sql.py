@@ -32,6 +32,12 @@ class Desk:
         with self.connection.cursor() as cursor:
             cursor.execute(statement, values)
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
     def action(
         self, amount: str | None = None, *, notice_hours: int = 72, seller_id: str = "S-9"
     ) -> str:

@@ -42,7 +42,7 @@ APPEND_ONLY = (
 # names, and each morning sellers stand elsewhere.
 CHANGING = ("shops", "slots", "standings")
 # They follow from what is appended elsewhere: the database's own triggers alone write them.
-FOLLOWING = ("event_totals", "open_actions", "posting_totals", "unsent_notices")
+FOLLOWING = ("event_totals", "open_actions", "open_claims", "posting_totals", "unsent_notices")
 CHANGES = {
     "UPDATE": "UPDATE ledger.{table} SET {column} = {column}",
     "DELETE": "DELETE FROM ledger.{table}",

@@ -29,6 +29,45 @@ def _claim(desk: Desk, claim_id: str, seller_id: str | None, decision: str | Non
         )
 
 
+# What becomes of two claims, statement by statement, and which then wait for a person.
+STEPS = [
+    ("claim_intakes", [("C-a", "incomplete"), ("C-b", "accepted")], {"C-b"}),
+    ("claim_intakes", [("C-a", "accepted")], {"C-a", "C-b"}),
+    ("claim_intakes", [("C-a", "out_of_time"), ("C-b", "redirected")], set()),
+    (
+        "claim_intakes",
+        [("C-a", "incomplete"), ("C-a", "accepted"), ("C-b", "accepted")],
+        {"C-a", "C-b"},
+    ),
+    ("claim_decisions", [("C-a", "rejected")], {"C-b"}),
+    ("claim_intakes", [("C-a", "accepted")], {"C-b"}),
+    ("claim_decisions", [("C-a", "upheld"), ("C-b", "rejected")], set()),
+    ("claim_intakes", [("C-b", "accepted")], set()),
+]
+
+
+def test_the_claims_that_wait_are_those_accepted_and_not_decided(desk: Desk) -> None:
+    for step, (table, rows, expected) in enumerate(STEPS):
+        if table == "claim_intakes":
+            columns = "state, faults, content_hash", "'{}', n::text"
+        else:
+            columns = "decision, decided_at, is_matched", "at, true"
+        desk.run(
+            f"INSERT INTO ledger.{table} (country, claim_id, at, {columns[0]}) "
+            f"SELECT %s, claim_id, at, state, {columns[1]} FROM (SELECT %s::timestamptz AS at) AS a, "
+            "unnest(%s, %s, %s) AS row (claim_id, state, n)",
+            desk.country,
+            SLOT,
+            [claim for claim, _ in rows],
+            [state for _, state in rows],
+            [100 * step + n for n in range(len(rows))],
+        )
+        ids = "SELECT claim_id FROM ledger.{} WHERE claim_id IN ('C-a', 'C-b')"
+        waiting = set(desk.rows(ids.format("open_claims")))
+        assert waiting == {(claim,) for claim in expected}, step
+        assert waiting == set(desk.rows(ids.format("claim_states") + " AND state = 'accepted'"))
+
+
 # Claims that undo nothing of S-9's, each under the id that the tries below name.
 NO_CLAIM_OF_THEIRS = [
     pytest.param(None, None, id="a claim that does not exist"),

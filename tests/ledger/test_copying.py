@@ -16,7 +16,7 @@ from ledger import made
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, schema
 from vibes_pipeline.ledger.actions import actions_of
-from vibes_pipeline.ledger.copying import MANY, copy_rows
+from vibes_pipeline.ledger.copying import MANY, copy_rows, count_anew
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.notices import plan_notices
@@ -145,3 +145,26 @@ def test_the_server_counts_anew_after_many_rows(ledger: Ledger) -> None:
         )
         tables = ("actions", "action_events", "notices", "notice_actions")
         assert dict(tuple(row) for row in known) == dict.fromkeys(tables, MANY)
+
+
+def test_statistics_are_refreshed_by_who_owns_nothing_too(ledger: Ledger) -> None:
+    made.freeze_cycle(ledger, made.a_handful())
+    with ledger.engine.connect() as connection:
+        # As deploy/roles.sql grants them to the role of the services.
+        for statement in (
+            "CREATE ROLE services",
+            "GRANT USAGE ON SCHEMA ledger TO services",
+            "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA ledger TO services",
+            "SET LOCAL ROLE services",
+        ):
+            connection.execute(sa.text(statement))
+        count_anew(connection, schema.actions, schema.action_events)
+        counted = connection.execute(
+            sa.text(
+                "SELECT relname, reltuples FROM pg_class WHERE relkind = 'r' "
+                "AND relname IN ('actions', 'action_events')"
+            )
+        ).all()
+        connection.rollback()
+    size = float(len(made.a_handful()))
+    assert sorted(counted) == [("action_events", size), ("actions", size)]

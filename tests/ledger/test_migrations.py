@@ -202,6 +202,7 @@ def test_every_table_holds_rows_that_were_migrated(grown: dict[str, Grown]) -> N
                 ("returns_charge", "reversal", "NGN", 1, Decimal("-3000.00")),
             ],
         ),
+        ("0019", "ledger.open_claims", ["country", "claim_id"], [("NG", "C-3")]),
     ],
 )
 def test_what_is_new_is_told_of_old_rows_too(
@@ -235,5 +236,6 @@ def test_the_program_reads_a_ledger_that_began_at_the_first_revision(
     assert dict(read_table("claims", source).select("claim_id", "state").rows()) == {
         "C-1": "upheld",
         "C-2": "incomplete",
+        "C-3": "accepted",
     }
     ledger.close()

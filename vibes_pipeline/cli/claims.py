@@ -59,7 +59,7 @@ def command(
     run, policy = desk.run, desk.policy
     wanted = [
         one
-        for one in queue(desk.ledger, policy, run.now)
+        for one in queue(desk.ledger, policy, run.now, only_undecided=state == WAITING)
         if _is_in(one, state)
         and seller in (None, one.claim.seller_id)
         and category in (None, one.claim.category)

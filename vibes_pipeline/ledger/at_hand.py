@@ -26,6 +26,17 @@ def is_unsent(notice_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     return notice_id.in_(sa.select(schema.unsent_notices.c.notice_id))
 
 
+def waits_for_a_person(claim_id: sa.ColumnElement[Any], country: str) -> sa.ColumnElement[bool]:
+    """Whether a claim was accepted at intake and is not decided."""
+    o = schema.open_claims.c
+    return is_one_of(claim_id, sa.select(o.claim_id).where(o.country == country))
+
+
+def is_one_of(column: sa.ColumnElement[Any], few: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    """Whether a value is among the few of a query; each is looked up by index, below a view too."""
+    return column == sa.any_(sa.func.array(few.scalar_subquery()))
+
+
 def is_among(column: sa.ColumnElement[Any], ids: Iterable[str]) -> sa.ColumnElement[bool]:
     """Whether a text is one of many thousands; one with a NUL is none that the ledger holds."""
     held = json.dumps([text for text in ids if "\0" not in text], ensure_ascii=False)

@@ -329,6 +329,12 @@ open_actions = sa.Table("open_actions", metadata, sa.Column("action_id", UUID, p
 unsent_notices = sa.Table(
     "unsent_notices", metadata, sa.Column("notice_id", UUID, primary_key=True)
 )
+open_claims = sa.Table(
+    "open_claims",
+    metadata,
+    sa.Column("country", sa.Text, primary_key=True),
+    sa.Column("claim_id", sa.Text, primary_key=True),
+)
 
 # How many actions entered each state, and what was posted; likewise kept by triggers.
 event_totals = sa.Table(

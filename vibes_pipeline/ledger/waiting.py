@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from vibes_pipeline.ledger import schema, views
+from vibes_pipeline.ledger.at_hand import waits_for_a_person
 from vibes_pipeline.ledger.ledger import Ledger
 
 # What lists a seller for review, as columns.
@@ -63,8 +64,8 @@ class Review:
     note: str | None
 
 
-def claims(ledger: Ledger) -> list[ClaimInQueue]:
-    """Every claim of the ledger, the oldest first."""
+def claims(ledger: Ledger, *, only_undecided: bool = False) -> list[ClaimInQueue]:
+    """Every claim of the ledger, or only those that wait for a person; the oldest first."""
     c = views.claim_states.c
     r = schema.recorded_decisions.c
     newest = _newest_decision(
@@ -73,11 +74,12 @@ def claims(ledger: Ledger) -> list[ClaimInQueue]:
         r.seller_id.is_not_distinct_from(c.seller_id),
     )
     columns = [c[f.name] for f in fields(ClaimInQueue) if f.name in c]
+    asked = [waits_for_a_person(c.claim_id, ledger.country)] if only_undecided else []
     with ledger.reading() as connection:
         rows = connection.execute(
             sa.select(*columns, *newest.c)
             .join_from(views.claim_states, newest, sa.true(), isouter=True)
-            .where(c.country == ledger.country)
+            .where(c.country == ledger.country, *asked)
             .order_by(sa.func.coalesce(c.raised_at, c.taken_in_at), c.claim_id)
         )
         return [ClaimInQueue(*row) for row in rows]

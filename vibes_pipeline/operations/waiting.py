@@ -21,7 +21,7 @@ from vibes_pipeline.answers.claims.queue import queue
 from vibes_pipeline.calendar import DueSlot
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.ledger import inquiry, schema, views, waiting
-from vibes_pipeline.ledger.at_hand import is_among
+from vibes_pipeline.ledger.at_hand import is_one_of
 from vibes_pipeline.ledger.history import holds_counterfeit_charge
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import select_open
@@ -213,7 +213,8 @@ class _Reader:
 
     def claims(self) -> Iterator[Waits]:
         """Claims that wait for a decision; at stake are the standing charges that they name."""
-        claims = [c for c in queue(self.ledger, self.policy, self.now) if c.is_for_a_person]
+        undecided = queue(self.ledger, self.policy, self.now, only_undecided=True)
+        claims = [c for c in undecided if c.is_for_a_person]
         for cause, is_overdue in (
             (Cause.CLAIMS_OVER_TARGET, True),
             (Cause.CLAIMS_WITHIN_TARGET, False),
@@ -228,26 +229,32 @@ class _Reader:
     def _at_stake(self, claims: Sequence[str]) -> Decimal | None:
         """The standing charges that some claims name, each counted once."""
         c, a = views.claim_states.c, views.action_states.c
-        named = sa.and_(
-            c.country == a.country,
-            c.seller_id == a.seller_id,
-            a.rule.in_(CHARGES),
-            a.state.in_(STANDING),
-            inquiry.names(c, a),
-        )
-        charges = (
-            sa.select(a.action_id, a.amount)
-            .select_from(sa.join(views.claim_states, views.action_states, named))
-            .where(c.country == self.ledger.country, is_among(c.claim_id, claims))
-            .distinct()
-            .subquery()
-        )
+        of_seller = sa.and_(c.country == a.country, c.seller_id == a.seller_id)
+        charges = sa.union(
+            *(
+                sa.select(a.action_id, a.amount)
+                .join_from(views.claim_states, views.action_states, sa.and_(of_seller, is_named))
+                .where(
+                    c.country == self.ledger.country,
+                    c.claim_id == _any_of(claims),
+                    a.rule.in_(CHARGES),
+                    a.state.in_(STANDING),
+                )
+                for is_named in inquiry.names(c, a)
+            )
+        ).subquery()
         return self.connection.execute(sa.select(sa.func.sum(charges.c.amount))).scalar()
 
     def unmatched_claims(self) -> Waits:
         """Claims upheld when nothing was found that they are about; nothing ends it."""
-        c = views.claim_states.c
-        of = (c.country == self.ledger.country, c.is_matched.is_(False))
+        c, d = views.claim_states.c, schema.claim_decisions.c
+        mine = d.country == self.ledger.country
+        unmatched = sa.select(d.claim_id).where(mine, d.is_matched.is_(False))
+        of = (
+            c.country == self.ledger.country,
+            c.is_matched.is_(False),
+            is_one_of(c.claim_id, unmatched),
+        )
         return self._one(Cause.UNMATCHED_CLAIMS, c.applied_at, c.claim_id, of)
 
     def undecipherable(self) -> Waits:
@@ -331,7 +338,9 @@ class _Reader:
         c = views.claim_states.c
         undecided = self.connection.execute(
             sa.select(c.claim_id).where(
-                c.country == self.ledger.country, holds_counterfeit_charge()
+                c.country == self.ledger.country,
+                c.claim_id == _any_of(found["claim_id"].unique().to_list()),
+                holds_counterfeit_charge(),
             )
         ).scalars()
         held = found.filter(pl.col("claim_id").is_in(list(undecided)))
@@ -356,6 +365,10 @@ class _Reader:
         count, oldest_at, sample = summed
         local = oldest_at and oldest_at.astimezone(self.policy.time_zone)
         return Waits(cause, count, local, amount, tuple(name or "" for name in sample or ()))
+
+
+def _any_of(names: Sequence[str]) -> sa.ColumnElement[Any]:
+    return sa.any_(sa.literal(names, sa.ARRAY(sa.Text)))
 
 
 def _summed(

@@ -39,9 +39,16 @@ class Waiting:
         return self.is_for_a_person and self.working_days >= self.target_working_days
 
 
-def queue(ledger: Ledger, policy: Policy, now: datetime) -> list[Waiting]:
-    """Every claim of the ledger with its wait as of `now`, the oldest first."""
-    return [_waiting(claim, policy, now) for claim in waiting.claims(ledger)]
+def queue(
+    ledger: Ledger, policy: Policy, now: datetime, *, only_undecided: bool = False
+) -> list[Waiting]:
+    """Every claim of the ledger with its wait as of `now`, the oldest first.
+
+    With `only_undecided` those accepted at intake and not decided: what they cost does not grow
+    with the claims of the past.
+    """
+    claims = waiting.claims(ledger, only_undecided=only_undecided)
+    return [_waiting(claim, policy, now) for claim in claims]
 
 
 def _waiting(claim: ClaimInQueue, policy: Policy, now: datetime) -> Waiting:

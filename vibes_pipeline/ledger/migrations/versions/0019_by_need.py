@@ -1,0 +1,16 @@
+"""Which claims wait for a person; statistics for who owns nothing. The SQL stands beside this."""
+
+from __future__ import annotations
+
+from vibes_pipeline.ledger.migrations import refuse_downgrade, run_sql_beside
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+downgrade = refuse_downgrade
+
+
+def upgrade() -> None:
+    run_sql_beside(__file__)
