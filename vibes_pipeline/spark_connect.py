@@ -37,6 +37,8 @@ RETRIES = 4
 NOT_AN_INTEGER = "no-integer"
 OURS, THEIRS = "duckdb", "spark"
 PATTERN = re.compile(r"[*?\[\]{}\\]")
+# The other way out of each error. A lakehouse is read by its server alone, whatever the engine.
+OR_ELSE = "or, if the warehouse is a folder, set VIBES_ENGINE=duckdb"
 
 
 def address(url: str) -> tuple[str, int]:
@@ -134,7 +136,7 @@ def _require_strict(session: SparkSession, url: str) -> None:
         raise
     raise EngineError(
         f"{named(url)} does not keep to spark.sql.ansi.enabled: a text that is no number is null "
-        "there; use another server, or set VIBES_ENGINE=duckdb"
+        f"there; use another server, {OR_ELSE}"
     )
 
 
@@ -185,7 +187,7 @@ def plain(path: Path) -> str:
     if PATTERN.search(str(path)):
         raise EngineError(
             f"{path} has a character that Spark takes for a pattern, one of *?[]{{}}\\; use a "
-            "folder of another name, or set VIBES_ENGINE=duckdb"
+            f"folder of another name, {OR_ELSE}"
         )
     return str(path)
 
@@ -209,8 +211,7 @@ def require_empty(rows: DataFrame, folder: Path, url: str) -> None:
     if not rows.isEmpty():
         raise EngineError(
             f"what {named(url)} writes into {folder.parent} is not there on this machine: mount "
-            "VIBES_HOME under the same path on the server and all its workers, or set "
-            "VIBES_ENGINE=duckdb"
+            f"VIBES_HOME under the same path on the server and all its workers, {OR_ELSE}"
         )
 
 
@@ -245,9 +246,7 @@ def note_progress(noted: dict[str, str | int]) -> Any:
 
 
 @contextmanager
-def told(
-    url: str, what: str, secret: str = "", way_out: str = ", or set VIBES_ENGINE=duckdb"
-) -> Iterator[None]:
+def told(url: str, what: str, secret: str = "", way_out: str = f", {OR_ELSE}") -> Iterator[None]:
     """Errors of the server and of the connection to it as `EngineError`, in one line."""
     try:
         from grpc import RpcError
@@ -255,7 +254,7 @@ def told(
     except ImportError as error:
         raise EngineError(
             f"VIBES_ENGINE names {named(url)}, but its client is not installed "
-            f"({first_line(error)}): install vibes-pipeline[spark], or set VIBES_ENGINE=duckdb"
+            f"({first_line(error)}): install vibes-pipeline[spark], {OR_ELSE}"
         ) from None
     try:
         yield
@@ -274,5 +273,5 @@ def _require_answer(url: str) -> None:
     except OSError as error:
         raise EngineError(
             f"nothing answers at {host}:{port}, which VIBES_ENGINE names "
-            f"({error.strerror or error}); start the server, or set VIBES_ENGINE=duckdb"
+            f"({error.strerror or error}); start the server, {OR_ELSE}"
         ) from None

@@ -253,7 +253,7 @@ def test_a_server_that_cannot_be_reached_is_one_line_without_the_token(engine: S
     said = unfit(replace(engine, url="sc://127.0.0.1:1/;token=secret"))
     assert said == (
         "nothing answers at 127.0.0.1:1, which VIBES_ENGINE names (Connection refused); start the "
-        "server, or set VIBES_ENGINE=duckdb"
+        f"server, {spark_connect.OR_ELSE}"
     )
 
 
@@ -274,7 +274,9 @@ def test_a_server_of_another_kind_is_one_line(
         threading.Thread(target=refuse, daemon=True).start()
         said = unfit(replace(engine, url=f"sc://127.0.0.1:{port}"))
     assert said.startswith(f"the Spark Connect server at 127.0.0.1:{port} ")
-    assert said.endswith("or set VIBES_ENGINE=duckdb")
+    assert said.endswith(
+        "look into its log, or, if the warehouse is a folder, set VIBES_ENGINE=duckdb"
+    )
 
 
 def test_a_folder_that_the_server_cannot_write_into_is_one_line(
