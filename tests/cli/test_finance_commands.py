@@ -6,7 +6,9 @@ Over one ledger of made postings; each test that closes or harms takes a ledger 
 from __future__ import annotations
 
 import csv
+import os
 import re
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +18,8 @@ import sqlalchemy as sa
 from cli.shell import Shell, new_shell
 from ledger import made
 from served import TEMPLATE
+
+from vibes_pipeline.cli.main import cli
 
 SHOP = "<script>alert(1)</script> & =1+1"
 PERIOD = made.CYCLE + made.WEEK
@@ -57,6 +61,20 @@ def test_the_journal_of_a_month_is_the_lines_of_its_days_and_balances(shell: She
     assert exported(shell, "journal", "--until", "2026-11-20") == []
     of_seller = exported(shell, "charges", "--seller", "S-1", "--month", "2026-11")
     assert [row["kind"] for row in of_seller] == ["debit", "debit", "reversal"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_a_terminal_shows_how_many_rows_are_written(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    for name, value in {**shell.environment, "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value or "")
+    screen, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as seen, os.fdopen(screen, "rb", buffering=0) as shown:
+        monkeypatch.setattr(sys, "stderr", seen)
+        out = str(shell.folder / f"seen.{ending}")
+        cli.main(["export", "charges", "--out", out], standalone_mode=False)
+        assert re.search(r"writing charges .*━━━.*4/4", shown.read(100_000).decode())
 
 
 def test_a_part_of_the_charges_as_a_workbook_is_the_postings_alone(shell: Shell) -> None:
