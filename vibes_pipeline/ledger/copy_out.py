@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from vibes_pipeline.ledger.database import failure
 
 # A wide row has some 300 bytes.
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 4 << 20
 PARSING = pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
 
 
