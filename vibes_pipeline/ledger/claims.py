@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -73,21 +73,44 @@ def claim_intakes(ledger: Ledger) -> pl.DataFrame:
 
 def standing_account_delistings(ledger: Ledger) -> pl.DataFrame:
     """Sellers with an account delisting that stands (columns of the history's relation)."""
+    return read_frame(ledger, _select_standing_delistings(ledger.country))
+
+
+def _select_standing_delistings(country: str) -> sa.Select[Any]:
     standing = views.action_states.c.state.in_(STANDING)
-    return read_frame(ledger, select_account_delistings(ledger.country).where(standing))
+    return select_account_delistings(country).where(standing)
 
 
-def newest_event(ledger: Ledger) -> int:
-    """The id of the last intake or decision of a claim; 0 before the first."""
-    of_each = [
-        sa.select(sa.func.max(table.c.event_id).label("event_id")).where(
-            table.c.country == ledger.country
-        )
-        for table in (schema.claim_intakes, schema.claim_decisions)
-    ]
-    newest = sa.union_all(*of_each).subquery()
+class Marks(NamedTuple):
+    """What changes with each claim taken in or decided, and with all else that settling goes by.
+
+    `recorded` decisions are counted, because one may be committed after another of a greater id;
+    those of an instant yet to come count from `next_recorded_at` on. `delisted` are the sellers
+    with an account delisting that stands.
+    """
+
+    newest_event: int
+    recorded: int
+    next_recorded_at: datetime | None
+    delisted: frozenset[str]
+
+
+def marks(ledger: Ledger, now: datetime) -> Marks:
+    """The marks, read in one moment; `next_recorded_at` is that after an instant."""
+    r = schema.recorded_decisions.c
+    of_each = (
+        sa.select(sa.func.max(t.c.event_id)).where(t.c.country == ledger.country).scalar_subquery()
+        for t in (schema.claim_intakes, schema.claim_decisions)
+    )
+    counted = sa.select(
+        sa.func.coalesce(sa.func.greatest(*of_each), 0),
+        sa.func.count(),
+        sa.func.min(r.decided_at).filter(r.decided_at > now),
+    ).where(r.country == ledger.country)
     with ledger.reading() as connection:
-        return connection.execute(sa.select(sa.func.max(newest.c.event_id))).scalar() or 0
+        newest, recorded, next_at = connection.execute(counted).one()
+        standing = connection.execute(_select_standing_delistings(ledger.country))
+        return Marks(newest, recorded, next_at, frozenset(row.seller_id for row in standing))
 
 
 def record_intake(

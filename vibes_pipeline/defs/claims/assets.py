@@ -10,7 +10,7 @@ from vibes_pipeline.defs.severity import ASKS_FOR_A_PERSON, INFORMS
 from vibes_pipeline.defs.slot_assets import CLAIMS_STEP
 from vibes_pipeline.defs.sql_assets import frame_metadata, kept_in, model_assets, read_by
 from vibes_pipeline.exports import tables
-from vibes_pipeline.ledger.claims import newest_event
+from vibes_pipeline.ledger.claims import marks
 from vibes_pipeline.listing import SHOWN, listed, plain, some_of
 from vibes_pipeline.slots.claims import settle
 from vibes_pipeline.slots.claims.undecipherable import in_words
@@ -65,7 +65,7 @@ def _settled_claims(location: CodeLocation) -> dg.AssetsDefinition:
         settled = settle.settle(vibes.claims_run(), vibes.ledger)
         yield dg.MaterializeResult(
             # A step that found nothing does not make the assets after it out of date.
-            data_version=dg.DataVersion(str(newest_event(vibes.ledger))),
+            data_version=dg.DataVersion(str(marks(vibes.ledger, vibes.now).newest_event)),
             metadata={
                 "claims": settled.states.total(),
                 **{f"claims_{state}": count for state, count in sorted(settled.states.items())},

@@ -21,8 +21,9 @@ from vibes_pipeline.ledger.frames import read_frame
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notice_kinds import NoticeKind
 from vibes_pipeline.ledger.undecipherable import Undecipherable
-from vibes_pipeline.slots.claims import stated, undecipherable
+from vibes_pipeline.slots.claims import quiet, stated, undecipherable
 from vibes_pipeline.slots.claims.intake import Claim, judge
+from vibes_pipeline.slots.claims.quiet import State
 from vibes_pipeline.slots.claims.remedy import Case, Effect, about, carry_out, remedy_for
 from vibes_pipeline.slots.claims.stated import ORDERS, UNSETTLED
 from vibes_pipeline.slots.run import SlotRun
@@ -30,7 +31,7 @@ from vibes_pipeline.slots.run import SlotRun
 KEPT = "claims.keep_decisions"
 UNDECIPHERABLE = "claims.undecipherable"
 # The models that read the warehouse. An upheld claim also reads the partitions of decided cycles.
-READ = (UNSETTLED, ORDERS, KEPT, UNDECIPHERABLE)
+READ = (UNSETTLED, ORDERS, KEPT, UNDECIPHERABLE, quiet.NEXT_MOMENT)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def settle(run: SlotRun, ledger: Ledger) -> Settled:
     """
     ledger.require_not_before(run.now)
     found = _find(run, ledger)
-    opened_at = ledger.opened_at() or run.now
+    opened_at = (ledger.opened_at() if found.unsettled else None) or run.now
     states: Counter[str] = Counter()
     undone, waited = 0, []
     for waiting in found.unsettled:
@@ -128,12 +129,18 @@ def _patience(run: SlotRun) -> timedelta:
 
 def _find(run: SlotRun, ledger: Ledger) -> Found:
     """What waits to be settled; the look-up leaves no file: the lake holds what slots decided."""
+    state = State.of(run, ledger)
+    if (last := quiet.recall(ledger, state, run.now)) is not None:
+        return Found([], [], last.undecipherable)
     engine = ScratchEngine.over(run.engine)
-    return Found(
+    found = Found(
         _find_unsettled(engine, run, ledger),
         _find_kept(engine, run, ledger),
         undecipherable.found(engine.read(UNDECIPHERABLE)),
     )
+    if not found.unsettled and not found.kept:
+        quiet.keep(ledger, state, run, engine, found.undecipherable)
+    return found
 
 
 def _find_unsettled(engine: Engine, run: SlotRun, ledger: Ledger) -> list[Unsettled]:
