@@ -141,14 +141,14 @@ class PartWeek:
         }
 
 
-def refresh(run: SlotRun, ledger: Ledger) -> Mapping[str, pl.DataFrame]:
-    """All sellers' standings at a slot's instant, left where others look.
+def refresh(run: SlotRun, ledger: Ledger) -> pl.DataFrame:
+    """All sellers' records at a slot's instant, left where others look.
 
-    The slot's partitions keep them, by relation; `finance.standings` shows the newest.
+    The slot's partition keeps them; `finance.standings` shows the newest. What else a standing says
+    is looked up when somebody asks: it would take a look at all that the week's rules look back to.
     """
     part = PartWeek.before(run.now, run.policy, run.settings, warehouse=run.engine.warehouse)
-    found = part.standings(ledger)
-    for relation, rows in found.items():
-        run.engine.write(relation, rows)
-    record_standings(ledger, found[STANDINGS], run.now)
-    return found
+    records = part.standings(ledger, [STANDINGS])[STANDINGS]
+    run.engine.write(STANDINGS, records)
+    record_standings(ledger, records, run.now)
+    return records

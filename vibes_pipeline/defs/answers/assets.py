@@ -1,7 +1,5 @@
 """Where sellers stand: what operations and sellers' managers ask before the week is over."""
 
-from decimal import Decimal
-
 import dagster as dg
 import polars as pl
 
@@ -23,7 +21,7 @@ def _standings(location: CodeLocation) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["answers", "standings"],
-        deps=[["notices", "late_alerts"], *sorted(read_by(slot_standings.RELATIONS))],
+        deps=[["notices", "late_alerts"], *sorted(read_by([slot_standings.STANDINGS]))],
         kinds={"duckdb", "parquet", "postgres"},
         partitions_def=location.daily,
         metadata=kept_in("finance.standings"),
@@ -38,8 +36,7 @@ def _standings(location: CodeLocation) -> dg.AssetsDefinition:
     def standings(context: dg.AssetExecutionContext, vibes: Vibes) -> dg.MaterializeResult:
         """Run the models over the part of the week, and leave their rows where others look."""
         run = vibes.slot_run(Slot.LATE_ALERT, context)
-        found = slot_standings.refresh(run, vibes.ledger)
-        rows, charges = found[slot_standings.STANDINGS], found[slot_standings.CHARGES]
+        rows = slot_standings.refresh(run, vibes.ledger)
         nearly = rows.filter(pl.col("shipments_to_lighter_band") == 1).height
         return dg.MaterializeResult(
             metadata={
@@ -47,8 +44,6 @@ def _standings(location: CodeLocation) -> dg.AssetsDefinition:
                 **written(run, slot_standings.STANDINGS),
                 "would_be_limited": rows.filter(pl.col("daily_order_limit").is_not_null()).height,
                 "one_shipment_from_a_lighter_band": nearly,
-                "charges_to_come": run.policy.money(sum(charges["amount"], Decimal(0))),
-                "items_due_or_overdue": found[slot_standings.DUE_ITEMS].height,
             }
         )
 
