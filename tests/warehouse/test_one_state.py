@@ -10,11 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 from warehouse.parts import ids, write_part
-from warehouse.warehouses import DUCKDB_FILE, build, failure
+from warehouse.warehouses import DUCKDB_FILE, FORMS, build, failure
 
 from vibes_pipeline.errors import WarehouseError
+from vibes_pipeline.settings import Settings
 from vibes_pipeline.warehouse import database_file
-from vibes_pipeline.warehouse.source import Warehouse
+from vibes_pipeline.warehouse.source import SteadyWarehouse, Warehouse
 
 CHANGED = (
     "{} was changed while it was read; run the same again: it reads one state of the warehouse, "
@@ -171,3 +172,22 @@ def test_a_table_is_read_as_it_was_at_the_first_query_of_any(tmp_path: Path) -> 
     assert begun.tables() == {"sellers"}
     write_part(tmp_path / "sellers.parquet", "b")
     assert failure(begun, "sellers") == CHANGED.format(tmp_path / "sellers.parquet")
+
+
+# --- one slot after another -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_who_runs_slot_after_slot_has_one_object_until_the_next_load(
+    form: str, tmp_path: Path
+) -> None:
+    path = build(tmp_path, form)
+    steady = SteadyWarehouse(Settings.from_environment({"VIBES_WAREHOUSE": str(path)}))
+    first = steady.now()
+    assert ids(first) == OLD
+    assert steady.now() is first
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    build(tmp_path, form, "DELETE FROM raw.sellers WHERE seller_id = 'S-2'")
+    second = steady.now()
+    assert ids(second) == NEW
+    assert steady.now() is second

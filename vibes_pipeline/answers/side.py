@@ -34,6 +34,7 @@ from vibes_pipeline.policy import Policy
 from vibes_pipeline.policy.loader import parse_policy
 from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.steps import run_slot, steps_of
+from vibes_pipeline.warehouse.source import SteadyWarehouse
 
 # Stages whose steps only tell people: mails to sellers, pages, standings.
 TELLING = ("answers", "notices", "reports")
@@ -74,9 +75,10 @@ def run_slots(side: Side, ledger: Ledger) -> Iterator[DueSlot]:
     """
     with ledger.writing(is_simulated=True, now=side.due[0].due_at) as connection:
         recorded.take_over(connection, side.decisions)
+    warehouse = SteadyWarehouse(side.settings)
     for due in side.due:
         try:
-            _run(due, side, ledger)
+            _run(due, side, ledger, warehouse)
         except VibesError as error:
             where = f"{due.slot} of {due.period} under {side.source}"
             raise type(error)(f"{where}: {error}") from error
@@ -85,7 +87,7 @@ def run_slots(side: Side, ledger: Ledger) -> Iterator[DueSlot]:
         yield due
 
 
-def _run(due: DueSlot, side: Side, ledger: Ledger) -> None:
+def _run(due: DueSlot, side: Side, ledger: Ledger, warehouse: SteadyWarehouse) -> None:
     assets = [step.asset for step in steps_of(due.slot)]
     without = [asset for asset in assets if asset.partition("/")[0] in TELLING]
     clock = SimulatedClock(due.due_at)
@@ -97,6 +99,7 @@ def _run(due: DueSlot, side: Side, ledger: Ledger) -> None:
         side.settings,
         ledger,
         clock,
+        warehouse=warehouse.now(),
         without=without,
         compute=Shared(side.shared).compute,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vibes_pipeline.ledger.ledger import Ledger
     from vibes_pipeline.policy import Policy
     from vibes_pipeline.settings import Settings
+    from vibes_pipeline.warehouse.source import SteadyWarehouse
 
 
 @click.command(name="replay")
@@ -52,6 +53,7 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     from vibes_pipeline.ledger import recorded
     from vibes_pipeline.ledger.ledger import shared_ledger
     from vibes_pipeline.slots.replay import due_slots, still_to_replay
+    from vibes_pipeline.warehouse.source import SteadyWarehouse
 
     wanted = [parse_slot(name) for name in only]
     # All slots share this ledger; it is opened before the progress bar appears.
@@ -63,7 +65,8 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     if into_ui:
         replay_into_ui(todo, settings)
     else:
-        replay_shown(todo, partial(_run_directly, policy, settings, ledger))
+        warehouse = SteadyWarehouse(settings)
+        replay_shown(todo, partial(_run_directly, policy, settings, ledger, warehouse))
         _show_the_last(todo, policy, settings, ledger)
     done_already = len(due) - len(todo)
     console.print(
@@ -73,11 +76,21 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     )
 
 
-def _run_directly(policy: Policy, settings: Settings, ledger: Ledger, due: DueSlot) -> None:
+def _run_directly(
+    policy: Policy, settings: Settings, ledger: Ledger, warehouse: SteadyWarehouse, due: DueSlot
+) -> None:
     from vibes_pipeline.slots.steps import ONLY_SHOWING, run_slot
 
-    clock = SimulatedClock(due.due_at)
-    run_slot(due.slot, due.period, policy, settings, ledger, clock, without=ONLY_SHOWING)
+    run_slot(
+        due.slot,
+        due.period,
+        policy,
+        settings,
+        ledger,
+        SimulatedClock(due.due_at),
+        warehouse=warehouse.now(),
+        without=ONLY_SHOWING,
+    )
 
 
 def _show_the_last(

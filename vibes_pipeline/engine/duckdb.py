@@ -2,6 +2,7 @@
 
 Nothing is written to a database file: a model's rows go to a temporary Parquet file that is renamed
 into place. Rows of the warehouse that several models read are in a file that goes with the engine.
+What follows from warehouse and policy alone is made once for all engines over one `Warehouse`.
 The session's time zone is the policy's, so casts to DATE and weeks are local. The order warehouse
 is attached for one query at a time; all queries of one slot read the same state of it.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from vibes_pipeline import parquet
 from vibes_pipeline.engine.models import Model, load_models
 from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
 from vibes_pipeline.files import put_into_place
+from vibes_pipeline.settings import Lakehouse
 
 if TYPE_CHECKING:
     from vibes_pipeline.engine.remote import Remote
@@ -35,6 +37,19 @@ ITEMS = "raw.order_items"
 PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1"
 # What is held is read a few times, soon, and goes then.
 HELD = PARQUET.replace("snappy", "uncompressed")
+
+
+@dataclass(frozen=True)
+class Same:
+    """Rows as a part of a key: only the very same frame has the same key."""
+
+    rows: pl.DataFrame
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.rows is other.rows
+
+    def __hash__(self) -> int:
+        return id(self.rows)
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,8 @@ class DuckDBEngine(Engine):
             return
         schema, name = relation.split(".")
         if schema == "policy":
-            self._put(relation, self.policy[name])
+            values = self.policy[name]
+            self._share(relation, Same(values), lambda table: self._fill(table, values))
         elif (model := load_models().get(relation)) and model.is_ephemeral:
             self._hold(model, parameters)
         else:
@@ -139,23 +155,59 @@ class DuckDBEngine(Engine):
     def _held_file(self, relation: str) -> Path:
         return self._held_in / f"{relation}.parquet"
 
+    def _share(self, relation: str, key: Hashable, rows: Callable[[str], object]) -> None:
+        """Show a table as a relation of the session that all sessions over the warehouse share.
+
+        `rows` makes the table of a name, unless an earlier session has; the key tells what they
+        follow from besides the warehouse and the local time.
+        """
+        table = self.warehouse.shared((relation, self.time_zone.key, key), rows)
+        self._define("VIEW", relation, f"FROM {table}")
+        self._shared[relation] = table
+
     def _put(self, relation: str, rows: pl.DataFrame) -> None:
         """Make a table of the session out of rows."""
+        self._define_schema(relation)
+        self._fill(relation, rows)
+        self._note(relation, "TABLE")
+
+    def _fill(self, table: str, rows: pl.DataFrame) -> None:
+        """Make a table out of rows."""
         self._connection.register("given_rows", rows)
-        self._define("TABLE", relation, "FROM given_rows")
+        self._connection.execute(f"CREATE OR REPLACE TABLE {table} AS FROM given_rows")
         self._connection.unregister("given_rows")
 
     def _define(
         self, kind: str, relation: str, select: str, given: Parameters | None = None
     ) -> None:
         """Make a view or a table of the session out of a SELECT."""
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {relation.split('.')[0]}")
+        self._define_schema(relation)
         self._connection.execute(f"CREATE OR REPLACE {kind} {relation} AS\n{select}", given)
+        self._note(relation, kind)
+
+    def _note(self, relation: str, kind: str) -> None:
         self._mounted[relation] = kind
+        self._shared.pop(relation, None)
+
+    def _define_schema(self, relation: str) -> None:
+        schema = relation.split(".")[0]
+        if schema not in self._schemas:
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            self._schemas.add(schema)
 
     @cached_property
     def _mounted(self) -> dict[str, str]:
         """The relations that the session has, each with its kind; raw tables are not among them."""
+        return {}
+
+    @cached_property
+    def _schemas(self) -> set[str]:
+        """The schemas that the session has for them."""
+        return set()
+
+    @cached_property
+    def _shared(self) -> dict[str, str]:
+        """Those of its relations that show a shared table, each with the table."""
         return {}
 
     @cached_property
@@ -167,7 +219,10 @@ class DuckDBEngine(Engine):
 
     @cached_property
     def _elsewhere(self) -> Remote | None:
-        """Where a lakehouse's tables are."""
+        """Where the tables of a lakehouse are; None for a warehouse that DuckDB reads itself."""
+        if not isinstance(self.warehouse.path, Lakehouse):
+            return None
+        # What writes SQL for a cluster takes a while to import.
         from vibes_pipeline.engine.remote import Remote
 
         return Remote.over(self)

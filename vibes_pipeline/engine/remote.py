@@ -27,11 +27,10 @@ class Remote(SparkEngine):
     """Runs models over a lakehouse for an engine that has their other relations."""
 
     @classmethod
-    def over(cls, engine: Engine) -> Self | None:
-        """A remote for an engine; None where the warehouse is no lakehouse."""
+    def over(cls, engine: Engine) -> Self:
+        """A remote for an engine whose warehouse is a lakehouse."""
         warehouse = engine.warehouse
-        if not isinstance(warehouse.path, Lakehouse):
-            return None
+        assert isinstance(warehouse.path, Lakehouse)
         (copies,) = warehouse.folders
         folder = Path(mkdtemp(dir=copies, prefix="asked-"))
         zone, policy, server = engine.time_zone, engine.policy, warehouse.path.server

@@ -6,7 +6,7 @@ which a few are overdue. `engine.duckdb` keeps in partitions what explains a dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,7 +16,10 @@ from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model
 from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
 from vibes_pipeline.parquet import ZONED
+from vibes_pipeline.warehouse.contract import BOUNDS
 
+# The parameters that all slots of a country give alike.
+ALIKE = {"country", *BOUNDS}
 # Who asks about some items, or about the open charges, judges only the rows of these.
 ASKED = {
     "warehouse.stored_items": "warehouse.asked_order_items",
@@ -46,10 +49,32 @@ class ScratchEngine(DuckDBEngine):
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
         """Run one model and keep its rows; `BrokenGrain` when the rows break its grain."""
-        self._hold_in_session(model, parameters)
+        read = [relation for relation in model.depends_on if not self._is_stored(relation)]
+        if not self._is_alike_in_all_slots(model, read):
+            self._hold_in_session(model, parameters)
+            self._require_grain(model, model.relation)
+            return
+        for relation in read:
+            self._mount(relation, parameters)
+        given = sorted((name, parameters[name]) for name in model.parameters)
+        key = (*given, *(self._shared[relation] for relation in read))
+        self._share(model.relation, key, lambda table: self._make(table, model, parameters))
+
+    def _is_alike_in_all_slots(self, model: Model, read: Collection[str]) -> bool:
+        """Whether its rows follow from warehouse and policy alone, whatever the slot's instant."""
+        return model.parameters <= ALIKE and all(
+            relation.startswith("policy.") or relation in self._shared for relation in read
+        )
+
+    def _make(self, table: str, model: Model, parameters: Parameters) -> None:
+        with self._given(model, parameters) as (select, given):
+            self._connection.execute(f"CREATE OR REPLACE TABLE {table} AS\n{select}", given)
+        self._require_grain(model, table)
+
+    def _require_grain(self, model: Model, table: str) -> None:
         keys = ", ".join(model.grain.columns) or "*"
         if model.grain.can_be_broken:
-            require_grain(model, self._rows(f"SELECT {keys} FROM {model.relation}"))
+            require_grain(model, self._rows(f"SELECT {keys} FROM {table}"))
 
     def scan(self, relation: str) -> pl.LazyFrame:
         """A relation made here or before; instants are in UTC, as a partition has them."""

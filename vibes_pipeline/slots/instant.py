@@ -35,9 +35,18 @@ class Instant:
     warehouse: Warehouse
 
     @classmethod
-    def take(cls, settings: Settings, policy: Policy, ledger: Ledger, clock: Clock) -> Self:
+    def take(
+        cls,
+        settings: Settings,
+        policy: Policy,
+        ledger: Ledger,
+        clock: Clock,
+        warehouse: Warehouse | None = None,
+    ) -> Self:
         """The clock's present instant; the warehouse is read by the first step that needs it."""
-        return cls(settings, policy, ledger, clock, clock.now(), Warehouse.of(settings))
+        return cls(
+            settings, policy, ledger, clock, clock.now(), warehouse or Warehouse.of(settings)
+        )
 
     def period_to_begin(self, slot: Slot, period: date | None = None) -> date:
         """The period for which the slot may be begun now; raises the refusals of `order`."""

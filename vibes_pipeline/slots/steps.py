@@ -31,6 +31,7 @@ from vibes_pipeline.slots.faults import told_in_one_line
 from vibes_pipeline.slots.freshness import require_fresh
 from vibes_pipeline.slots.instant import Instant
 from vibes_pipeline.slots.run import SlotRun
+from vibes_pipeline.warehouse.source import Warehouse
 
 Compute = Callable[[SlotRun, Ledger, Model], object]
 
@@ -95,16 +96,18 @@ def run_slot(
     ledger: Ledger,
     clock: Clock,
     *,
+    warehouse: Warehouse | None = None,
     without: Collection[str] = (),
     compute: Compute = weekly.compute,
 ) -> dict[str, object]:
     """Run a whole slot in this process, without Dagster; return each step's result by its asset.
 
-    `without` names assets to leave out, for instance `ONLY_SHOWING` when many slots are run;
-    `compute` runs a model of the weekly alert, or takes its rows from where they are already.
+    `warehouse` is that of the settings, as it is now; `without` names assets to leave out, for
+    instance `ONLY_SHOWING` when many slots are run; `compute` runs a model of the weekly alert, or
+    takes its rows from where they are already.
     Raises the refusals of `order` before anything is done, and the error that stopped a step.
     """
-    instant = Instant.take(settings, policy, ledger, clock)
+    instant = Instant.take(settings, policy, ledger, clock, warehouse)
     work = Work.begin(instant, slot, period, compute)
     with told_in_one_line(), running(ledger, str(uuid4())):
         return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import stat
 import weakref
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Self
+from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -56,6 +57,12 @@ class Warehouse:
         default_factory=dict, init=False, repr=False, compare=False
     )
     _selects: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _shown: WeakKeyDictionary[duckdb.DuckDBPyConnection, set[str]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+    _shared: dict[Hashable, str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _numbers: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
 
     @classmethod
@@ -74,6 +81,17 @@ class Warehouse:
         weakref.finalize(owner, self._memory.execute, f"DETACH {catalog}").atexit = False
         return connection
 
+    def shared(self, key: Hashable, make: Callable[[str], object]) -> str:
+        """The name of a table that all connections read, made at the first request of its key.
+
+        The key tells all that the rows follow from, but for the state of this warehouse.
+        """
+        if key not in self._shared:
+            name = f"memory.main.shared_{len(self._shared)}"
+            make(name)
+            self._shared[key] = name
+        return self._shared[key]
+
     def spill_folder(self) -> Path:
         """The name of a new folder for what is too much for memory; who asks removes it."""
         return self.memory.folder() if self.memory else Path(mkdtemp(prefix="vibes-"))
@@ -85,7 +103,7 @@ class Warehouse:
         tables: Collection[str],
         checked: Collection[str] = (),
     ) -> Iterator[None]:
-        """Views `raw.<table>` of exactly the contract's columns, while the block runs.
+        """Views `raw.<table>` of exactly the contract's columns; they have rows in the block alone.
 
         An optional table that is absent is an empty view. The tables of `checked` are held to the
         contract, and to one state, without a view. Raises `WarehouseError` that names what is
@@ -99,10 +117,7 @@ class Warehouse:
             try:
                 for name in sorted(read - self._checked.keys()):
                     self._checked[name] = self._check(connection, CONTRACT[name], there)
-                connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
-                for name in tables:
-                    select = self._select(CONTRACT[name])
-                    connection.execute(f"CREATE OR REPLACE VIEW raw.{name} AS {select}")
+                self._show(connection, tables)
                 yield
             except duckdb.Error as error:
                 self._source.require_unchanged(read)
@@ -196,6 +211,16 @@ class Warehouse:
             )
         return {}
 
+    def _show(self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+        """Make the views of checked tables that the connection does not have yet."""
+        shown = self._shown.setdefault(connection, set())
+        if not shown:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
+        for name in [table for table in tables if table not in shown]:
+            select = self._select(CONTRACT[name])
+            connection.execute(f"CREATE OR REPLACE VIEW raw.{name} AS {select}")
+            shown.add(name)
+
     def _select(self, table: RawTable) -> str:
         """SQL for a checked table's rows from all its parts."""
         if table.name not in self._selects:
@@ -206,6 +231,26 @@ class Warehouse:
             selects = (_select(columns, origin) for origin, columns in origins.items())
             self._selects[table.name] = " UNION ALL ".join(selects) or _no_row(table)
         return self._selects[table.name]
+
+
+@dataclass
+class SteadyWarehouse:
+    """The warehouse for who runs one slot after another: one object while nothing is loaded.
+
+    So what a slot has made of the warehouse alone serves the next one too.
+    """
+
+    settings: Settings
+    _latest: Warehouse | None = field(default=None, init=False)
+    _version: Hashable | None = field(default=None, init=False)
+
+    def now(self) -> Warehouse:
+        """The warehouse as it is now, at the beginning of a slot."""
+        warehouse = Warehouse.of(self.settings)
+        version = warehouse.version()
+        if self._latest is None or version is None or version != self._version:
+            self._latest, self._version = warehouse, version
+        return self._latest
 
 
 def _no_row(table: RawTable) -> str:
