@@ -21,4 +21,4 @@ SELECT
     written,
     MD5(CONCAT_WS('|', 'account_decisions', row_id, seller_id, written)) AS content_hash
 FROM warehouse.bad_account_decisions
-WHERE NOT is_to_come
+WHERE decided_at IS NULL OR decided_at <= $now

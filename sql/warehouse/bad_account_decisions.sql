@@ -61,7 +61,7 @@ SELECT
         CASE WHEN decided_at IS NOT NULL THEN CONCAT('decided_at ', CAST(decided_at AS VARCHAR)) END,
         CASE WHEN decision IS NOT NULL THEN CONCAT('decision "', decision, '"') END
     ) AS written,                           -- instant and decision as written: hostile text
-    COALESCE(decided_at > $now AND decided_at < $latest_instant, FALSE)
-        AS is_to_come                       -- whether it is of a later instant than the slot's
+    CASE WHEN decided_at >= $earliest_instant AND decided_at < $latest_instant THEN decided_at END
+        AS decided_at                       -- when it was decided; null where that cannot be read
 FROM judged
 WHERE faults <> ''

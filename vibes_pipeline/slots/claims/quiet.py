@@ -27,6 +27,7 @@ NEXT_MOMENT = "claims.next_moment"
 class State(NamedTuple):
     """All that a look goes by, but for its instant."""
 
+    policy: str
     warehouse: Hashable
     ledger: Marks
 
@@ -37,7 +38,8 @@ class State(NamedTuple):
         version = warehouse.version()
         if version is None:
             return None
-        return cls((warehouse.path, version), marks(ledger, run.now))
+        load = (warehouse.path, version)
+        return cls(run.policy.version, load, marks(ledger, run.now))
 
 
 @dataclass(frozen=True)
