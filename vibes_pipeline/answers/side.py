@@ -82,8 +82,6 @@ def run_slots(side: Side, ledger: Ledger) -> Iterator[DueSlot]:
         except VibesError as error:
             where = f"{due.slot} of {due.period} under {side.source}"
             raise type(error)(f"{where}: {error}") from error
-        # A session keeps its plans, and those of an emptier ledger take minutes over a fuller one.
-        ledger.close()
         yield due
 
 
