@@ -14,7 +14,7 @@ import served
 import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from served import cloned
+from served import TEMPLATE, cloned
 
 from vibes_pipeline.ledger import database
 from vibes_pipeline.ledger.ledger import Ledger
@@ -80,6 +80,22 @@ def administration(postgres: sa.URL) -> Iterator[sa.Engine]:
     """Connections in which databases are made and dropped; the migrated template stands."""
     with served.administered(postgres) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with an empty ledger and Dagster's tables, to be cloned.
+
+    Those take a second and more to make, so each test that starts Dagster would pay for them.
+    """
+    from cli.shell import add_dagsters_tables
+
+    ready = "migrated_with_dagster"
+    with administration.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {ready} TEMPLATE {TEMPLATE}"))
+    url = administration.url.set(database=ready)
+    add_dagsters_tables(administration, url, tmp_path_factory.mktemp("dagster"))
+    return ready
 
 
 @pytest.fixture

@@ -59,7 +59,10 @@ def cloned(administration: sa.Engine, template: str = TEMPLATE) -> Iterator[sa.U
     """A database of one's own, a copy of the template; dropped in the end."""
     name = f"test_{next(_numbers)}"
     with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        connection.execute(
+            # Not through the log: with fsync off, copying the files costs half as much.
+            sa.text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        )
     try:
         yield administration.url.set(database=name)
     finally:

@@ -15,7 +15,6 @@ from cli import troubles
 from cli.servers import PATIENCE_SECONDS, answers, free_port, until
 from cli.shell import Shell, new_shell
 from rules.marketplace import Marketplace
-from served import TEMPLATE
 
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -46,10 +45,12 @@ def _back() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def shell(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(
+    administration: sa.Engine, with_dagster: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
     """A shell after a cycle and a day of late orders; the implementation wrote the report."""
     folder = tmp_path_factory.mktemp("pages")
-    with new_shell(administration, TEMPLATE, market().write(folder / "raw"), folder) as opened:
+    with new_shell(administration, with_dagster, market().write(folder / "raw"), folder) as opened:
         for start, end, *only in SPANS:
             replayed = opened("replay", "--from", start, "--until", end, *only, "--into-ui")
             assert replayed.status == 0, replayed.err

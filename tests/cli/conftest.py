@@ -9,28 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import Shell, add_dagsters_tables, new_shell
-from served import TEMPLATE
-
-# A template with Dagster's tables too, which take seconds to make.
-READY = "migrated_with_dagster"
+from cli.shell import Shell, new_shell
 
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The marketplace of troubles as a folder of Parquet; not to be changed."""
     return troubles.market().write(tmp_path_factory.mktemp("troubles"))
-
-
-@pytest.fixture(scope="session")
-def with_dagster(administration: sa.Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database with an empty ledger and Dagster's tables, to be cloned."""
-    with administration.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {READY} TEMPLATE {TEMPLATE}"))
-    add_dagsters_tables(
-        administration, administration.url.set(database=READY), tmp_path_factory.mktemp("dagster")
-    )
-    return READY
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from cli import troubles
 from cli.shell import Shell, new_shell
 from full_disk import files_no_larger_than
 from notices.mail_server import Post, serving
-from served import TEMPLATE
 
 from vibes_pipeline.ledger import views
 
@@ -19,9 +18,9 @@ ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
 
 
 @pytest.fixture
-def shell(administration: sa.Engine, tmp_path: Path) -> Iterator[Shell]:
+def shell(administration: sa.Engine, with_dagster: str, tmp_path: Path) -> Iterator[Shell]:
     warehouse = troubles.market().write(tmp_path / "raw")
-    with new_shell(administration, TEMPLATE, warehouse, tmp_path) as opened:
+    with new_shell(administration, with_dagster, warehouse, tmp_path) as opened:
         yield opened
 
 

@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from cli import troubles
 from cli.shell import Shell, new_shell
-from served import TEMPLATE
 
 # A shell, a URL, a pattern, SQL, a configuration file and a formatted text each read one of these.
 ODD_NAME = 'h?me [of] *\'s "own" $HOME %s & é; `y`, {z} # ~'
@@ -18,13 +17,16 @@ ODD_NAME = 'h?me [of] *\'s "own" $HOME %s & é; `y`, {z} # ~'
 
 @pytest.fixture
 def shell(
-    administration: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    administration: sa.Engine,
+    with_dagster: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Shell]:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder = tmp_path / ODD_NAME
     folder.mkdir()
     warehouse = troubles.market().write(folder / "raw")
-    with new_shell(administration, TEMPLATE, warehouse, folder) as opened:
+    with new_shell(administration, with_dagster, warehouse, folder) as opened:
         yield opened
 
 

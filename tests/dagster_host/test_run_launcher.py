@@ -16,7 +16,6 @@ from cli.shell import Shell, new_shell
 from dagster._core.launcher import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from notices.mail_server import Post, serving
-from served import TEMPLATE
 
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.dagster_host import run_launcher
@@ -46,7 +45,10 @@ class Watched:
 
 @pytest.fixture
 def watched(
-    administration: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    administration: sa.Engine,
+    with_dagster: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Watched]:
     for name in ("DAGSTER_HOME", dagster_home.STORAGE_VARIABLE):
         monkeypatch.setenv(name, "set anew by dagster_home")
@@ -56,7 +58,7 @@ def watched(
     warehouse = troubles.market().write(tmp_path / "raw")
     with (
         serving(Post(default="block")) as post,
-        new_shell(administration, TEMPLATE, warehouse, tmp_path) as opened,
+        new_shell(administration, with_dagster, warehouse, tmp_path) as opened,
     ):
         shell = opened.with_(VIBES_MAIL_CATCHER_URL=post.url)
         for name, value in shell.environment.items():

@@ -10,11 +10,13 @@ import dagster as dg
 from cli import troubles
 from ledger import made
 from rules.marketplace import Marketplace
+from slots_direct import DirectSlots
 
 from vibes_pipeline.calendar import Slot, parse_local
 from vibes_pipeline.dagster_host import in_process
 from vibes_pipeline.ledger import schema
 from vibes_pipeline.ledger.ledger import Ledger
+from vibes_pipeline.settings import Settings
 
 
 @dataclass
@@ -36,6 +38,19 @@ class Factory:
 
     def implement(self, at: str = troubles.IMPLEMENTATION_AT) -> None:
         self.run(Slot.WEEKLY_IMPLEMENTATION, at)
+
+    def past(self, slot: Slot, at: str, period: date = made.CYCLE) -> None:
+        """A slot that only comes before what is looked at: the same steps, and no run in Dagster.
+
+        It takes a fifth of the time of its job.
+        """
+        self.market.write(self.folder / "raw")
+        instant = parse_local(at, self.market.policy.time_zone)
+        settings = Settings.from_environment()
+        DirectSlots(self.ledger, settings, self.market.policy).run(slot, period, instant)
+
+    def past_alert(self, at: str = troubles.ALERT_AT) -> None:
+        self.past(Slot.WEEKLY_ALERT, at)
 
     def log(self) -> list[dg.EventLogEntry]:
         """The newest run's events."""

@@ -247,7 +247,7 @@ def test_while_a_loader_holds_the_warehouse_the_tick_is_skipped_and_says_so(
 
 
 def test_the_job_takes_in_decides_and_writes(factory: Factory) -> None:
-    factory.alert()
+    factory.past_alert()
     claim(factory, raised_at="2026-11-19T10:00")
     claim(factory, "C-2", raised_at="2026-11-19T10:00", order_number="O-nowhere")
     claim(
@@ -291,7 +291,7 @@ def metadata(factory: Factory, asset: str) -> dict[str, object]:
 
 
 def test_a_decision_that_had_waited_too_long_is_warned_of_by_its_claim(factory: Factory) -> None:
-    factory.alert()
+    factory.past_alert()
     decided = {"raised_at": "2026-11-19T08:00", "decision": "rejected"}
     claim(factory, "C-waited", **decided, decided_at="2026-11-19T10:59:59")
     claim(factory, "C-at-once", **decided, decided_at="2026-11-19T11:00")
@@ -304,7 +304,7 @@ def test_a_decision_that_had_waited_too_long_is_warned_of_by_its_claim(factory: 
 
 
 def test_an_upheld_claim_about_nothing_is_warned_of(factory: Factory) -> None:
-    factory.alert()
+    factory.past_alert()
     lost = {"raised_at": "2026-11-19T11:00", "order_number": "O-nowhere"}
     claim(factory, "C-lost", **lost, decision="upheld", decided_at="2026-11-19T11:30")
     factory.run(Slot.CLAIMS, "2026-11-19T12:00")
@@ -381,8 +381,8 @@ def test_also_one_that_then_stops_for_a_stale_warehouse(
 def test_a_charge_decided_before_is_credited_by_a_slot_that_then_stops(factory: Factory) -> None:
     before = made.CYCLE - made.WEEK
     factory.market = troubles.market(before.isoformat())
-    factory.run(Slot.WEEKLY_ALERT, "2026-11-11T07:00", before)
-    factory.run(Slot.WEEKLY_IMPLEMENTATION, "2026-11-14T09:00", before)
+    factory.past(Slot.WEEKLY_ALERT, "2026-11-11T07:00", before)
+    factory.past(Slot.WEEKLY_IMPLEMENTATION, "2026-11-14T09:00", before)
     factory.market.loads = {"order_items": "Mon 00:00"}
     decided = {"raised_at": "2026-11-17T10:00", "decided_at": "2026-11-17T11:00"}
     claim(factory, **decided, decision="upheld")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import dagster as dg
+import duckdb
 from cli import troubles
 from defs.factory import Factory
 
@@ -36,6 +37,12 @@ def test_a_slot_s_run_is_of_the_code_location_says_its_slot_and_instant_and_what
         "vibes/as_of": "2026-11-18 07:00:00",
     }
     assert told(factory.instance) == f"done in S: {actions} actions, {sellers} alerts sent"
+    charges = dg.AssetKey(["decisions", "out_of_stock_charges"])
+    event = factory.instance.get_latest_materialization_event(charges)
+    assert event is not None
+    assert event.asset_materialization is not None
+    computed_by = event.asset_materialization.metadata["computed_by"].value
+    assert str(computed_by).startswith(f"DuckDB {duckdb.__version__}")
     factory.implement()
     assert told(factory.instance) == (
         f"done in S: {actions} actions implemented, {sellers} mails sent"

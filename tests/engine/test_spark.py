@@ -271,8 +271,13 @@ def test_a_server_of_another_kind_is_one_line(
                 except OSError:
                     return
 
-        threading.Thread(target=refuse, daemon=True).start()
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
         said = unfit(replace(engine, url=f"sc://127.0.0.1:{port}"))
+        # Closing alone does not wake who waits in `accept`; a thread left over would hold DuckDB's
+        # objects past the end of the process, which are then listed as leaked.
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
     assert said.startswith(f"the Spark Connect server at 127.0.0.1:{port} ")
     assert said.endswith(
         "look into its log, or, if the warehouse is a folder, set VIBES_ENGINE=duckdb"
