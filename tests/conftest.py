@@ -127,6 +127,14 @@ def module_ledger_url(administration: sa.Engine) -> Iterator[sa.URL]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def module_ledger(module_ledger_url: sa.URL) -> Iterator[Ledger]:
+    """A ledger of Nigeria for a whole module: filled once, it is only read."""
+    opened = Ledger(database.connect(module_ledger_url), "NG")
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of the rulebook and its data, beside the project."""

@@ -131,6 +131,7 @@ def claimed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(world(), tmp_path_factory.mktemp("claimed") / "raw")
 
 
+DAILY = (Slot.LATE_ALERT, Slot.LATE_CANCELLATION)
 CLAIMED_CYCLES = date(2026, 11, 9), date(2026, 11, 16)
 
 
@@ -138,7 +139,9 @@ def test_a_side_decides_action_for_action_what_a_replay_of_the_same_slots_decide
     administration: sa.Engine, ledger: Ledger, claimed: Path, tmp_path: Path
 ) -> None:
     settings = settings_of(tmp_path / "replay", claimed)
-    due = simulate_module._due(NIGERIA, settings, *CLAIMED_CYCLES, True)
+    all_due = simulate_module._due(NIGERIA, settings, *CLAIMED_CYCLES, True)
+    # Of the daily slots those of two days, for each day is like the next.
+    due = tuple(s for s in all_due if s.slot not in DAILY or s.period < date(2026, 11, 20))
     assert {slot.slot for slot in due} == set(Slot), "late orders and claims are part of it"
     expected = replayed(ledger, settings, NIGERIA, list(due))
     with own_ledger(administration) as other:

@@ -109,7 +109,12 @@ class Shell:
     def full_environment(self) -> dict[str, str]:
         """What a process of this shell sees: ours, but for the variables that are the shell's."""
         ours = {n: v for n, v in os.environ.items() if not n.startswith(("VIBES_", "DAGSTER_"))}
-        return ours | {name: value for name, value in self.environment.items() if value is not None}
+        return ours | self.set_environment
+
+    @property
+    def set_environment(self) -> dict[str, str]:
+        """The variables that are the shell's own."""
+        return {name: value for name, value in self.environment.items() if value is not None}
 
     def ledger(self) -> Ledger:
         """Nigeria's ledger as the shell's commands have left it."""

@@ -1,7 +1,7 @@
 """A slot killed half-way and run again ends as if nothing had happened (Design §3, ledger, outbox).
 
-The process that is killed is the installed command, killed without a chance to clean up at a point
-it has visibly reached; what is run again sees only what that one left in database and files.
+What is killed is a process of the command, without a chance to clean up, at a point that it has
+visibly reached; what is run again sees only what that one left in database and files.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cli import troubles
 from cli.shell import Shell, new_shell
 from notices.relay import SILENT, Relay, relaying
 from rules.marketplace import Marketplace
+from slots.late_orders.vibes_processes import Processes, vibes_processes
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger.ledger import Ledger
@@ -116,12 +117,13 @@ KILLS: list[tuple[tuple[str, ...], Callable[[Shell, Ledger], bool]]] = [
 def test_slots_killed_again_and_again_end_as_if_undisturbed(
     busy: Shell, undisturbed: dict[str, Counter[tuple[object, ...]]]
 ) -> None:
-    for slot in (ALERT, IMPLEMENTATION):
-        for is_reached in (look for killed, look in KILLS if killed is slot):
-            kill_once(busy, slot, is_reached)
-            assert not is_finished(busy, slot), "the kill came too late to disturb anything"
-        outcome = busy(*slot)
-        assert (outcome.status, outcome.err) == (0, "")
+    with vibes_processes(busy.set_environment) as vibes:
+        for slot in (ALERT, IMPLEMENTATION):
+            for is_reached in (look for killed, look in KILLS if killed is slot):
+                kill_once(vibes, busy, slot, is_reached)
+                assert not is_finished(busy, slot), "the kill came too late to disturb anything"
+            outcome = busy(*slot)
+            assert (outcome.status, outcome.err) == (0, "")
 
     after = contents(busy)
     for what, rows in undisturbed.items():
@@ -168,22 +170,20 @@ def test_a_slot_terminated_while_mails_are_under_way_does_not_wait_for_a_silent_
 
 
 def kill_once(
-    shell: Shell, command: tuple[str, ...], is_reached: Callable[[Shell, Ledger], bool]
+    vibes: Processes,
+    shell: Shell,
+    command: tuple[str, ...],
+    is_reached: Callable[[Shell, Ledger], bool],
 ) -> None:
     ledger = shell.ledger()
-    process = shell.start(*command)
+    process = vibes.start(*command)
     give_up_at = time.monotonic() + PATIENCE_SECONDS
-    try:
-        while not is_reached(shell, ledger):
-            assert process.poll() is None, f"ended by itself: {process.communicate()[1]}"
-            assert time.monotonic() < give_up_at, "never came so far"
-            time.sleep(LOOK_EVERY_SECONDS)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(timeout=10) == -signal.SIGKILL
-    finally:
-        process.kill()
-        process.communicate()
-        ledger.close()
+    while not is_reached(shell, ledger):
+        assert not process.is_over(), f"ended by itself: {process.wait()}"
+        assert time.monotonic() < give_up_at, "never came so far"
+        time.sleep(LOOK_EVERY_SECONDS)
+    process.kill()
+    ledger.close()
 
 
 def is_finished(shell: Shell, slot: tuple[str, ...]) -> bool:

@@ -45,17 +45,23 @@ def source(ledger: Ledger, tmp_path: Path) -> Source:
     return Source(ledger, tmp_path, made.LAGOS)
 
 
-@pytest.fixture
-def after_a_cycle(source: Source) -> Source:
+@pytest.fixture(scope="module")
+def cycled(module_ledger: Ledger) -> Ledger:
     """A handful implemented, one charge of it reversed by a claim; the next cycle proposed."""
-    ledger = source.ledger
+    ledger = module_ledger
     made.freeze_cycle(ledger, made.a_handful())
     made.accept(ledger)
     made.implement_cycle(ledger)
     made.reverse(ledger, made.charge("S-1", "I1"), REVERSED_AT)
     given = made.terms(made.NEXT_CYCLE)
     made.freeze_cycle(ledger, [made.order_regulation("S-1", given=given)], cycle=made.NEXT_CYCLE)
-    return source
+    return ledger
+
+
+@pytest.fixture
+def after_a_cycle(cycled: Ledger, tmp_path: Path) -> Source:
+    """What is exported of it, with a lake of the test's own."""
+    return Source(cycled, tmp_path, made.LAGOS)
 
 
 def partition(source: Source, relation: str, frame: pl.DataFrame, cycle: date = made.CYCLE) -> None:
@@ -121,11 +127,11 @@ def test_charges_have_exactly_the_columns_of_the_design(after_a_cycle: Source) -
 
 @pytest.mark.parametrize("table", ["actions", "charges", "notices"])
 def test_a_table_has_the_same_columns_and_types_whether_empty_or_not(
-    source: Source, table: str, request: pytest.FixtureRequest
+    source: Source, after_a_cycle: Source, table: str
 ) -> None:
     empty = read_table(table, source)
     assert empty.is_empty()
-    full = read_table(table, request.getfixturevalue("after_a_cycle"))
+    full = read_table(table, after_a_cycle)
     assert not full.is_empty()
     assert empty.schema == full.schema
 

@@ -24,9 +24,10 @@ SHEETS = ["Charges", "Statements", "Totals"]
 HOSTILE = '=HYPERLINK("http://evil.example","open")'
 
 
-@pytest.fixture
-def source(ledger: Ledger, tmp_path: Path) -> Source:
+@pytest.fixture(scope="module")
+def source(module_ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Source:
     """Two weeks of postings, one of them a reversal."""
+    ledger = module_ledger
     made.freeze_cycle(ledger, made.a_handful(), names={"S-1": HOSTILE, "S-2": "Kettle & Co"})
     made.accept(ledger)
     made.implement_cycle(ledger)
@@ -36,13 +37,13 @@ def source(ledger: Ledger, tmp_path: Path) -> Source:
     made.freeze_cycle(ledger, [late], cycle=made.NEXT_CYCLE)
     made.accept(ledger, made.ALERT_AT + made.WEEK)
     made.implement_cycle(ledger, made.NEXT_CYCLE)
-    return Source(ledger, tmp_path, made.LAGOS)
+    return Source(ledger, tmp_path_factory.mktemp("lake"), made.LAGOS)
 
 
-@pytest.fixture
-def book(source: Source, tmp_path: Path) -> Path:
-    assert write_charges(source, tmp_path / "charges.xlsx") == 5
-    return tmp_path / "charges.xlsx"
+@pytest.fixture(scope="module")
+def book(source: Source) -> Path:
+    assert write_charges(source, source.lake / "charges.xlsx") == 5
+    return source.lake / "charges.xlsx"
 
 
 def cells(file: Path, sheet: str, *, formulas: bool = False) -> list[dict[str, Any]]:

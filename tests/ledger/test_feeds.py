@@ -20,9 +20,19 @@ VIEWS = [t for m in feeds.SCHEMAS.values() for t in m.tables.values()]
 READERS = [("vibes_finance", "finance"), ("vibes_enforcement", "enforcement")]
 
 
+@pytest.fixture(scope="module")
+def after_a_cycle(module_ledger: Ledger) -> Ledger:
+    """A handful implemented; one charge of it reversed in the week after. It is only read."""
+    return implemented(module_ledger)
+
+
 @pytest.fixture
-def after_a_cycle(ledger: Ledger) -> Ledger:
-    """A handful implemented; one charge of it reversed in the week after."""
+def going_on(ledger: Ledger) -> Ledger:
+    """The same for a test that goes on from there."""
+    return implemented(ledger)
+
+
+def implemented(ledger: Ledger) -> Ledger:
     made.freeze_cycle(ledger, made.a_handful(), names={"S-1": "Loom", "S-2": "Kettle"})
     made.accept(ledger)
     made.implement_cycle(ledger)
@@ -162,7 +172,6 @@ def test_every_sum_ties_to_the_postings(after_a_cycle: Ledger) -> None:
 REGULATIONS = (feeds.order_regulations_in_force, feeds.sales_regulations_in_force)
 
 
-@pytest.mark.parametrize("view", REGULATIONS, ids=lambda v: v.name)
 @pytest.mark.parametrize(
     ("why", "since", "is_in_force"),
     [
@@ -172,14 +181,15 @@ REGULATIONS = (feeds.order_regulations_in_force, feeds.sales_regulations_in_forc
     ],
 )
 def test_a_regulation_is_in_force_for_its_days(
-    after_a_cycle: Ledger, view: sa.Table, why: str, since: timedelta, is_in_force: bool
+    going_on: Ledger, why: str, since: timedelta, is_in_force: bool
 ) -> None:
-    made.move_time(after_a_cycle, made.IMPLEMENT_AT + since)
-    found = rows(after_a_cycle, view)
-    assert bool(found) == is_in_force
-    for row in found:
-        assert row["in_force_from"] == made.IMPLEMENT_AT
-        assert row["in_force_until"] == made.IMPLEMENT_AT + timedelta(days=7)
+    made.move_time(going_on, made.IMPLEMENT_AT + since)
+    for view in REGULATIONS:
+        found = rows(going_on, view)
+        assert bool(found) == is_in_force, view.name
+        for row in found:
+            assert row["in_force_from"] == made.IMPLEMENT_AT
+            assert row["in_force_until"] == made.IMPLEMENT_AT + timedelta(days=7)
 
 
 def test_the_days_are_those_it_was_decided_with(ledger: Ledger) -> None:
@@ -205,30 +215,27 @@ def test_an_order_regulation_ends_when_the_sellers_next_one_is_implemented(ledge
     assert shown == {("S-1", made.NEXT_CYCLE), ("S-2", made.CYCLE)}
 
 
-@pytest.mark.parametrize(
-    ("view", "action"),
-    [
-        (feeds.order_regulations_in_force, made.order_regulation("S-1")),
-        (feeds.sales_regulations_in_force, made.sales_regulation("S-2", "SKU-A")),
-        (feeds.product_delistings, made.product_delisting("S-2", "SKU-A")),
-        (feeds.account_delistings, made.account_delisting("S-3")),
-    ],
-    ids=lambda v: getattr(v, "name", ""),
-)
-def test_what_is_reversed_is_not_in_force(
-    after_a_cycle: Ledger, view: sa.Table, action: dict[str, Any]
-) -> None:
-    (row,) = rows(after_a_cycle, view)
-    assert row["action_id"] == action["action_id"]
-    assert row["reference"] == action["reference"]
-    made.reverse(after_a_cycle, action, REVERSED_AT, claim_id="C-2")
-    assert rows(after_a_cycle, view) == []
+STRUCK = {
+    feeds.order_regulations_in_force: made.order_regulation("S-1"),
+    feeds.sales_regulations_in_force: made.sales_regulation("S-2", "SKU-A"),
+    feeds.product_delistings: made.product_delisting("S-2", "SKU-A"),
+    feeds.account_delistings: made.account_delisting("S-3"),
+}
 
 
-def test_a_delisting_outlives_every_week(after_a_cycle: Ledger) -> None:
-    made.move_time(after_a_cycle, made.IMPLEMENT_AT + timedelta(days=700))
-    assert [r["sku"] for r in rows(after_a_cycle, feeds.product_delistings)] == ["SKU-A"]
-    assert [r["seller_id"] for r in rows(after_a_cycle, feeds.account_delistings)] == ["S-3"]
+def test_what_is_reversed_is_not_in_force(going_on: Ledger) -> None:
+    for number, (view, action) in enumerate(STRUCK.items(), 2):
+        (row,) = rows(going_on, view)
+        assert row["action_id"] == action["action_id"]
+        assert row["reference"] == action["reference"]
+        made.reverse(going_on, action, REVERSED_AT, claim_id=f"C-{number}")
+        assert rows(going_on, view) == []
+
+
+def test_a_delisting_outlives_every_week(going_on: Ledger) -> None:
+    made.move_time(going_on, made.IMPLEMENT_AT + timedelta(days=700))
+    assert [r["sku"] for r in rows(going_on, feeds.product_delistings)] == ["SKU-A"]
+    assert [r["seller_id"] for r in rows(going_on, feeds.account_delistings)] == ["S-3"]
 
 
 def test_what_is_only_alerted_is_not_in_force(ledger: Ledger) -> None:
@@ -335,13 +342,13 @@ def test_a_reader_who_stays_neither_blocks_a_week_nor_the_next_start(
     running.close()
 
 
-def test_what_is_being_written_does_not_hold_a_reader_up(after_a_cycle: Ledger) -> None:
+def test_what_is_being_written_does_not_hold_a_reader_up(going_on: Ledger) -> None:
     given = made.terms(made.NEXT_CYCLE)
     later = made.IMPLEMENT_AT + made.WEEK
-    with after_a_cycle.writing(is_simulated=True, now=later) as writing:
+    with going_on.writing(is_simulated=True, now=later) as writing:
         action = made.charge("S-1", "I9", given=given)
         writing.execute(schema.actions.insert(), [dict(action)])
-        with after_a_cycle.engine.connect() as reader:
+        with going_on.engine.connect() as reader:
             reader.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
             for view in VIEWS:
                 reader.execute(sa.select(view)).fetchall()
