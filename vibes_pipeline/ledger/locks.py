@@ -36,8 +36,9 @@ HOLDER = sa.text("""
       AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
       AND (classid::bigint << 32) | objid::bigint = hashtextextended(:name, 0)
 """)
+# Waits, five seconds at most, until each is gone and its locks with it.
 END_SESSIONS = sa.text("""
-    SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = :name
 """)
 
