@@ -17,6 +17,7 @@ from ledger.plain_sql import NOTICE, SLOT, Connection, Desk, plain_url, refused
 from vibes_pipeline.ledger.ledger import Ledger
 
 ROWS = 300
+MANY_ROWS = 20_000
 
 
 def add_events(desk: Desk, *events: tuple[str, str]) -> None:
@@ -189,6 +190,36 @@ def test_what_is_checked_row_by_row_is_planned_once_and_by_an_index(ledger: Ledg
         add_events(desk, *((action, "proposed") for action in actions))
         assert rows_read(desk) - before < 20 * ROWS
         connection.rollback()
+
+
+def test_open_actions_are_struck_off_by_index_even_where_the_server_has_seen_none(
+    desk: Desk,
+) -> None:
+    # What is listed of actions is the matter here, not the actions.
+    desk.run("ALTER TABLE ledger.action_events DROP CONSTRAINT action_events_action_id_fkey")
+    desk.event(desk.action(), "proposed")
+    withdraw_what_is_open(desk)
+    desk.run("ANALYZE ledger.open_actions")
+    # Where each of them is compared with each, so many take half a minute.
+    desk.run("SET LOCAL statement_timeout = '5s'")
+    desk.run(
+        "INSERT INTO ledger.action_events (action_id, state, at, cause) "
+        "SELECT gen_random_uuid(), 'proposed', %s, 'tried' FROM generate_series(1, %s)",
+        SLOT,
+        MANY_ROWS,
+    )
+    withdraw_what_is_open(desk)
+    with desk.connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM ledger.open_actions")
+        assert cursor.fetchall() == [(0,)]
+
+
+def withdraw_what_is_open(desk: Desk) -> None:
+    desk.run(
+        "INSERT INTO ledger.action_events (action_id, state, at, cause) "
+        "SELECT action_id, 'withdrawn', %s, 'tried' FROM ledger.open_actions",
+        SLOT,
+    )
 
 
 def rows_read(desk: Desk) -> int:
