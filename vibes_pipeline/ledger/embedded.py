@@ -38,7 +38,7 @@ LONGEST_SOCKET = 107
 # After a crash the server first makes good what was lost.
 STARTS_WITHIN_SECONDS = 300
 ENDS_WITHIN_SECONDS = 30
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.01
 # `initdb` also tells of a child that was killed, and last that it could not clean up after it.
 CAUSE = re.compile(r"(?:\b(?:FATAL|PANIC|error): +|^(?=child ))(?!failed to remove)(.+)", re.M)
 
@@ -84,13 +84,8 @@ def remove(data_folder: Path) -> None:
     if not folder.exists():
         return
     server = EmbeddedServer(folder)
-    process = server._noted_process()
-    if process is not None and _is_postgres_of(process, folder):
-        # Of what is removed nothing need be written to the disk first.
-        running = psutil.Process(process)
-        with suppress(psutil.NoSuchProcess):
-            running.send_signal(signal.SIGQUIT)
-            running.wait(ENDS_WITHIN_SECONDS)
+    # Of what is removed nothing need be written to the disk first.
+    server._end(signal.SIGQUIT)
     PostgresServer._instances.pop(folder, None)
     shutil.rmtree(folder, ignore_errors=True)
     if not _can_hold_a_socket(folder):
@@ -154,12 +149,24 @@ class EmbeddedServer(PostgresServer):
         raise RuntimeError(f"it did not answer within {STARTS_WITHIN_SECONDS} s")
 
     def _stop(self) -> None:
-        """Stop the folder's server, if it still runs."""
-        if _is_postgres_of(self._noted_process(), self.pgdata):
-            super()._stop()
+        """Stop the folder's server, if it still runs, whoever uses it."""
+        self._end(signal.SIGINT)
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(POLL_SECONDS)
+
+    def _end(self, how: signal.Signals) -> None:
+        """Send the server a signal, and wait until it has ended.
+
+        Without `pg_ctl`, which looks only every tenth of a second whether it has.
+        """
+        process = self._noted_process()
+        if process is None or not _is_postgres_of(process, self.pgdata):
+            return
+        running = psutil.Process(process)
+        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            running.send_signal(how)
+            running.wait(ENDS_WITHIN_SECONDS)
 
     def _cleanup(self) -> None:
         # A full disk, or a folder removed meanwhile, at the very end of a process.
