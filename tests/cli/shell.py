@@ -6,6 +6,7 @@ command as others would, for what only a process of its own shows: its exit, its
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -154,3 +155,23 @@ def new_shell(
                 "VIBES_POSTGRES_URL": url.render_as_string(hide_password=False),
             },
         )
+
+
+def imported_by(*arguments: str, shell: Shell) -> set[str]:
+    """The packages that a command has imported when it is done."""
+    script = (
+        "import json, sys; from vibes_pipeline.cli.main import cli\n"
+        f"try: cli({list(arguments)!r})\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})), file=sys.stderr)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        env=shell.full_environment,
+        cwd=shell.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(json.loads(process.stderr.splitlines()[-1]))

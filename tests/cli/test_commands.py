@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +15,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.shell import Shell
+from cli.shell import Shell, imported_by
 from ledger import made
 
 from vibes_pipeline.calendar import Slot
@@ -480,23 +477,3 @@ def contents(shell: Shell) -> dict[str, list[tuple[object, ...]]]:
         }
     ledger.close()
     return rows
-
-
-def imported_by(*arguments: str, shell: Shell) -> set[str]:
-    """The packages that a command has imported when it is done."""
-    script = (
-        "import json, sys; from vibes_pipeline.cli.main import cli\n"
-        f"try: cli({list(arguments)!r})\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})), file=sys.stderr)"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", script],
-        env=shell.full_environment,
-        cwd=shell.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return set(json.loads(process.stderr.splitlines()[-1]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from cli.shell import Shell
+from cli.shell import Shell, imported_by
 from slots.claims.cases import STOCKLESS, Desk, new_desk
 
 OF_ITEM = "name one item, or --all with --out FILE.jsonl"
@@ -49,6 +49,12 @@ def test_an_action_is_a_page_for_people_and_a_document_for_tools(shell: Shell, d
     document = json.loads(shell("explain", reference, "--format", "json").out)
     assert document["action"]["reference"] == reference
     assert document["arithmetic"] == "min(2 * 1000.00, 2500.00)"
+
+
+def test_an_explanation_waits_for_nothing_that_only_others_need(shell: Shell, desk: Desk) -> None:
+    reference = desk.reference("out_of_stock_charge", "I-1")
+    imported = imported_by("explain", reference, shell=shell)
+    assert imported.isdisjoint({"alembic", "dagster", "jinja2", "sqlglot"})
 
 
 def test_a_claim_is_explained_by_the_actions_that_it_is_about(shell: Shell) -> None:
