@@ -254,7 +254,11 @@ def test_an_interrupt_ends_the_wait_for_a_lock(ledger: Ledger) -> None:
         process.send_signal(signal.SIGINT)
         # The lock is held all the while: without the interrupt the wait would go on.
         _, rest = process.communicate(timeout=30)
-    assert "KeyboardInterrupt" in rest
+    assert rest.splitlines()[-1] == "KeyboardInterrupt"
+
+
+def test_an_interrupt_is_no_fault_of_the_server() -> None:
+    assert database.failure(KeyboardInterrupt(), is_gone=True) is None
 
 
 # --- a server that goes away --------------------------------------------------------------------

@@ -244,8 +244,12 @@ def _in_one_line(context: ExceptionContext) -> LedgerError | None:
 
 
 def failure(error: BaseException, *, is_gone: bool) -> LedgerError | None:
-    """The driver's error in one line of ours; None for one that no administrator can mend."""
-    if not (is_gone or isinstance(error, psycopg2.OperationalError)):
+    """The driver's error in one line of ours; None for one that no administrator can mend.
+
+    Ctrl-C is none: it leaves the connection of no more use, too.
+    """
+    is_mendable = isinstance(error, psycopg2.OperationalError) or is_gone
+    if not isinstance(error, Exception) or not is_mendable:
         return None
     return LedgerError(
         f"PostgreSQL {'went away' if is_gone else 'could not go on'}: {first_line(error)}; what it "

@@ -21,6 +21,7 @@ from psycopg2.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
 from vibes_pipeline.errors import LedgerError
+from vibes_pipeline.interrupts import interrupts_held
 
 # The driver hears no signal while it waits for an answer, so it never waits for longer.
 ASKED_EVERY = timedelta(seconds=1)
@@ -55,7 +56,7 @@ def take(
     if try_to_take(connection, name):
         return
     began_at, is_told = monotonic(), False
-    while not _taken_within(connection, name, ASKED_EVERY):
+    while not _is_taken_soon(connection, name):
         waited = round(monotonic() - began_at)
         held_by = _holder(connection, name)
         if waited >= gives_up_after.total_seconds():
@@ -140,9 +141,14 @@ def _holder(connection: sa.Connection, name: str) -> str:
     return f"{holder.name or 'another session'} (PostgreSQL process {holder.pid}, for {held_for} s)"
 
 
-def _taken_within(connection: sa.Connection, name: str, patience: timedelta) -> bool:
-    """Wait in the database's own queue, where nobody is overtaken."""
-    milliseconds = f"{patience.total_seconds() * 1000:.0f}"
+@interrupts_held()
+def _is_taken_soon(connection: sa.Connection, name: str) -> bool:
+    """Wait a little in the database's own queue, where nobody is overtaken.
+
+    An interrupt that comes meanwhile strikes at the end: the driver waits in compiled code, which
+    may lose it when it puts into words that the lock was not free.
+    """
+    milliseconds = f"{ASKED_EVERY.total_seconds() * 1000:.0f}"
     limit = sa.func.set_config("lock_timeout", sa.bindparam("limit"), True)
     before = connection.execute(sa.select(sa.func.current_setting("lock_timeout"))).scalar_one()
     try:
