@@ -177,7 +177,7 @@ def test_a_notice_whose_address_was_mended_goes_out_within_ten_minutes(
     looked_at = datetime.fromisoformat(first.cursor)
     soon = daemon.evaluate(sensors.undelivered_notices, first.cursor)
     assert isinstance(soon, dg.SkipReason), "the warehouse is not read every minute"
-    assert (soon.skip_message or "").startswith("1 notices are open: none is due for another ")
+    assert (soon.skip_message or "").startswith("1 notice is open: none is due for another ")
     later = (looked_at - sensors.MENDING_CHECKED_EVERY).isoformat()
     again = daemon.evaluate(sensors.undelivered_notices, later)
     assert len(again.run_requests) == 1

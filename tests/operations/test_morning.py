@@ -20,9 +20,10 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.operators import Kind
 from vibes_pipeline.notices.operators import SomeNotReached, due_mails
 from vibes_pipeline.operations import morning
+from vibes_pipeline.operations.causes import Cause
 from vibes_pipeline.operations.done import Done, DoneByRule
 from vibes_pipeline.operations.morning import Morning
-from vibes_pipeline.operations.waiting import Cause, Waits
+from vibes_pipeline.operations.waiting import Waits
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 

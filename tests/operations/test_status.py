@@ -216,8 +216,7 @@ CASES = [
         [
             (
                 ATTENTION,
-                "1 notices on their way: tried again by themselves, the oldest since "
-                "Wed 2026-11-18 07:00",
+                "1 notice on its way: tried again by itself, the oldest since Wed 2026-11-18 07:00",
             )
         ],
         id="mail deferred for long",
@@ -229,7 +228,7 @@ CASES = [
         [
             (
                 ATTENTION,
-                "1 notices without a usable address: mend it in the warehouse, the oldest since "
+                "1 notice without a usable address: mend it in the warehouse, the oldest since "
                 "Wed 2026-11-18 07:00",
             )
         ],

@@ -15,7 +15,8 @@ from rules.marketplace import NIGERIA
 
 from vibes_pipeline.cli.main import cli
 from vibes_pipeline.ledger.ledger import Ledger
-from vibes_pipeline.operations.waiting import TOLD, Cause, Waits, what_waits
+from vibes_pipeline.operations.causes import TOLD, Cause
+from vibes_pipeline.operations.waiting import Waits, what_waits
 from vibes_pipeline.settings import Settings
 
 

@@ -19,6 +19,7 @@ from vibes_pipeline.defs.runs import (
 from vibes_pipeline.defs.slot_assets import PARTITION_TAG
 from vibes_pipeline.errors import EngineError, LedgerError, VibesError, WarehouseError
 from vibes_pipeline.ledger.notices import open_notices
+from vibes_pipeline.listing import counted
 from vibes_pipeline.notices.delivery import can_go_out
 from vibes_pipeline.notices.outbox import is_retry_due
 from vibes_pipeline.slots.catch_up import PUNCTUAL, missing_slots, to_run_next
@@ -63,8 +64,8 @@ def undelivered_notices(
     if not waiting:
         return dg.SkipReason("No notice is open.")
     none_due = dg.SkipReason(
-        f"{len(waiting)} notices are open: none is due for another attempt, and no address of "
-        "theirs is mended."
+        f"{counted(len(waiting), 'notice is', 'notices are')} open: none is due for another "
+        "attempt, and no address of theirs is mended."
     )
     if checked_at and now - checked_at < MENDING_CHECKED_EVERY:
         return none_due

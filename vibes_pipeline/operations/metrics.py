@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 
 from vibes_pipeline.ledger.ledger import LedgerMode
 from vibes_pipeline.ledger.states import NOT_SENT
+from vibes_pipeline.operations.causes import TOLD, Cause
 from vibes_pipeline.operations.slot_states import SlotState
 from vibes_pipeline.operations.status import Status
 from vibes_pipeline.operations.verdict import Verdict, points, verdict_of
-from vibes_pipeline.operations.waiting import TOLD, Cause
 
 
 def exposition(status: Status) -> bytes:

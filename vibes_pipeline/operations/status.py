@@ -23,9 +23,10 @@ from vibes_pipeline.ledger import revisions, schema, views
 from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import count_open
 from vibes_pipeline.operations import runs
+from vibes_pipeline.operations.causes import Cause
 from vibes_pipeline.operations.freshness import NOT_READ, Freshness, WarehouseLoads, freshness
 from vibes_pipeline.operations.slot_states import SlotStatus, slot_states
-from vibes_pipeline.operations.waiting import Cause, Waits, what_waits
+from vibes_pipeline.operations.waiting import Waits, what_waits
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.settings import Settings
 

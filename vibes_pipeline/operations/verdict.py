@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from vibes_pipeline.ledger.ledger import LedgerMode
 from vibes_pipeline.listing import counted
+from vibes_pipeline.operations.causes import Cause
 from vibes_pipeline.operations.slot_states import SlotState
 from vibes_pipeline.operations.status import Status
-from vibes_pipeline.operations.waiting import Cause
 from vibes_pipeline.slots.catch_up import GRACE
 from vibes_pipeline.warehouse.freshness import in_words
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 import polars as pl
@@ -27,6 +26,7 @@ from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import select_open
 from vibes_pipeline.ledger.states import STANDING, Status
 from vibes_pipeline.notices.outbox import RESENDS_OF_UNKNOWN
+from vibes_pipeline.operations.causes import TOLD, Cause
 from vibes_pipeline.policy import Policy
 from vibes_pipeline.reports import lake
 from vibes_pipeline.rules import CHARGES, Rule
@@ -34,94 +34,6 @@ from vibes_pipeline.settings import Settings
 from vibes_pipeline.slots.catch_up import PUNCTUAL, missing_slots
 
 SAMPLE = 3
-
-
-class Cause(StrEnum):
-    """Why something waits; in the order in which people are told."""
-
-    SLOTS_LATE = "slots_late"
-    CLAIMS_OVER_TARGET = "claims_over_target"
-    CLAIMS_WITHIN_TARGET = "claims_within_target"
-    ACCOUNT_REVIEWS = "account_reviews"
-    UNDECIPHERABLE = "undecipherable"
-    UNMATCHED_CLAIMS = "unmatched_claims"
-    MISSING_EVIDENCE = "missing_evidence"
-    COUNTERFEITS_NOT_NOTIFIED = "counterfeits_not_notified"
-    NOTICES_WITHOUT_ADDRESS = "notices_without_address"
-    NOTICES_REFUSED = "notices_refused"
-    NOTICES_UNKNOWN = "notices_unknown"
-    NOTICES_STORED = "notices_stored"
-    NOTICES_DEFERRED = "notices_deferred"
-    COUNTERFEITS_HELD = "counterfeits_held"
-    OLDER_OPEN_ITEMS = "older_open_items"
-    BAD_ROWS = "bad_rows"
-
-
-@dataclass(frozen=True)
-class Told:
-    """What people are told of a cause: what waits, and the command that shows it or ends it."""
-
-    what: str
-    look_at: str
-    is_for_a_person: bool = True
-
-
-CLAIMS, REVIEWS = "vibes claims", "vibes reviews"
-NOTICES = "vibes export notices --out notices.csv"
-TOLD: Mapping[Cause, Told] = {
-    Cause.SLOTS_LATE: Told("slots due and not done", "vibes run SLOT"),
-    Cause.CLAIMS_OVER_TARGET: Told("claims undecided for longer than the target", CLAIMS),
-    Cause.CLAIMS_WITHIN_TARGET: Told("claims undecided, within the target", CLAIMS),
-    Cause.ACCOUNT_REVIEWS: Told("sellers listed for a review of their account", REVIEWS),
-    Cause.UNDECIPHERABLE: Told(
-        "claims and decisions that cannot be read",
-        "vibes sql \"FROM ledger.undecipherable_states WHERE state <> 'corrected'\"",
-    ),
-    Cause.UNMATCHED_CLAIMS: Told(
-        "claims upheld about nothing that was found",
-        'vibes sql "FROM ledger.claim_states WHERE NOT is_matched"',
-    ),
-    Cause.MISSING_EVIDENCE: Told(
-        "actions that await their evidence", 'vibes sql "FROM ledger.awaiting_evidence"'
-    ),
-    Cause.COUNTERFEITS_NOT_NOTIFIED: Told(
-        "counterfeits that are never charged, for their seller was not notified", "vibes report"
-    ),
-    Cause.NOTICES_WITHOUT_ADDRESS: Told(
-        "notices without a usable address: mend it in the warehouse",
-        NOTICES,
-    ),
-    Cause.NOTICES_REFUSED: Told(
-        "notices refused for good: mend the address in the warehouse",
-        NOTICES,
-    ),
-    Cause.NOTICES_UNKNOWN: Told(
-        "notices whose answer was lost twice: ask the relay's log",
-        "vibes mail resend --status unknown",
-    ),
-    Cause.NOTICES_STORED: Told(
-        "notices in the mail folder: set VIBES_SMTP_URL to send them",
-        "vibes mail resend --status stored",
-    ),
-    Cause.NOTICES_DEFERRED: Told(
-        "notices on their way: tried again by themselves",
-        NOTICES,
-        is_for_a_person=False,
-    ),
-    Cause.COUNTERFEITS_HELD: Told(
-        "counterfeits on hold until their claim is decided",
-        "vibes export held_counterfeit_cases --out held.csv",
-        is_for_a_person=False,
-    ),
-    Cause.OLDER_OPEN_ITEMS: Told(
-        "items open for longer than late orders look back", "vibes report", is_for_a_person=False
-    ),
-    Cause.BAD_ROWS: Told(
-        "rows of the warehouse set aside as bad",
-        "vibes export quarantine --out bad.csv",
-        is_for_a_person=False,
-    ),
-}
 # What keeps a notice back; whatever is not listed is tried again by itself.
 KEPT_BACK = {
     Status.UNDELIVERABLE: Cause.NOTICES_WITHOUT_ADDRESS,
@@ -150,8 +62,9 @@ class Waits:
 
     @property
     def what(self) -> str:
-        """What waits, in words that follow a count."""
-        return TOLD[self.cause].what
+        """What waits, in words that follow the count."""
+        told = TOLD[self.cause]
+        return told.one if self.count == 1 else told.several
 
     @property
     def look_at(self) -> str:
