@@ -429,11 +429,13 @@ def older() -> Iterator[sa.URL]:
             user=user,
             cwd=folder,
         )
+        url = sa.URL.create(
+            "postgresql+psycopg2", "postgres", PASSWORD, "127.0.0.1", port, "postgres"
+        )
         try:
             _wait_for(port)
-            yield sa.URL.create(
-                "postgresql+psycopg2", "postgres", PASSWORD, "127.0.0.1", port, "postgres"
-            )
+            _wait_until_started(url)
+            yield url
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(30)
@@ -497,3 +499,16 @@ def _wait_for(port: int) -> None:
             sleep(0.05)
         else:
             return
+
+
+def _wait_until_started(url: sa.URL) -> None:
+    """The port is open some time before the server answers."""
+    gives_up_at, engine = monotonic() + 30, sa.create_engine(url)
+    while True:
+        try:
+            return engine.connect().close()
+        except sa.exc.OperationalError:
+            assert monotonic() < gives_up_at
+            sleep(0.05)
+        finally:
+            engine.dispose()
