@@ -8,13 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,9 +23,9 @@ from ledger import made
 
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.errors import LedgerError
-from vibes_pipeline.ledger import database, locks, views
+from vibes_pipeline.ledger import database, views
 from vibes_pipeline.ledger.deliveries import Delivery, record, recording
-from vibes_pipeline.ledger.ledger import STATE_LOCK, Ledger, LedgerMode
+from vibes_pipeline.ledger.ledger import Ledger, LedgerMode
 from vibes_pipeline.ledger.notices import only_sender
 from vibes_pipeline.ledger.run_locks import is_running, running
 from vibes_pipeline.settings import Settings
@@ -219,49 +218,11 @@ def test_options_in_the_url_stand_beside_those_of_dagsters_sessions(ledger_url: 
     assert shown == ["Asia/Tokyo", "off", "read committed"]
 
 
-# --- waiting for a lock -------------------------------------------------------------------------
-
-
-def test_who_waits_too_long_is_told_for_whom(ledger: Ledger) -> None:
-    with (
-        ledger.writing(is_simulated=True, now=NOW),
-        ledger.engine.connect() as second,
-        pytest.raises(LedgerError, match="was not free within") as failure,
-    ):
-        locks.take(second, STATE_LOCK + "NG", gives_up_after=timedelta(0))
-    assert database.session_name() in str(failure.value)
-    assert "\n" not in str(failure.value)
-
-
-def test_an_interrupt_ends_the_wait_for_a_lock(ledger: Ledger) -> None:
-    url = ledger.engine.url.render_as_string(hide_password=False)
-    program = (
-        "import sqlalchemy as sa\n"
-        "from vibes_pipeline.ledger import database\n"
-        "from vibes_pipeline.ledger.ledger import Ledger\n"
-        "from vibes_pipeline.ledger.notices import only_sender\n"
-        f"ledger = Ledger(database.connect(sa.make_url({url!r})), 'NG')\n"
-        "with only_sender(ledger): pass\n"
-    )
-    with only_sender(ledger):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        assert "waiting for the lock" in said
-        assert database.session_name() in said
-        process.send_signal(signal.SIGINT)
-        # The lock is held all the while: without the interrupt the wait would go on.
-        _, rest = process.communicate(timeout=30)
-    assert rest.splitlines()[-1] == "KeyboardInterrupt"
+# --- a server that goes away --------------------------------------------------------------------
 
 
 def test_an_interrupt_is_no_fault_of_the_server() -> None:
     assert database.failure(KeyboardInterrupt(), is_gone=True) is None
-
-
-# --- a server that goes away --------------------------------------------------------------------
 
 
 def test_a_connection_cut_in_the_middle_is_one_line_and_the_next_try_ends_well(
@@ -433,7 +394,6 @@ def older() -> Iterator[sa.URL]:
             "postgresql+psycopg2", "postgres", PASSWORD, "127.0.0.1", port, "postgres"
         )
         try:
-            _wait_for(port)
             _wait_until_started(url)
             yield url
         finally:
