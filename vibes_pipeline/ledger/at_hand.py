@@ -7,7 +7,7 @@ Here belong the conditions alone: open, unsent, one of some ids. Which rows the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +35,11 @@ def waits_for_a_person(claim_id: sa.ColumnElement[Any], country: str) -> sa.Colu
 def is_one_of(column: sa.ColumnElement[Any], few: sa.Select[Any]) -> sa.ColumnElement[bool]:
     """Whether a value is among the few of a query; each is looked up by index, below a view too."""
     return column == sa.any_(sa.func.array(few.scalar_subquery()))
+
+
+def is_any_of(column: sa.ColumnElement[Any], ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a text is one of the ledger's own few ids; each is looked up as by `is_one_of`."""
+    return column == sa.any_(sa.literal(ids, sa.ARRAY(sa.Text)))
 
 
 def is_among(column: sa.ColumnElement[Any], ids: Iterable[str]) -> sa.ColumnElement[bool]:

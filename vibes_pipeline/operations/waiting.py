@@ -20,7 +20,7 @@ from vibes_pipeline.answers.claims.queue import queue
 from vibes_pipeline.calendar import DueSlot
 from vibes_pipeline.exports.tables import Source, model_rows
 from vibes_pipeline.ledger import inquiry, schema, views, waiting
-from vibes_pipeline.ledger.at_hand import is_one_of
+from vibes_pipeline.ledger.at_hand import is_any_of, is_one_of
 from vibes_pipeline.ledger.history import holds_counterfeit_charge
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.notices import select_open
@@ -149,7 +149,7 @@ class _Reader:
                 .join_from(views.claim_states, views.action_states, sa.and_(of_seller, is_named))
                 .where(
                     c.country == self.ledger.country,
-                    c.claim_id == _any_of(claims),
+                    is_any_of(c.claim_id, claims),
                     a.rule.in_(CHARGES),
                     a.state.in_(STANDING),
                 )
@@ -252,7 +252,7 @@ class _Reader:
         undecided = self.connection.execute(
             sa.select(c.claim_id).where(
                 c.country == self.ledger.country,
-                c.claim_id == _any_of(found["claim_id"].unique().to_list()),
+                is_any_of(c.claim_id, found["claim_id"].unique().to_list()),
                 holds_counterfeit_charge(),
             )
         ).scalars()
@@ -278,10 +278,6 @@ class _Reader:
         count, oldest_at, sample = summed
         local = oldest_at and oldest_at.astimezone(self.policy.time_zone)
         return Waits(cause, count, local, amount, tuple(name or "" for name in sample or ()))
-
-
-def _any_of(names: Sequence[str]) -> sa.ColumnElement[Any]:
-    return sa.any_(sa.literal(names, sa.ARRAY(sa.Text)))
 
 
 def _summed(
