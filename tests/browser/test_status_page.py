@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +20,12 @@ from rules.marketplace import NIGERIA
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.ledger.ledger import LedgerMode
+from vibes_pipeline.operations.causes import Cause
 from vibes_pipeline.operations.runs import LastRun
 from vibes_pipeline.operations.slot_states import SlotState, SlotStatus
 from vibes_pipeline.operations.status import LedgerStatus, Status
 from vibes_pipeline.operations.status_page import render
+from vibes_pipeline.operations.waiting import Waits
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -83,6 +86,19 @@ def test_a_failed_slot_is_what_the_page_opens_with(
     assert seen.page.locator("#slots .state.failing").count() == 1
     assert seen.overflow() == 0
     assert seen.is_quiet()
+
+
+def test_what_waits_for_a_person_stands_apart_from_what_is_for_information(
+    browser: Browser, tmp_path: Path
+) -> None:
+    waiting = (Waits(Cause.CLAIMS_OVER_TARGET, 2), Waits(Cause.BAD_ROWS, 3))
+    file = tmp_path / "status.html"
+    file.write_text(render(replace(failed(), waiting=waiting)), encoding="utf-8")
+    rows = look(browser, file, (1280, 900)).text("#waiting").splitlines()
+    told = [row for row in rows if row.strip()]
+    assert [told.index(title) for title in ("For a person", "For information")] == [0, 3]
+    assert "claims undecided for longer" in told[1]
+    assert "rows of the warehouse set aside" in told[4]
 
 
 @pytest.mark.parametrize("size", SIZES)
