@@ -76,7 +76,7 @@ def test_its_job_sends_it_once_a_day_and_the_ui_has_its_figures(daemon: Daemon, 
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["claims_over_target"].value == 0
-    said = skipped(daemon.evaluate(operators.operators_mails))
+    said = skipped(daemon.evaluate(operators.undelivered_operators_mails))
     assert said.startswith("No mail to operators is open. The mail of ")
 
 
@@ -88,15 +88,19 @@ def test_what_a_relay_did_not_take_the_sensor_sends_again(
     assert not run(daemon), "a run that reached nobody is not green"
     assert skipped(daemon.tell()) == "The day's mail is in the ledger, and is sent again by itself."
     monkeypatch.setenv("VIBES_SMTP_URL", post.url)
-    assert "No mail to operators is open." in skipped(daemon.evaluate(operators.operators_mails))
+    assert "No mail to operators is open." in skipped(
+        daemon.evaluate(operators.undelivered_operators_mails)
+    )
     put_back(daemon, MINUTE)
-    assert "Mails to operators: 2 sent." in skipped(daemon.evaluate(operators.operators_mails))
+    assert "Mails to operators: 2 sent." in skipped(
+        daemon.evaluate(operators.undelivered_operators_mails)
+    )
     assert post.copies() == dict.fromkeys(OPERATORS, 1)
 
 
 def test_over_a_simulated_ledger_no_schedule_sends_it(daemon: Daemon, post: Post) -> None:
     daemon.open(now() - DAY, is_simulated=True)
-    assert "is simulated" in skipped(daemon.evaluate(operators.operators_mails))
+    assert "is simulated" in skipped(daemon.evaluate(operators.undelivered_operators_mails))
     assert not post.received
 
 
@@ -147,7 +151,7 @@ def test_a_mail_about_a_failed_slot_that_a_relay_did_not_take_is_sent_later_and_
     monkeypatch.setenv("VIBES_SMTP_URL", post.url)
     assert "fails as before" in skipped(fail(daemon, "no room is left"))
     put_back(daemon, MINUTE)
-    daemon.evaluate(operators.operators_mails)
-    daemon.evaluate(operators.operators_mails)
+    daemon.evaluate(operators.undelivered_operators_mails)
+    daemon.evaluate(operators.undelivered_operators_mails)
     assert post.copies() == dict.fromkeys(OPERATORS, 1)
     assert "no room is left" in post.mails_to(OPERATORS[0])[0].get_content()

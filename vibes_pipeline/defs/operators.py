@@ -65,7 +65,7 @@ def why_no_mail_to_operators(
         "that its schedule missed."
     ),
 )
-def operators_mails(
+def undelivered_operators_mails(
     context: dg.SensorEvaluationContext, country: dg.ResourceParam[Country]
 ) -> dg.RunRequest | dg.SkipReason:
     """The ledger says what was planned and sent; these mails are few, so a tick sends them."""

@@ -7,7 +7,7 @@ import dagster as dg
 from vibes_pipeline.calendar import TIMED_SLOTS, Slot
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.defs.jobs import JOBS, claims, notice_delivery
-from vibes_pipeline.defs.operators import failed_runs, operators_mails
+from vibes_pipeline.defs.operators import failed_runs, undelivered_operators_mails
 from vibes_pipeline.defs.resources import Country
 from vibes_pipeline.defs.runs import (
     UNFINISHED,
@@ -151,4 +151,4 @@ def catch_up(
     return dg.SkipReason(f"Of {len(missing)} missing slots none may run now. {' '.join(reasons)}")
 
 
-SENSORS = [new_claims, undelivered_notices, catch_up, failed_runs, operators_mails]
+SENSORS = [new_claims, undelivered_notices, catch_up, failed_runs, undelivered_operators_mails]
