@@ -31,7 +31,7 @@ judged AS (
                     THEN 'proven_at is outside the years 1970 to 2200'
             END
         ) AS faults
-    FROM raw.counterfeit_cases AS c
+    FROM warehouse.stored_cases AS c
     LEFT JOIN repeated AS r ON c.case_id = r.case_id
     LEFT JOIN warehouse.named_items AS i ON c.order_item_id = i.order_item_id
     WHERE NOT COALESCE(i.is_abroad, FALSE)

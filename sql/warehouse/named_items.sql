@@ -4,7 +4,7 @@
 WITH named AS (
     SELECT order_item_id FROM warehouse.stored_checks
     UNION
-    SELECT order_item_id FROM raw.counterfeit_cases
+    SELECT order_item_id FROM warehouse.stored_cases
 )
 
 SELECT

@@ -16,7 +16,7 @@ WITH found AS (
         'counterfeit_charge' AS rule,
         k.case_id AS row_id,
         k.order_item_id
-    FROM raw.counterfeit_cases AS k
+    FROM warehouse.stored_cases AS k
     LEFT JOIN warehouse.bad_counterfeit_cases AS b ON k.case_id = b.row_id
     WHERE k.case_id IS NOT NULL AND b.row_id IS NULL
 ),

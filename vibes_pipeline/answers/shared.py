@@ -63,7 +63,7 @@ class Shared:
                 yield _content(run.engine.read(relation))
             case _:
                 model = load_models()[relation]
-                given = weekly.parameters_of(run, model)
+                given = weekly.parameters_of(run)
                 yield model.sql
                 yield from (f"{name}={given[name]!r}" for name in sorted(model.parameters))
                 yield from (self._key(run, read) for read in model.depends_on)

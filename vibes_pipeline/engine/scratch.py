@@ -24,6 +24,7 @@ ALIKE = {"country", *BOUNDS}
 ASKED = {
     "warehouse.stored_items": "warehouse.asked_order_items",
     "warehouse.stored_checks": "warehouse.asked_checks",
+    "warehouse.stored_cases": "warehouse.asked_cases",
 }
 
 

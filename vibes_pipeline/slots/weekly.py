@@ -122,14 +122,12 @@ def compute(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
         if not run.engine.partition(model.relation).exists():
             return pl.LazyFrame(schema=dict.fromkeys(model.columns, pl.Null))
     else:
-        run.engine.materialize(model, parameters_of(run, model))
+        run.engine.materialize(model, parameters_of(run))
     return run.engine.scan(model.relation)
 
 
-def parameters_of(run: SlotRun, model: Model) -> Parameters:
-    """The model's parameters; the ledger's first cycle comes from the history taken."""
-    if FIRST_CYCLE not in model.parameters:
-        return run.parameters()
+def parameters_of(run: SlotRun) -> Parameters:
+    """The slot's parameters; the ledger's first cycle comes from the history taken."""
     facts = run.engine.read(FACTS).row(0, named=True)
     return run.parameters(first_cycle=facts[FIRST_CYCLE])
 

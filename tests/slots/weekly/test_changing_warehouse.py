@@ -118,6 +118,38 @@ def test_late_data_is_taken_up_for_28_days_and_since_the_first_cycle(programme: 
     }
 
 
+def test_a_counterfeit_is_charged_once_however_old_and_since_the_first_cycle(
+    programme: Programme,
+) -> None:
+    seller, case = programme.seller("S-1"), programme.market.counterfeit_case
+    long_ago = "Mon-40 10:00"
+    old = Item(pending_at="Mon-41 09:00", ready_to_ship_at="Mon-41 10:00", shipped_at=long_ago)
+    proven = {
+        "proven in the first cycle": "Mon 00:00",
+        "proven before it": "Sun-1 23:59:59.999999",
+        "proven now": "Tue+1 10:00",
+        "proven twice": "Tue 10:00",
+    }
+    for item in proven:
+        programme.item(seller, item, old)
+    case("proven now", case_id="F-now", notified_at=long_ago, proven_at=None)
+    case("proven twice", notified_at=long_ago, proven_at=proven["proven twice"])
+    programme.alert(0)
+    assert made.states(programme.ledger) == {("counterfeit_charge", "proven twice"): "alerted"}
+
+    programme.row("counterfeit_cases", "F-now")["proven_at"] = proven["proven now"]
+    for item in ("proven in the first cycle", "proven before it", "proven twice"):
+        case(item, notified_at=long_ago, proven_at=proven[item])
+    case("proven twice", notified_at=long_ago, proven_at=proven["proven now"])
+    programme.alert(1)
+    c = views.action_states.c
+    assert set(made.rows(programme.ledger, c.cycle, c.order_item_id)) == {
+        (programme.cycle(0), "proven twice"),
+        (programme.cycle(1), "proven in the first cycle"),
+        (programme.cycle(1), "proven now"),
+    }
+
+
 def test_an_item_charged_late_and_then_found_out_of_stock_bears_the_difference(
     programme: Programme,
 ) -> None:
