@@ -56,7 +56,11 @@ older AS (
 judged AS (
     SELECT *
     FROM raw.order_items
-    WHERE pending_at >= $horizon OR pending_at IS NULL
+    WHERE pending_at >= $horizon
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE pending_at IS NULL
     UNION ALL
     SELECT *
     FROM raw.order_items

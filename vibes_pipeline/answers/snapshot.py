@@ -20,11 +20,14 @@ from vibes_pipeline.parquet import sql_text
 from vibes_pipeline.warehouse.source import Warehouse
 
 ITEMS = "order_items"
+NEVER_PENDING = -1
 NO_ROW = "SELECT * FROM raw.order_items WHERE FALSE"
 # Each item with the number of its part; those that nobody sees by the last instant are left out.
+# Items without pending_at lie in a part before all others: who looks for them skips all the rest.
 PARTS = """
-SELECT * EXCLUDE (first_at), CASE
-    WHEN first_at <= $since OR pending_at IS NULL THEN 0
+SELECT * EXCLUDE (first_at, is_repeated), CASE
+    WHEN pending_at IS NULL THEN $never_pending
+    WHEN first_at <= $since THEN 0
     WHEN is_repeated THEN 0
     ELSE CAST(ceil((epoch(first_at) - epoch($since)) / $seconds) AS INTEGER)
 END AS part
@@ -58,7 +61,7 @@ class Snapshot:
         for file in self.folder.glob("*.parquet"):
             _link(file, (items if file.stem == ITEMS else raw) / file.name)
         last = -((in_utc(self.since) - in_utc(at)) // WEEK)
-        for part in range(last + 1):
+        for part in range(NEVER_PENDING, last + 1):
             for file in (self.folder / ITEMS / f"part={part}").glob("*.parquet"):
                 _link(file, items / f"{part}-{file.name}")
 
@@ -77,8 +80,9 @@ def take(warehouse: Warehouse, folder: Path, since: datetime, until: datetime) -
             # Of the items this file has the columns alone, if they lie in no part.
             select = NO_ROW if table == ITEMS else f"FROM raw.{table}"
             copy(select, folder / f"{table}.parquet")
-        span = {"since": since, "until": until, "seconds": WEEK.total_seconds()}
-        copy(PARTS, folder / ITEMS, ", PARTITION_BY (part)", span)
+        given = {"since": since, "until": until, "seconds": WEEK.total_seconds()}
+        given["never_pending"] = NEVER_PENDING
+        copy(PARTS, folder / ITEMS, ", PARTITION_BY (part)", given)
     return Snapshot(folder, since)
 
 
