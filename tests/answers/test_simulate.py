@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -34,7 +35,9 @@ from vibes_pipeline.answers.simulate import simulate
 from vibes_pipeline.answers.snapshot import take
 from vibes_pipeline.calendar import DueSlot, Slot, parse_local
 from vibes_pipeline.cli.simulate import _print_text
+from vibes_pipeline.engine.duckdb import DuckDBEngine
 from vibes_pipeline.engine.models import Model
+from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import StaleWarehouse, UsageError, WarehouseError
 from vibes_pipeline.keys import home_key
@@ -189,6 +192,35 @@ def test_the_second_side_computes_only_what_the_draft_makes_different(
     decisions = ("order_regulations", "out_of_stock_charges", "late_fulfilment_charges")
     assert {f"decisions.{name}" for name in (*decisions, "returns_charges")} <= amended
     assert {relation.split(".")[0] for relation in amended} <= {"decisions", "events", "metrics"}
+
+
+def test_of_sides_that_run_at_once_one_reads_the_order_items_for_both(
+    administration: sa.Engine, past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    hold = DuckDBEngine._hold
+
+    def counted(engine: DuckDBEngine, model: Model, parameters: Parameters) -> None:
+        held.append(model.relation)
+        hold(engine, model, parameters)
+
+    monkeypatch.setattr(DuckDBEngine, "_hold", counted)
+    cycle = date(2023, 11, 13)
+    due = simulate_module._due(NIGERIA, settings_of(tmp_path, past), cycle, cycle, False)[:1]
+    seen = take(Warehouse(past), tmp_path / "seen", due[0].due_at, due[0].due_at)
+    sides = []
+    for policy, home in ((NIGERIA, tmp_path / "one"), (AMENDED, tmp_path / "other")):
+        home.mkdir()
+        own = settings_of(home, home / "raw")
+        sides.append(Side(policy.source, policy.text, own, seen, tmp_path / "shared", due))
+    (tmp_path / "other" / "key").hardlink_to(home_key(tmp_path / "one").file)
+    with own_ledger(administration) as one, own_ledger(administration) as other:
+        with ThreadPoolExecutor(2) as threads:
+            ran = list(threads.map(lambda side, of: list(run_slots(side, of)), sides, (one, other)))
+        decided = [actions(ledger).height for ledger in (one, other)]
+    assert ran == [list(due), list(due)]
+    assert all(decided)
+    assert held.count("warehouse.stored_items") == 1
 
 
 def test_a_side_applies_what_people_recorded_in_the_real_ledger(

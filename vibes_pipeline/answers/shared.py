@@ -2,35 +2,52 @@
 
 A model's rows follow from its SQL, its parameters and the rows of what it reads. Where these are
 the same on both sides, as mostly in all that comes before the decisions, the side that comes first
-computes the rows, and the other takes them.
+computes the rows, and the other takes them. It waits until the first has done all that rests on no
+action of the past: that is one piece of work, over order items that are read once for all of it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
 from vibes_pipeline.engine.models import Model, load_models
+from vibes_pipeline.engine.weekly import resting_on
 from vibes_pipeline.files import held
+from vibes_pipeline.ledger.history import PAST
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.slots import weekly
 from vibes_pipeline.slots.run import SlotRun
 
 
-@dataclass(frozen=True)
 class Shared:
     """A slot's models, computed once for all processes that name the same folder."""
 
-    folder: Path
-    _keys: dict[str, str] = field(default_factory=dict)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._keys: dict[str, str] = {}
+        self._turn = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._turn.close()
 
     def compute(self, run: SlotRun, ledger: Ledger, model: Model) -> None:
         """Run one model of the weekly alert, unless the other side has, for the same inputs."""
+        if model.relation in self._resting_on_past:
+            self._turn.close()
+        elif not self._keys:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._turn.enter_context(held(self.folder))
         place = self.folder / self._key(run, model.relation)
         rows, partition = place / "rows.parquet", run.engine.partition(model.relation)
         place.mkdir(parents=True, exist_ok=True)
@@ -41,6 +58,10 @@ class Shared:
             else:
                 weekly.compute(run, ledger, model)
                 os.link(partition, rows)
+
+    @cached_property
+    def _resting_on_past(self) -> frozenset[str]:
+        return resting_on([f"ledger.{name}" for name in PAST])
 
     def _key(self, run: SlotRun, relation: str) -> str:
         """A hash of all that a relation's rows follow from."""

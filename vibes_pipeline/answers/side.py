@@ -90,17 +90,18 @@ def _run(due: DueSlot, side: Side, ledger: Ledger, warehouse: SteadyWarehouse) -
     without = [asset for asset in assets if asset.partition("/")[0] in TELLING]
     clock = SimulatedClock(due.due_at)
     side.snapshot.show(side.settings.made_warehouse, due.due_at)
-    run_slot(
-        due.slot,
-        due.period,
-        side.policy,
-        side.settings,
-        ledger,
-        clock,
-        warehouse=warehouse.now(),
-        without=without,
-        compute=Shared(side.shared).compute,
-    )
+    with Shared(side.shared) as shared:
+        run_slot(
+            due.slot,
+            due.period,
+            side.policy,
+            side.settings,
+            ledger,
+            clock,
+            warehouse=warehouse.now(),
+            without=without,
+            compute=shared.compute,
+        )
     if due.slot is Slot.CLAIMS:
         return
     if (kind := KIND_OF_SLOT[due.slot]) in ALERTS:
