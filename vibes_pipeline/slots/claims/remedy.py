@@ -236,11 +236,15 @@ def _recompute(case: Case, effect: Effect, remedy: Remedy, excuse: Excuse) -> No
     for rule in REGULATIONS:
         if not set(case.rule_events[rule]) & set(excuse.events):
             continue
+        # A cycle is decided at one instant: what its seller would get is the same for all actions.
+        made: dict[date, pl.DataFrame] = {}
         for action in _to_recompute(case, rule):
             if action["action_id"] in effect.cancelled:
                 continue
-            made = _decided_cycle(case, action).regulations(rule, action["seller_id"], excuses)
-            if _comes_out_milder(action, made):
+            cycle, seller_id = action["cycle"], action["seller_id"]
+            if cycle not in made:
+                made[cycle] = _decided_cycle(case, action).regulations(rule, seller_id, excuses)
+            if _comes_out_milder(action, made[cycle]):
                 _cancel(case, effect, [action["action_id"]])
             else:
                 effect.staying.append(action["action_id"])
