@@ -83,9 +83,12 @@ class Ledger:
     def writing(self, *, is_simulated: bool, now: datetime) -> Iterator[sa.Connection]:
         """One transaction; only one a country at a time changes state (Rulebook §2).
 
-        The first one fixes whether the ledger is live or simulated; `LedgerError` for the other.
+        The first one fixes whether the ledger is live or simulated; `LedgerError` for the other. A
+        simulated slot does not wait for the disk: what a power cut takes can be replayed.
         """
-        recording = self.engine.execution_options(**{database.IS_RECORDING: True})
+        recording = self.engine.execution_options(
+            **{database.IS_RECORDING: True, database.IS_HURRIED: is_simulated}
+        )
         with recording.begin() as connection:
             self.take_turn(connection)
             connection.execute(
