@@ -10,7 +10,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,8 +19,8 @@ import polars as pl
 import psutil
 import pytest
 import sqlalchemy as sa
+from answers.drafts import AMENDED, draft, settings_of
 from polars.testing import assert_frame_equal
-from policy.amendments import NG
 from rules.marketplace import NIGERIA, Marketplace
 from served import own_ledger
 from slots_direct import DirectSlots
@@ -35,21 +34,13 @@ from vibes_pipeline.answers.simulate import simulate
 from vibes_pipeline.answers.snapshot import take
 from vibes_pipeline.calendar import DueSlot, Slot, parse_local
 from vibes_pipeline.cli.simulate import _print_text
-from vibes_pipeline.engine.duckdb import DuckDBEngine
-from vibes_pipeline.engine.models import Model
-from vibes_pipeline.engine.protocol import Parameters
-from vibes_pipeline.engine.weekly import weekly_models
 from vibes_pipeline.errors import StaleWarehouse, UsageError, WarehouseError
-from vibes_pipeline.keys import home_key
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.states import STANDING
 from vibes_pipeline.policy import Policy
-from vibes_pipeline.policy.loader import parse_policy
 from vibes_pipeline.reports.simulation import Simulation
 from vibes_pipeline.rules import REGISTRY, WEEKLY_RULES
 from vibes_pipeline.settings import Settings
-from vibes_pipeline.slots import weekly
-from vibes_pipeline.slots.run import SlotRun
 from vibes_pipeline.warehouse.source import Warehouse
 
 NOW = parse_local("2027-01-01T00:00", NIGERIA.time_zone)
@@ -58,28 +49,6 @@ OUTCOME = (
 )
 KEY = ("rule", "cycle", "seller_id", "sku", "order_item_id")
 Row = Mapping[str, Any]
-
-
-def draft(*changes: tuple[str, str], name: str = "draft.yaml") -> Policy:
-    """Nigeria's policy with words of its text replaced, each of which stands there once or more."""
-    text = NG
-    for old, new in changes:
-        assert old in text, old
-        text = text.replace(old, new)
-    return parse_policy(Path(name), text)
-
-
-# The out-of-stock cap, the second band, a return's charge.
-AMENDED = draft(
-    ("value: 2500", "value: 2000"),
-    ("daily_share_pct: 75", "daily_share_pct: 60"),
-    ('value: 1500\n          reference: {document: V, sentence: "Wrong item N1,500 Fulfilled an item different from what was ordered."}',
-     'value: 2000\n          reference: {document: V, sentence: "Wrong item N1,500 Fulfilled an item different from what was ordered."}'),
-)  # fmt: skip
-
-
-def settings_of(home: Path, warehouse: Path) -> Settings:
-    return Settings.from_environment({"VIBES_HOME": str(home), "VIBES_WAREHOUSE": str(warehouse)})
 
 
 def replayed(
@@ -157,91 +126,6 @@ def test_a_side_decides_action_for_action_what_a_replay_of_the_same_slots_decide
     assert {"implemented", "reversed"} <= set(found["state"]), "claims had effect"
     assert not (tmp_path / "side" / "mail").exists()
     assert differences(found, expected).is_empty()
-
-
-def test_the_second_side_computes_only_what_the_draft_makes_different(
-    administration: sa.Engine, past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    computed: list[str] = []
-    compute = weekly.compute
-
-    def counted(run: SlotRun, ledger: Ledger, model: Model) -> pl.LazyFrame:
-        computed.append(model.relation)
-        return compute(run, ledger, model)
-
-    monkeypatch.setattr(weekly, "compute", counted)
-    cycle = date(2023, 11, 13)
-    (alert, *_) = simulate_module._due(NIGERIA, settings_of(tmp_path, past), cycle, cycle, False)
-    seen = take(Warehouse(past), tmp_path / "seen", alert.due_at, alert.due_at)
-    homes = [tmp_path / name for name in ("first", "same", "amended")]
-    (tmp_path / "first").mkdir()
-    key = home_key(homes[0]).file
-    made = []
-    for home, policy in zip(homes, (NIGERIA, NIGERIA, AMENDED), strict=True):
-        home.mkdir(exist_ok=True)
-        (home / "key").write_bytes(key.read_bytes())
-        own, shared = settings_of(home, home / "raw"), tmp_path / "shared"
-        side = Side(policy.source, policy.text, own, seen, shared, (alert,))
-        computed.clear()
-        with own_ledger(administration) as ledger:
-            assert list(run_slots(side, ledger)) == [alert]
-        made.append(set(computed))
-    first, same, amended = made
-    assert first == {model.relation for model in weekly_models()}
-    assert same == set()
-    decisions = ("order_regulations", "out_of_stock_charges", "late_fulfilment_charges")
-    assert {f"decisions.{name}" for name in (*decisions, "returns_charges")} <= amended
-    assert {relation.split(".")[0] for relation in amended} <= {"decisions", "events", "metrics"}
-
-
-def test_of_sides_that_run_at_once_one_reads_the_order_items_for_both(
-    administration: sa.Engine, past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held: list[str] = []
-    hold = DuckDBEngine._hold
-
-    def counted(engine: DuckDBEngine, model: Model, parameters: Parameters) -> None:
-        held.append(model.relation)
-        hold(engine, model, parameters)
-
-    monkeypatch.setattr(DuckDBEngine, "_hold", counted)
-    cycle = date(2023, 11, 13)
-    due = simulate_module._due(NIGERIA, settings_of(tmp_path, past), cycle, cycle, False)[:1]
-    seen = take(Warehouse(past), tmp_path / "seen", due[0].due_at, due[0].due_at)
-    sides = []
-    for policy, home in ((NIGERIA, tmp_path / "one"), (AMENDED, tmp_path / "other")):
-        home.mkdir()
-        own = settings_of(home, home / "raw")
-        sides.append(Side(policy.source, policy.text, own, seen, tmp_path / "shared", due))
-    (tmp_path / "other" / "key").hardlink_to(home_key(tmp_path / "one").file)
-    with own_ledger(administration) as one, own_ledger(administration) as other:
-        with ThreadPoolExecutor(2) as threads:
-            ran = list(threads.map(lambda side, of: list(run_slots(side, of)), sides, (one, other)))
-        decided = [actions(ledger).height for ledger in (one, other)]
-    assert ran == [list(due), list(due)]
-    assert all(decided)
-    assert held.count("warehouse.stored_items") == 1
-
-
-def test_a_side_applies_what_people_recorded_in_the_real_ledger(
-    administration: sa.Engine, past: Path, tmp_path: Path
-) -> None:
-    own, cycle = settings_of(tmp_path / "side", tmp_path / "side" / "raw"), date(2023, 11, 13)
-    (alert, *_) = simulate_module._due(NIGERIA, settings_of(tmp_path, past), cycle, cycle, False)
-    decision = {
-        **{"country": "NG", "claim_id": None, "seller_id": "S-returned", "decision": "delist"},
-        **{"decided_by": "Ada", "note": None, "decided_at": alert.due_at},
-    }
-    seen = take(Warehouse(past), tmp_path / "seen", alert.due_at, alert.due_at)
-    with own_ledger(administration) as ledger:
-        simulate_module._without_guards(ledger.engine.url)
-        side = Side(
-            *(NIGERIA.source, NIGERIA.text, own, seen, tmp_path / "shared"), (alert,), (decision,)
-        )
-        list(run_slots(side, ledger))
-        found = actions(ledger)
-    delisted = found.filter(pl.col("rule") == "account_delisting")
-    assert set(delisted["seller_id"]) == {"S-checked", "S-returned"}
 
 
 # --- world alpha ----------------------------------------------------------------------------------
