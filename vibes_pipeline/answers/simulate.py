@@ -126,8 +126,11 @@ def simulate(
     done = planned(sum(map(len, due)))
     with termination_as_interrupt(), _scratch(settings.home) as (folder, hold):
         span = min(of[0].due_at for of in due), max(of[-1].due_at for of in due)
-        seen = snapshot.take(warehouse, folder / "warehouse", *span)
         at_a_time = _at_a_time(settings)
+        with ThreadPoolExecutor(1) as beside:
+            # Both ledgers are made while the warehouse is copied.
+            homes = beside.submit(_settings, settings, folder, at_a_time)
+            seen = snapshot.take(warehouse, folder / "warehouse", *span)
         sides = [
             Side(
                 policy.source,
@@ -138,9 +141,7 @@ def simulate(
                 slots,
                 tuple(decisions),
             )
-            for policy, of_side, slots in zip(
-                (before, after), _settings(settings, folder, at_a_time), due, strict=True
-            )
+            for policy, of_side, slots in zip((before, after), homes.result(), due, strict=True)
         ]
         _run([SideProcess(side) for side in sides], at_a_time, hold, done)
         old, new = (parquet.read(side.actions) for side in sides)
