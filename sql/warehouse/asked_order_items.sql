@@ -50,6 +50,15 @@ others AS (
         )
 ),
 
+-- When these were pending leads to their whole rows, for which all other row groups can be skipped.
+times_of_others AS (
+    SELECT
+        order_item_id,
+        pending_at
+    FROM raw.order_items
+    WHERE order_item_id IN (SELECT order_item_id FROM others)
+),
+
 stored_copies AS (
     SELECT m.*
     FROM matching AS m
@@ -58,7 +67,15 @@ stored_copies AS (
     UNION ALL
     SELECT *
     FROM raw.order_items
-    WHERE order_item_id IN (SELECT order_item_id FROM others)
+    WHERE
+        pending_at IN (SELECT pending_at FROM times_of_others)
+        AND order_item_id IN (SELECT order_item_id FROM others)
+    UNION ALL
+    SELECT *
+    FROM raw.order_items
+    WHERE
+        pending_at IS NULL
+        AND order_item_id IN (SELECT order_item_id FROM times_of_others WHERE pending_at IS NULL)
 ),
 
 copies AS (

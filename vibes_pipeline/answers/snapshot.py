@@ -20,10 +20,11 @@ from vibes_pipeline.parquet import sql_text
 from vibes_pipeline.warehouse.source import Warehouse
 
 ITEMS = "order_items"
-NEVER_PENDING = -1
+# The part of items without pending_at. DuckDB takes all files to be as large as the first by name.
+NEVER_PENDING = 1_000_000
 NO_ROW = "SELECT * FROM raw.order_items WHERE FALSE"
 # Each item with the number of its part; those that nobody sees by the last instant are left out.
-# Items without pending_at lie in a part before all others: who looks for them skips all the rest.
+# Items without pending_at lie in one of their own: who looks for them skips all the rest.
 PARTS = """
 SELECT * EXCLUDE (first_at, is_repeated), CASE
     WHEN pending_at IS NULL THEN $never_pending
@@ -61,7 +62,7 @@ class Snapshot:
         for file in self.folder.glob("*.parquet"):
             _link(file, (items if file.stem == ITEMS else raw) / file.name)
         last = -((in_utc(self.since) - in_utc(at)) // WEEK)
-        for part in range(NEVER_PENDING, last + 1):
+        for part in (*range(last + 1), NEVER_PENDING):
             for file in (self.folder / ITEMS / f"part={part}").glob("*.parquet"):
                 _link(file, items / f"{part}-{file.name}")
 
