@@ -94,14 +94,15 @@ copies AS (
     FROM stored_copies AS i
 ),
 
+-- By what is asked, which is known to be little; of the copies the planner would expect many.
 named AS (
     SELECT order_item_id
     FROM raw.dropoff_qc
-    WHERE order_item_id IN (SELECT order_item_id FROM copies)
+    WHERE order_item_id IN (SELECT order_item_id FROM asked)
     UNION
     SELECT order_item_id
     FROM raw.counterfeit_cases
-    WHERE order_item_id IN (SELECT order_item_id FROM copies)
+    WHERE order_item_id IN (SELECT order_item_id FROM asked)
     UNION
     SELECT order_item_id FROM ledger.open_charges
 ),
