@@ -89,6 +89,7 @@ def show(claim_id: str, style: str) -> None:
     from vibes_pipeline.answers.claims import page
     from vibes_pipeline.answers.page import lines
 
+    claim_id = text_argument(claim_id)
     desk = Desk.open()
     queued = _find(desk, claim_id)
     explained = explain(desk.moment, claim_id)
@@ -158,16 +159,17 @@ def _is_in(one: Waiting, state: str) -> bool:
 
 def _find(desk: Desk, claim_id: str) -> Queued:
     from vibes_pipeline.answers.claims.case import with_stakes
-    from vibes_pipeline.answers.claims.queue import queue
+    from vibes_pipeline.answers.claims.queue import in_queue, queue
 
     run = desk.run
-    every = {one.claim.claim_id: one for one in queue(desk.ledger, desk.policy, run.now)}
-    if claim_id not in every:
+    asked = in_queue(desk.ledger, desk.policy, run.now, claim_id)
+    if asked is None:
+        every = [one.claim.claim_id for one in queue(desk.ledger, desk.policy, run.now)]
         raise UsageError(
             f"the ledger of {desk.ledger.country} has taken in no claim {claim_id!r}"
             f"{did_you_mean(near(claim_id, every))}; `vibes claims --state all` lists them"
         )
-    return with_stakes(run, desk.ledger, [every[claim_id]])[0]
+    return with_stakes(run, desk.ledger, [asked])[0]
 
 
 def _preview_or_why(desk: Desk, queued: Queued) -> tuple[Preview | None, str | None]:

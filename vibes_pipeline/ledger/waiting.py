@@ -64,8 +64,10 @@ class Review:
     note: str | None
 
 
-def claims(ledger: Ledger, *, only_undecided: bool = False) -> list[ClaimInQueue]:
-    """Every claim of the ledger, or only those that wait for a person; the oldest first."""
+def claims(
+    ledger: Ledger, *, only_undecided: bool = False, claim_id: str | None = None
+) -> list[ClaimInQueue]:
+    """Every claim of the ledger, or only those that wait for a person, or one; the oldest first."""
     c = views.claim_states.c
     r = schema.recorded_decisions.c
     newest = _newest_decision(
@@ -75,6 +77,8 @@ def claims(ledger: Ledger, *, only_undecided: bool = False) -> list[ClaimInQueue
     )
     columns = [c[f.name] for f in fields(ClaimInQueue) if f.name in c]
     asked = [waits_for_a_person(c.claim_id, ledger.country)] if only_undecided else []
+    if claim_id is not None:
+        asked.append(c.claim_id == claim_id)
     with ledger.reading() as connection:
         rows = connection.execute(
             sa.select(*columns, *newest.c)

@@ -66,7 +66,8 @@ class Preview:
 
 def with_stakes(run: SlotRun, ledger: Ledger, waiting: Sequence[Waiting]) -> list[Queued]:
     """The claims of the queue with what each is about, as of the run's instant."""
-    raised = stated.raised(run, ledger) if waiting else {}
+    ids = {one.claim.claim_id for one in waiting}
+    raised = stated.raised(run, ledger, ids) if ids else {}
     with ledger.reading() as connection:
         found = []
         for one in waiting:

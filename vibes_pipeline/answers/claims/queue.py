@@ -51,6 +51,12 @@ def queue(
     return [_waiting(claim, policy, now) for claim in claims]
 
 
+def in_queue(ledger: Ledger, policy: Policy, now: datetime, claim_id: str) -> Waiting | None:
+    """One of them; None of a claim that the ledger has not taken in."""
+    found = waiting.claims(ledger, claim_id=claim_id)
+    return _waiting(found[0], policy, now) if found else None
+
+
 def _waiting(claim: ClaimInQueue, policy: Policy, now: datetime) -> Waiting:
     # The seller states when it was raised: a day before the policy's first must not stop the queue.
     raised_on = max(

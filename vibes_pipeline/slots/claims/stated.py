@@ -6,7 +6,7 @@ wait, and for a person, who asks about any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,13 +36,16 @@ def write_ledger(engine: Engine, ledger: Ledger) -> None:
     engine.write("ledger.recorded_claim_decisions", decided)
 
 
-def raised(run: SlotRun, ledger: Ledger) -> Mapping[str, Claim]:
-    """Every claim raised by the run's instant, by its id; nothing is looked up of their orders."""
-    engine = _engine(run, ledger)
+def raised(run: SlotRun, ledger: Ledger, ids: Collection[str]) -> Mapping[str, Claim]:
+    """Those of the claims that are raised by the run's instant, by their ids.
+
+    Nothing is looked up of their orders.
+    """
+    found = _engine(run, ledger).read(RAISED).filter(pl.col("claim_id").is_in(list(ids)))
     with ledger.reading() as connection:
         return {
             row["claim_id"]: claim_of(row, connection, ledger.country)
-            for row in engine.read(RAISED).iter_rows(named=True)
+            for row in found.iter_rows(named=True)
         }
 
 
