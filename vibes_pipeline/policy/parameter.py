@@ -38,7 +38,7 @@ def problem(message: str, *at: str | int) -> PydanticCustomError:
 class Strict(BaseModel):
     """An immutable part of a policy that allows no key but its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Reference(Strict):
