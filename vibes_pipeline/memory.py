@@ -10,8 +10,10 @@ import shutil
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 _numbers = count(1)
 # DuckDB's words for a size.
@@ -27,6 +29,8 @@ class Memory:
 
     def database(self) -> duckdb.DuckDBPyConnection:
         """A new DuckDB in memory. Its own folder below `spill` is made once it is needed."""
+        import duckdb
+
         folder = str(self.folder())
         return duckdb.connect(config={"memory_limit": self.limit, "temp_directory": folder})
 
@@ -44,6 +48,8 @@ class Memory:
 
 def in_mebibytes(limit: str) -> int:
     """How much a limit such as `4GB` or `60%` is on this machine, as DuckDB reads it."""
+    import duckdb
+
     with duckdb.connect(config={"memory_limit": limit}) as connection:
         (text,) = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0]
     number, unit = text.split()

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vibes_pipeline.calendar import DueSlot, Slot
 from vibes_pipeline.clock import WallClock
 from vibes_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from vibes_pipeline.policy import Policy
 
 # Printed lines are not wrapped, so that a search finds a path or a count in them.
@@ -86,6 +87,14 @@ def print_rows(tables: Mapping[str, int]) -> None:
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress bar on standard error, so that standard output can be piped."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
