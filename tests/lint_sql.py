@@ -67,12 +67,27 @@ def model_faults(model: Model) -> Iterator[str]:
     """What is wrong with what a file says of its rows and columns."""
     if "§" not in model.description:
         yield "does not say which clause of the rulebook it implements"
-    if not model.columns or "*" in model.columns:
+    columns = documented_columns(model.sql)
+    if not columns or "*" in columns:
         yield "does not list its output columns"
-    undocumented = [name for name, comment in model.columns.items() if not comment]
+    undocumented = [name for name, comment in columns.items() if not comment]
     yield from told("does not document a column", undocumented)
-    odd = [name for name in model.columns if not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+    odd = [name for name in columns if not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
     yield from told("names a column in another spelling than snake_case", odd)
+
+
+def documented_columns(sql: str) -> dict[str, str]:
+    """The output columns that a parser finds, each with its comment, which may be empty."""
+    first = sqlglot.parse_one(sql, dialect="duckdb")
+    while isinstance(first, exp.Union):
+        first = first.left
+    return {column.alias_or_name: _comment(column) for column in first.expressions}
+
+
+def _comment(column: exp.Expression) -> str:
+    """The words behind a column, which the parser puts to its name or to what is named."""
+    inner = column.this.comments if isinstance(column.this, exp.Expression) else None
+    return " ".join(map(str.strip, column.comments or inner or []))
 
 
 def told(fault: str, names: Iterable[str]) -> Iterator[str]:

@@ -119,6 +119,21 @@ def test_a_claim_is_shown_with_its_actions_and_with_what_upholding_would_undo(
     assert [e["action"]["reference"] for e in shown["explained"]] == [reference]
 
 
+@pytest.mark.parametrize(
+    ("claim", "error"),
+    [
+        pytest.param("C-11", "taken in no claim 'C-11'; `vibes claims", id="a slip"),
+        pytest.param("\udcff", "the id is not UTF-8 text", id="bytes that are no text"),
+    ],
+)
+def test_a_claim_that_is_not_there_is_told_in_one_line(
+    morning: Morning, claim: str, error: str
+) -> None:
+    outcome = morning("claims", "show", claim)
+    assert outcome.status != 0
+    assert error in outcome.error
+
+
 REFUSED = [
     pytest.param("claims C-99 upheld", "taken in no claim 'C-99'", id="an unknown claim"),
     pytest.param("claims C-1 uphold", "no decision 'uphold' (did you mean upheld?)", id="a slip"),

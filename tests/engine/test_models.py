@@ -11,6 +11,7 @@ from textwrap import dedent
 
 import pytest
 import sqlglot
+from lint_sql import documented_columns
 from sqlglot import exp
 
 from vibes_pipeline.engine.grain import Grain
@@ -70,6 +71,12 @@ def test_a_parser_finds_the_same_relations_and_parameters_in_each_model() -> Non
         taken = tree.find_all(exp.Parameter, exp.Placeholder)
         assert set(model.depends_on) == {f"{t.db}.{t.name}" for t in read}, relation
         assert model.parameters == {parameter.name for parameter in taken}, relation
+
+
+def test_a_parser_finds_the_same_columns_with_the_same_comments_in_each_model() -> None:
+    for relation, model in MODELS.items():
+        found = documented_columns(model.sql)
+        assert [*model.columns.items()] == [*found.items()], relation
 
 
 def test_only_the_warehouse_stage_and_claims_read_the_warehouse_as_stored() -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from vibes_pipeline.engine.models import Model, closure
+from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.protocol import Parameters
 from vibes_pipeline.engine.scratch import ScratchEngine
 from vibes_pipeline.warehouse.contract import BOUNDS
@@ -17,6 +17,7 @@ from vibes_pipeline.warehouse.file import new_warehouse
 from vibes_pipeline.warehouse.source import Warehouse
 
 BAD, GOOD = "warehouse.bad_products", "warehouse.products"
+ASKED_PRODUCTS = "warehouse.asked_products"
 LAGOS, NAIROBI = ZoneInfo("Africa/Lagos"), ZoneInfo("Africa/Nairobi")
 POLICY = {"product_types": pl.DataFrame({"product_type": ["GM"]})}
 FASHION = {"product_types": pl.DataFrame({"product_type": ["Fashion"]})}
@@ -103,3 +104,17 @@ def test_what_rests_on_rows_of_a_session_s_own_stays_in_the_session(
     assert products(own) == (["P-0"], [])
     assert BAD not in made
     assert products(engine_over(warehouse)) == ([], ["P-0"])
+
+
+def test_a_stand_in_of_a_table_is_read_in_its_place_and_itself_reads_the_table(
+    warehouse: Warehouse, made: list[str]
+) -> None:
+    for asked in (["P-0"], ["P-1"]):
+        engine = ScratchEngine(
+            warehouse, Path("no such folder"), LAGOS, POLICY, {"raw.products": ASKED_PRODUCTS}
+        )
+        engine.write("warehouse.asked_order_items", pl.DataFrame({"sku": asked}))
+        about = {"item": "I-1", "seller": None, "product": None, "of_charges": False}
+        engine.materialize(load_models()[ASKED_PRODUCTS], about)
+        assert products(engine) == ([], [sku for sku in asked if sku == "P-0"])
+        assert not {BAD, GOOD} & {*made}, "rows of a few products are not those of all"

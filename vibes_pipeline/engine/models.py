@@ -2,9 +2,9 @@
 
 The header comment says what a row is and why, and its grain; with the line `-- ephemeral` no
 partition keeps the rows. The comment behind each output column documents the column. Which
-relations a model reads and which parameters it takes is read from the SQL itself, by its words: a
-parser takes half a second for all files, and each command would wait for it. A test holds the words
-against a parser.
+relations a model reads, which parameters it takes and which columns it gives is read from the SQL
+itself, by its words: a parser takes half a second for all files, and each command would wait for
+it. A test holds the words against a parser.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from functools import cache, cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from vibes_pipeline.engine.grain import MARK, Grain, read_grain
 from vibes_pipeline.paths import sql_dir
-
-if TYPE_CHECKING:
-    from sqlglot import exp
 
 EPHEMERAL = "-- ephemeral"
 COMMENT = re.compile(r"--.*")
 # `stage.name` behind FROM or JOIN, but not the column of `a IS DISTINCT FROM b.c`.
 RELATION = re.compile(r"(?<!\bDISTINCT )\b(?:FROM|JOIN)\s+(\w+\.\w+)")
 PARAMETER = re.compile(r"\$(\w+)")
+# The output columns stand between a SELECT and a FROM that begin their lines; of a UNION the first
+# one's. A column's name ends its line, before its comment.
+OUTPUT = re.compile(r"^SELECT\b(.*?)(?:^FROM\b|\Z)", re.MULTILINE | re.DOTALL)
+COLUMN = re.compile(r"(\w+),?[ \t]*--[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 # Schemas whose relations no model makes: the warehouse as stored, the policy, the ledger's history.
 GIVEN_SCHEMAS = frozenset({"raw", "policy", "ledger"})
 
@@ -67,13 +67,8 @@ class Model:
     @cached_property
     def columns(self) -> Mapping[str, str]:
         """The output columns, each with its comment."""
-        import sqlglot
-        from sqlglot import exp
-
-        first = sqlglot.parse_one(self.sql, dialect="duckdb")
-        while isinstance(first, exp.Union):
-            first = first.left
-        return {e.alias_or_name: " ".join(map(str.strip, _comments(e))) for e in first.expressions}
+        (selected, *_) = OUTPUT.findall(self.sql)
+        return dict(COLUMN.findall(selected))
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -163,12 +158,3 @@ def _header(sql: str) -> str:
         if not line.startswith((MARK, EPHEMERAL)):
             lines.append(line.removeprefix("--").strip())
     return " ".join(lines)
-
-
-def _comments(expression: exp.Expression) -> list[str]:
-    from sqlglot import exp
-
-    if expression.comments:
-        return expression.comments
-    inner = expression.this
-    return inner.comments or [] if isinstance(inner, exp.Expression) else []
