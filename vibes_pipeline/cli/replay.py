@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,19 +50,14 @@ def command(start: str, end: str, into_ui: bool, only: tuple[str, ...]) -> None:
     if first > last:
         raise UsageError(f"--from {start} is after --until {end}")
 
+    from vibes_pipeline.ledger import recorded
     from vibes_pipeline.ledger.ledger import shared_ledger
+    from vibes_pipeline.slots.replay import due_slots, still_to_replay
+    from vibes_pipeline.warehouse.source import SteadyWarehouse
 
     wanted = [parse_slot(name) for name in only]
-    with ThreadPoolExecutor(max_workers=1) as ahead:
-        # The embedded server is made and started while the rest is imported.
-        opened = ahead.submit(shared_ledger, settings, policy.country)
-        from vibes_pipeline.ledger import recorded
-        from vibes_pipeline.slots import steps  # noqa: F401
-        from vibes_pipeline.slots.replay import due_slots, still_to_replay
-        from vibes_pipeline.warehouse.source import SteadyWarehouse
-
-        # All slots share this ledger; it is opened before the progress bar appears.
-        ledger = opened.result()
+    # All slots share this ledger; it is opened before the progress bar appears.
+    ledger = shared_ledger(settings, policy.country)
     decided = recorded.moments(ledger, first, last)
     every = due_slots(policy, settings, first, last, decided)
     due = [d for d in every if not wanted or d.slot in wanted]
