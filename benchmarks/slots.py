@@ -34,6 +34,7 @@ SLOTS = (
 )
 # Starts the embedded server, tells its number, and keeps it until standard input ends.
 SERVER = """
+import sys
 from pathlib import Path
 from vibes_pipeline.ledger.embedded import embedded_url
 folder = Path(sys.argv[1])
