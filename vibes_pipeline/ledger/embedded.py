@@ -17,7 +17,6 @@ import subprocess
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from time import monotonic, sleep
 
 import psutil
@@ -110,25 +109,24 @@ class EmbeddedServer(PostgresServer):
             self._let_in(self.system_user)
         if (self.pgdata / "PG_VERSION").exists():
             return
-        how = ("--auth=trust", "--encoding=UTF8", "--locale=C")
-        made = self._initdb(*how, f"--username={self.postgres_user}", "--no-sync")
-        if made.returncode:
-            first, *_ = [*_causes(made.stderr), f"initdb ended with {made.returncode}"]
-            raise RuntimeError(first)
-        # The new files get to the disk while the server starts and the schema is made.
-        Thread(target=self._initdb, args=["--sync-only"], daemon=True).start()
-
-    def _initdb(self, *options: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [self.bin_path / "initdb", *options, f"--pgdata={self.pgdata}"],
+        made = subprocess.run(
+            [
+                self.bin_path / "initdb",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                f"--username={self.postgres_user}",
+                f"--pgdata={self.pgdata}",
+            ],
             stdin=subprocess.DEVNULL,
-            # Nobody may be left to read it.
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             check=False,
             cwd=self.pgdata,
             user=self.system_user,
         )
+        if made.returncode:
+            first, *_ = [*_causes(made.stderr), f"initdb ended with {made.returncode}"]
+            raise RuntimeError(first)
 
     def ensure_postgres_running(self) -> None:
         """Find the folder's running server, or start one, and wait until it answers."""
