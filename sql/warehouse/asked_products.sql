@@ -1,6 +1,6 @@
 -- The stored products that an answer is about, one row per stored row (Rulebook §13, §14): those of the items that it
--- is about, and those that the parameters ask for. They stand in for `raw.products`, of which most answers need a few.
--- Every row of a SKU is among them, for a SKU that occurs more than once is set aside.
+-- is about, and those that the parameters ask for. They stand in for `warehouse.stored_products`, of which most
+-- answers need a few. Every row of a SKU is among them, for a SKU that occurs more than once is set aside.
 -- ephemeral
 -- grain: every stored row
 WITH asked AS (

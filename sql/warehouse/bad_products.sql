@@ -3,7 +3,7 @@
 -- grain: every stored row
 WITH repeated AS (
     SELECT sku
-    FROM raw.products
+    FROM warehouse.stored_products
     WHERE sku IS NOT NULL
     GROUP BY sku
     HAVING COUNT(*) > 1
@@ -24,7 +24,7 @@ judged AS (
             CASE WHEN s.seller_id IS NULL THEN 'seller is unknown or set aside' END,
             CASE WHEN t.product_type IS NULL THEN 'product_type is not a listed one' END
         ) AS faults
-    FROM raw.products AS p
+    FROM warehouse.stored_products AS p
     LEFT JOIN repeated AS r ON p.sku = r.sku
     LEFT JOIN warehouse.sellers AS s ON p.seller_id = s.seller_id
     LEFT JOIN warehouse.foreign_sellers AS f ON p.seller_id = f.seller_id

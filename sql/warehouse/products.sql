@@ -6,7 +6,7 @@ SELECT
     p.product_name,     -- as the seller wrote it: hostile text
     p.category,         -- the catalogue's category
     p.product_type      -- GM or Fashion
-FROM raw.products AS p
+FROM warehouse.stored_products AS p
 INNER JOIN warehouse.sellers AS s ON p.seller_id = s.seller_id
 LEFT JOIN warehouse.bad_products AS b ON p.sku = b.row_id
 WHERE p.sku IS NOT NULL AND b.row_id IS NULL

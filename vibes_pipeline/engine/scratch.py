@@ -6,9 +6,8 @@ which a few are overdue. `engine.duckdb` keeps in partitions what explains a dec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 import polars as pl
@@ -19,14 +18,12 @@ from vibes_pipeline.engine.protocol import Engine, Parameters, require_grain
 from vibes_pipeline.parquet import ZONED
 from vibes_pipeline.warehouse.contract import BOUNDS
 
-# A table of the warehouse, as a model names it.
-RAW = re.compile(r"\braw\.\w+")
 # The parameters that all slots of a country give alike.
 ALIKE = {"country", *BOUNDS}
 # Who asks about some items, or about the open charges, judges only the rows of these.
 ASKED = {
-    "raw.products": "warehouse.asked_products",
     "warehouse.stored_items": "warehouse.asked_order_items",
+    "warehouse.stored_products": "warehouse.asked_products",
     "warehouse.stored_checks": "warehouse.asked_checks",
     "warehouse.stored_cases": "warehouse.asked_cases",
 }
@@ -36,8 +33,7 @@ ASKED = {
 class ScratchEngine(DuckDBEngine):
     """Keeps its relations in memory; reads all other relations from the folder's partitions.
 
-    `stand_ins` maps a relation, or a table of the warehouse, to the relation whose rows are read in
-    its place.
+    `stand_ins` maps a relation to the one whose rows are read in its place.
     """
 
     stand_ins: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +51,6 @@ class ScratchEngine(DuckDBEngine):
 
     def materialize(self, model: Model, parameters: Parameters) -> None:
         """Run one model and keep its rows; `BrokenGrain` when the rows break its grain."""
-        model = self._reading_stand_ins(model)
         read = [relation for relation in model.depends_on if not self._is_stored(relation)]
         if not self._is_alike_in_all_slots(model, read):
             self._hold_in_session(model, parameters)
@@ -94,22 +89,7 @@ class ScratchEngine(DuckDBEngine):
         return frame.lazy()
 
     def _hold(self, model: Model, parameters: Parameters) -> None:
-        self._hold_in_session(self._reading_stand_ins(model), parameters)
-
-    def _reading_stand_ins(self, model: Model) -> Model:
-        """The model with the stand-ins of the warehouse's tables in their places, by their names.
-
-        A view of a table's name would hide the table from the stand-in itself.
-        """
-        if model.relation in self.stand_ins.values():
-            return model
-
-        def read_of(relation: str) -> str:
-            is_stored = self._is_stored(relation)
-            return self.stand_ins.get(relation, relation) if is_stored else relation
-
-        sql = RAW.sub(lambda found: read_of(found[0]), model.sql)
-        return replace(model, sql=sql, depends_on=tuple(map(read_of, model.depends_on)))
+        self._hold_in_session(model, parameters)
 
     def _mount(self, relation: str, parameters: Parameters) -> None:
         if relation in self.stand_ins and relation not in self._mounted:
