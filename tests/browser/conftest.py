@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from cli import troubles
-from cli.servers import PATIENCE_SECONDS, answers, free_port, until
+from cli.servers import answers, free_port, until
 from cli.shell import Shell, new_shell
+from patience import PATIENCE_SECONDS
 from rules.marketplace import Marketplace
 
 from vibes_pipeline.ledger.ledger import Ledger

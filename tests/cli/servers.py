@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from urllib.error import URLError
 
-PATIENCE_SECONDS = 120
+from patience import PATIENCE_SECONDS
 
 
 def until(holds: Callable[[], bool], server: subprocess.Popen[str]) -> None:

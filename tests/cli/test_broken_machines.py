@@ -11,6 +11,7 @@ from cli import troubles
 from cli.shell import Shell, new_shell
 from full_disk import files_no_larger_than
 from notices.mail_server import Post, serving
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.ledger import views
 
@@ -69,7 +70,7 @@ def test_a_database_that_goes_away_under_a_slot_is_one_line_and_no_mail_is_forgo
     with serving(Post(default="block")) as post:
         shell = shell.with_(VIBES_MAIL_CATCHER_URL=post.url)
         process = shell.start(*ALERT)
-        assert post.blocked.acquire(timeout=60)
+        assert post.blocked.acquire(timeout=PATIENCE_SECONDS)
         database = sa.make_url(shell.environment["VIBES_POSTGRES_URL"] or "").database
         with administration.connect() as connection:
             connection.execute(
@@ -80,7 +81,7 @@ def test_a_database_that_goes_away_under_a_slot_is_one_line_and_no_mail_is_forgo
                 {"database": database},
             )
         post.release()
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1
         (line,) = said.splitlines()
         assert line.startswith("vibes: PostgreSQL went away: ")

@@ -16,9 +16,10 @@ from typing import Any
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from cli.servers import PATIENCE_SECONDS, free_port, until
+from cli.servers import free_port, until
 from cli.shell import Outcome, Shell, new_shell
 from cli.test_up import asked, run_ended_well, said_until
+from patience import PATIENCE_SECONDS
 from slots.claims.cases import Desk
 from slots.whole_slots import returned
 

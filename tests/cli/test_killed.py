@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from cli import troubles
 from cli.shell import Shell, new_shell
 from notices.relay import SILENT, Relay, relaying
+from patience import PATIENCE_SECONDS
 from rules.marketplace import Marketplace
 from slots.late_orders.vibes_processes import Processes, vibes_processes
 
@@ -27,7 +28,6 @@ from vibes_pipeline.ledger.ledger import Ledger
 SELLERS = 80  # enough for a kill between the first mail and the last
 ALERT = ("run", "weekly-alert", "--at", troubles.ALERT_AT)
 IMPLEMENTATION = ("run", "weekly-implementation", "--at", troubles.IMPLEMENTATION_AT)
-PATIENCE_SECONDS = 120.0
 LOOK_EVERY_SECONDS = 0.002
 
 # What a disturbed ledger must share with an undisturbed one: everything but the attempts to send.

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from cli.servers import PATIENCE_SECONDS, answers, free_port, until
+from cli.servers import answers, free_port, until
 from cli.shell import Shell
+from patience import PATIENCE_SECONDS
 from policy.amendments import NG, amended_text
 
 START = """

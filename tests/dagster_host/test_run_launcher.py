@@ -16,6 +16,7 @@ from cli.shell import Shell, new_shell
 from dagster._core.launcher import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from notices.mail_server import Post, serving
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.dagster_host import run_launcher
@@ -72,7 +73,7 @@ def test_a_run_lives_as_long_as_its_process_and_is_failed_once_that_is_killed(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = watched.shell.start("run", "weekly-alert", "--at", troubles.ALERT_AT)
-    assert watched.post.blocked.acquire(timeout=60)
+    assert watched.post.blocked.acquire(timeout=PATIENCE_SECONDS)
     assert watched.record().dagster_run.status is dg.DagsterRunStatus.STARTED
     assert watched.health() is WorkerStatus.RUNNING
 
@@ -100,7 +101,7 @@ def test_a_run_that_hears_no_interrupt_is_cut_off_and_its_locks_are_free(
 ) -> None:
     assert watched.instance.run_monitoring_max_runtime_seconds == 2 * 60 * 60
     process = watched.shell.start("run", "weekly-alert", "--at", troubles.ALERT_AT)
-    assert watched.post.blocked.acquire(timeout=60)
+    assert watched.post.blocked.acquire(timeout=PATIENCE_SECONDS)
     ledger = watched.shell.ledger()
     run_id = watched.record().dagster_run.run_id
     assert is_running(ledger, run_id)

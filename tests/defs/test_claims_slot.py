@@ -22,6 +22,7 @@ from defs import loaded
 from defs.factory import Factory
 from ledger import made
 from notices.mail_server import serving
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.dagster_host import in_process
@@ -222,7 +223,7 @@ def loading(path: Path) -> Iterator[None]:
         assert loader.stdout is not None
         assert loader.stdout.readline() == "loading\n"
         yield
-        loader.communicate("\n", timeout=10)
+        loader.communicate("\n", timeout=PATIENCE_SECONDS)
 
 
 def test_while_a_loader_holds_the_warehouse_the_tick_is_skipped_and_says_so(

@@ -219,7 +219,7 @@ class Daemon:
         """As Ctrl-C does, then whatever a killed one has left behind."""
         if self.started and self.started[-1].poll() is None:
             self.started[-1].send_signal(signal.SIGINT)
-            self.started[-1].wait(timeout=60)
+            self.started[-1].wait(timeout=PATIENCE_SECONDS)
         for process in self.started:
             try:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from ledger import made
+from patience import PATIENCE_SECONDS
 from split import split
 from warehouse import warehouses
 
@@ -263,7 +264,7 @@ def test_a_warehouse_being_loaded_stops_only_what_reads_it(
         with pytest.raises(WarehouseError, match="is locked by another process"):
             library.ask("FROM raw.sellers")
     finally:
-        loader.communicate(b"\n", timeout=10)
+        loader.communicate(b"\n", timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("name", ["h?", "week [46]", "cycle=2026"])

@@ -11,6 +11,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 from ledger.plain_sql import Connection
+from patience import PATIENCE_SECONDS
 
 APPEND_ONLY = (
     "account_reviews",
@@ -102,7 +103,7 @@ def test_the_psql_program_is_refused_the_same(filled_ledger: str, raw: Connectio
         input=";\n".join(statements) + ";\n",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
     )
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     assert errors[:-1] == [

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 import sqlalchemy as sa
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.errors import LedgerError, SettingsError
 from vibes_pipeline.ledger import embedded
@@ -88,7 +89,7 @@ def test_a_folder_of_any_name_and_length_and_a_lock_file_of_another_process_work
         killed = psutil.Process(server.get_pid() or 0)
         backends = killed.children(recursive=True)
         killed.kill()
-        psutil.wait_procs([killed, *backends], timeout=30)
+        psutil.wait_procs([killed, *backends], timeout=PATIENCE_SECONDS)
         lock_file = data_folder / "postmaster.pid"
         assert int(lock_file.read_text().partition("\n")[0]) == killed.pid
         lock_file.write_text(re.sub(r"\A\d+", str(bystander.pid), lock_file.read_text()))

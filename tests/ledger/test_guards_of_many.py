@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from ledger import made
 from ledger.plain_sql import NOTICE, SLOT, Connection, Desk, plain_url, refused
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.ledger.ledger import Ledger
 
@@ -295,7 +296,7 @@ def test_a_second_writer_waits_and_is_judged_by_what_the_first_wrote(
     thread.join(0.3)
     assert thread.is_alive()
     one.commit()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     for connection in (one, other):
         connection.close()
     assert len(refusals) == 1

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from ledger import made
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.errors import LedgerError
@@ -101,7 +102,7 @@ def test_two_that_freeze_one_cycle_at_once_freeze_it_once(ledger: Ledger) -> Non
     together = threading.Barrier(2)
 
     def freeze(items: int) -> FrozenCycle:
-        together.wait(timeout=10)
+        together.wait(timeout=PATIENCE_SECONDS)
         actions = [made.charge("S-1", f"I{n}") for n in range(items)]
         return made.freeze_cycle(ledger, actions, seen_event=0)
 
@@ -118,7 +119,7 @@ def test_two_that_implement_one_cycle_at_once_post_each_charge_once(ledger: Ledg
     together = threading.Barrier(2)
 
     def implement(_: int) -> int:
-        together.wait(timeout=10)
+        together.wait(timeout=PATIENCE_SECONDS)
         return made.implement_cycle(ledger).by_rule["returns_charge"]
 
     with ThreadPoolExecutor(2) as pool:
@@ -130,14 +131,14 @@ def test_a_second_writer_waits_until_the_first_is_done(ledger: Ledger) -> None:
     with writing(ledger):
         second, is_in = _enter_in_another_thread(ledger)
         assert not is_in.wait(0.3)
-    assert is_in.wait(10)
+    assert is_in.wait(PATIENCE_SECONDS)
     second.join()
 
 
 def test_a_writer_of_another_country_does_not_wait(ledger: Ledger) -> None:
     with writing(ledger):
         second, is_in = _enter_in_another_thread(Ledger(ledger.engine, "KE"))
-        assert is_in.wait(10)
+        assert is_in.wait(PATIENCE_SECONDS)
         second.join()
 
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 from ledger import made
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import schema, views
@@ -202,7 +203,7 @@ def test_an_acceptance_is_recorded_though_an_action_is_withdrawn_meanwhile(
         _withdraw(connection, withdrawn)
         thread.start()
         thread.join(0.3)
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
 
     assert recorded == [True]
     status = made.rows(ledger, views.notice_states.c.status)
@@ -227,7 +228,7 @@ def test_only_one_holds_the_outbox_at_a_time(ledger: Ledger) -> None:
         second = threading.Thread(target=hold)
         second.start()
         assert not is_in.wait(0.3)
-    assert is_in.wait(10)
+    assert is_in.wait(PATIENCE_SECONDS)
     second.join()
 
 

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.errors import LedgerError
 from vibes_pipeline.ledger import database, locks
@@ -48,5 +49,5 @@ def test_an_interrupt_ends_the_wait_for_a_lock(ledger: Ledger) -> None:
         assert database.session_name() in said
         process.send_signal(signal.SIGINT)
         # The lock is held all the while: without the interrupt the wait would go on.
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=PATIENCE_SECONDS)
     assert rest.splitlines()[-1] == "KeyboardInterrupt"

@@ -20,6 +20,7 @@ from time import monotonic, sleep
 import pytest
 import sqlalchemy as sa
 from ledger import made
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.dagster_host import home as dagster_home
 from vibes_pipeline.errors import LedgerError
@@ -300,7 +301,7 @@ def pooler(postgres: sa.URL) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE_SECONDS)
 
 
 def test_the_ledger_and_its_locks_work_through_a_pooler_of_transactions(
@@ -335,7 +336,7 @@ def test_the_ledger_and_its_locks_work_through_a_pooler_of_transactions(
         second = threading.Thread(target=hold)
         second.start()
         assert not is_in.wait(0.3)
-    assert is_in.wait(10)
+    assert is_in.wait(PATIENCE_SECONDS)
     second.join()
     assert not is_running(direct, "run-1")
     with administration.connect() as connection:
@@ -398,7 +399,7 @@ def older() -> Iterator[sa.URL]:
             yield url
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)
 
 
 PASSWORD = "a@b/c:d%e#f?g h[i]&j=k+l"
@@ -450,7 +451,7 @@ def _as_nobody_special(folder: Path) -> Iterator[str | None]:
 
 
 def _wait_for(port: int) -> None:
-    gives_up_at = monotonic() + 30
+    gives_up_at = monotonic() + PATIENCE_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -463,7 +464,7 @@ def _wait_for(port: int) -> None:
 
 def _wait_until_started(url: sa.URL) -> None:
     """The port is open some time before the server answers."""
-    gives_up_at, engine = monotonic() + 30, sa.create_engine(url)
+    gives_up_at, engine = monotonic() + PATIENCE_SECONDS, sa.create_engine(url)
     while True:
         try:
             return engine.connect().close()

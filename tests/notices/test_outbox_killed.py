@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from ledger import made
 from mail_server import Post
 from outbox_sender import DIED, SetClock, address, outbox, smtp
+from patience import PATIENCE_SECONDS
 from planned import charged, freeze_for, statuses
 from relay import SILENT, relaying
 
@@ -53,12 +54,12 @@ def test_a_sender_killed_midway_is_taken_over_without_loss(
     sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, connections)
     if death == "while the server thinks":
         for _ in range(connections):
-            assert post.blocked.acquire(timeout=20)
+            assert post.blocked.acquire(timeout=PATIENCE_SECONDS)
         os.kill(sender.pid, signal.SIGKILL)
-        assert sender.wait(20) == -signal.SIGKILL
+        assert sender.wait(PATIENCE_SECONDS) == -signal.SIGKILL
         post.release()
     else:
-        assert sender.wait(20) == DIED
+        assert sender.wait(PATIENCE_SECONDS) == DIED
 
     # What it could not tell the ledger any more is in its journal.
     outbox(ledger, smtp(post.url), clock).recover()
@@ -91,7 +92,7 @@ def test_a_sender_killed_when_its_batch_is_recorded_leaves_no_mail_to_be_sent_tw
     sellers = freeze_for(ledger, 20)
     death = f"{moment} its batch is recorded"
     sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, 2)
-    assert sender.wait(20) == DIED
+    assert sender.wait(PATIENCE_SECONDS) == DIED
     had = post.copies()
     assert had
     if moment == "before":
@@ -141,7 +142,7 @@ def test_two_senders_at_once_send_each_notice_once(
     together = threading.Barrier(2)
 
     def deliver(over: Ledger) -> Counter[str]:
-        together.wait(timeout=10)
+        together.wait(timeout=PATIENCE_SECONDS)
         return outbox(over, smtp(post.url), clock).deliver()
 
     with ThreadPoolExecutor(2) as pool:
@@ -160,11 +161,11 @@ def test_a_sender_that_has_lost_its_hold_begins_no_mail_more(
     with ThreadPoolExecutor(1) as pool:
         delivered = pool.submit(outbox(ledger, smtp(post.url), clock).deliver)
         for _ in range(4):
-            assert post.blocked.acquire(timeout=20)
+            assert post.blocked.acquire(timeout=PATIENCE_SECONDS)
         _end_holder(other, OUTBOX_LOCK + "NG")
         post.release()
         with pytest.raises(LedgerError) as failure:
-            delivered.result(timeout=20)
+            delivered.result(timeout=PATIENCE_SECONDS)
     assert re.fullmatch(
         "PostgreSQL went away: .*; the lock 'vibes outbox of NG' was lost with it",
         str(failure.value),
@@ -197,12 +198,12 @@ def test_an_interrupt_ends_the_sending_after_the_mails_at_hand(
     death = "interrupted over a server that answers"
     sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, 4)
     for _ in range(4):
-        assert post.blocked.acquire(timeout=20)
+        assert post.blocked.acquire(timeout=PATIENCE_SECONDS)
     sender.send_signal(number)
     assert sender.stdout is not None
     assert sender.stdout.readline() == b"interrupted\n"
     post.release()
-    assert sender.wait(20) != 0
+    assert sender.wait(PATIENCE_SECONDS) != 0
     assert len(post.received) == 4
     assert Counter(statuses(ledger).values()) == {"sent": 4, "queued": 26}
 
@@ -220,10 +221,10 @@ def test_an_interrupt_does_not_wait_for_a_server_that_does_not_answer(
         relay.to |= {address(s): {"END": SILENT} for s in sellers[2:]}
         sender = _start_sender(ledger_url, relay.url, clock, tmp_path, "interrupted", 4)
         for _ in range(4):
-            assert relay.is_waiting.acquire(timeout=20)
+            assert relay.is_waiting.acquire(timeout=PATIENCE_SECONDS)
         sender.send_signal(signal.SIGINT)
         # Of two minutes that the server has to answer.
-        assert sender.wait(20) != 0
+        assert sender.wait(PATIENCE_SECONDS) != 0
         asked = {s for s in sellers if address(s) in relay.recipients}
     # Whoever was asked of is not forgotten: one whose mail the server had is unknown.
     got = {s for s in asked if address(s) in relay.mails}
@@ -242,7 +243,7 @@ def test_who_waits_for_another_sender_can_be_interrupted(
         sender = _start_sender(ledger_url, post.url, clock, tmp_path, "interrupted", 4)
         _wait_for(lambda: _lock_seekers(ledger) > 0)
         sender.send_signal(signal.SIGINT)
-        assert sender.wait(20) != 0
+        assert sender.wait(PATIENCE_SECONDS) != 0
     assert not post.received
 
 
@@ -258,7 +259,7 @@ def _lock_seekers(ledger: Ledger) -> int:
 
 
 def _wait_for(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < until, "never came so far"
         time.sleep(0.002)

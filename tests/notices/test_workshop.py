@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from mail_reader import PROGRAMME
 from notice_samples import MESSAGE_DATE, PERIOD, SENDER, gallery
+from patience import PATIENCE_SECONDS
 
 from vibes_pipeline.errors import MailError
 from vibes_pipeline.notices import workshop
@@ -84,7 +85,7 @@ def test_no_process_outlives_the_one_that_started_it() -> None:
     started = parent.stdout.readline().split()
     parent.kill()
     parent.wait()
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_SECONDS
     while any(_lives(pid) for pid in started):
         assert time.monotonic() < until, "a process goes on without its parent"
         time.sleep(0.02)

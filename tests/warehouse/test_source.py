@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from patience import PATIENCE_SECONDS
 from warehouses import DUCKDB_FILE, FORMS, PARQUET_FILES, PARQUET_FOLDERS, build, failure
 
 from vibes_pipeline.errors import WarehouseError
@@ -289,7 +290,7 @@ def loading(path: Path) -> Iterator[subprocess.Popen[str]]:
         yield loader
     finally:
         _finish(loader)
-        loader.communicate(timeout=10)
+        loader.communicate(timeout=PATIENCE_SECONDS)
 
 
 def _finish(loader: subprocess.Popen[str]) -> None:

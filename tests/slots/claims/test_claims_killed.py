@@ -13,13 +13,13 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
+from patience import PATIENCE_SECONDS
 from slots.claims.cases import STOCKLESS, Desk, new_desk
 from slots.late_orders.vibes_processes import Processes, vibes_processes
 from slots.whole_slots import GOOD, OLD, rejected, returned
 
 AT = "Mon+2 12:00"
 COMMAND = ("run", "claims", "--at", "2026-11-23T12:00")
-PATIENCE_SECONDS = 60.0
 # In the order in which a claim's transactions come to write them.
 TABLES = (
     "claim_intakes",
