@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test test-fast storm killed check
+# Many processes of the tests import the same modules: each compiles them anew where this is set.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: setup demo test test-fast storm killed check suite
 
 setup: $(VENV)/installed
 
@@ -16,8 +19,12 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: setup
 	$(VENV)/bin/vibes demo
 
+# Side by side: the types take one core for most of a minute, and tests often wait.
+test: setup
+	$(MAKE) --no-print-directory --jobs 2 check suite
+
 # One worker more than cores: many tests wait for a server, a daemon or a disk.
-test: setup check
+suite: setup
 	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 
 # What starts no server, process or browser: after each change, within two minutes.
