@@ -6,20 +6,14 @@ the installed command, as `Order` has it.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-import pytest
-from cli.shell import Shell
+from forks import forks
 from rules.marketplace import NIGERIA
 from slots_direct import DirectSlots
 from sqlalchemy.engine import make_url
@@ -66,11 +60,14 @@ class Running:
 def start(order: Order) -> Running:
     """Start the slot's process."""
     if order.is_by_command:
+        # It brings Dagster, which the processes that are forked do without.
+        from cli.shell import Shell
+
         at = order.now.replace(tzinfo=None).isoformat(timespec="minutes")
         shell = Shell(Path(order.environment["VIBES_HOME"]).parent, order.environment)
         command = shell.start("run", order.slot, "--at", at)
         return Running(command.pid, command.poll, lambda: _beyond_a_line(command.communicate()[1]))
-    process = _forks().Process(target=_run, args=(order,), daemon=True)
+    process = forks().Process(target=_run, args=(order,), daemon=True)
     process.start()
     assert process.pid is not None
     return Running(
@@ -78,22 +75,6 @@ def start(order: Order) -> Running:
         lambda: process.exitcode,
         lambda: "a traceback, shown above" if process.exitcode == CRASHED else "",
     )
-
-
-@cache
-def _forks() -> ForkServerContext:
-    """Processes that are forked from one that has read this module, and started no thread."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with pytest.MonkeyPatch.context() as environment:
-        # That process finds its modules as ours does.
-        environment.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-        forkserver.ensure_running()
-    # Once a first one has run, the next are as quick as they will ever be.
-    first = context.Process(target=int)
-    first.start()
-    first.join()
-    return context
 
 
 def _beyond_a_line(said: str) -> str:

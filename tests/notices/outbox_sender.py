@@ -1,12 +1,8 @@
-"""An outbox over a test's ledger and server; run as a script it is a sender that dies midway.
-
-Or one that is interrupted.
-"""
+"""An outbox over a test's ledger and server, and a process of it that dies midway or is interrupted."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -14,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import EmailMessage
 from hashlib import sha256
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -155,19 +152,22 @@ class _DeadlyConnection:
 PATIENCE_SECONDS = {"interrupted": 0.3, "interrupted over a server that answers": 60.0}
 
 
-def telling(wait: Callable[[Sequence[Sender], float], None]) -> Callable[..., None]:
-    """Tells on standard output that an interrupt was seen, after which no mail may be begun."""
+def telling(
+    wait: Callable[[Sequence[Sender], float], None], interrupted: Event
+) -> Callable[..., None]:
+    """Tells that an interrupt was seen, after which no mail may be begun."""
 
     def told(threads: Sequence[Sender], seconds: float) -> None:
-        sys.stdout.write("interrupted\n")
-        sys.stdout.flush()
+        interrupted.set()
         wait(threads, seconds)
 
     return told
 
 
-if __name__ == "__main__":
-    death, ledger_file, smtp_url, connections, at = sys.argv[1:]
+def send(
+    death: str, url: str, smtp_url: str, connections: int, at: datetime, interrupted: Event
+) -> None:
+    """Deliver what is open, until the death; a process's target."""
     server = smtp(smtp_url)
     if death in PATIENCE_SECONDS:
         server = replace(server, limit_seconds=dict.fromkeys(LIMIT_SECONDS, 120.0))
@@ -187,7 +187,6 @@ if __name__ == "__main__":
         # Whoever waits for no real server need not wait as long as for one; a busy machine is slow.
         senders.ANSWERS_WITHIN_SECONDS = PATIENCE_SECONDS[death]
         senders.RECORDS_WITHIN_SECONDS = 60.0
-        senders._wait = telling(senders._wait)  # type: ignore[assignment]
-    opened = Ledger(database.connect(make_url(Path(ledger_file).read_text())), "NG")
-    clock = SetClock(datetime.fromisoformat(at))
-    outbox(opened, way, clock, connections=int(connections)).deliver()
+        senders._wait = telling(senders._wait, interrupted)  # type: ignore[assignment]
+    ledger = Ledger(database.connect(make_url(url)), "NG")
+    outbox(ledger, way, SetClock(at), connections=connections).deliver()

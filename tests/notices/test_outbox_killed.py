@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 
-import outbox_sender
 import pytest
 import sqlalchemy as sa
+from forks import forks
 from ledger import made
 from mail_server import Post
-from outbox_sender import DIED, SetClock, address, outbox, smtp
+from outbox_sender import DIED, SetClock, address, outbox, send, smtp
 from patience import PATIENCE_SECONDS
 from planned import charged, freeze_for, statuses
 from relay import SILENT, relaying
@@ -44,22 +44,21 @@ def test_a_sender_killed_midway_is_taken_over_without_loss(
     ledger_url: sa.URL,
     post: Post,
     clock: SetClock,
-    tmp_path: Path,
     death: str,
     connections: int,
 ) -> None:
     sellers = freeze_for(ledger, 20)
     if death == "while the server thinks":
         post.answers = {address(seller): ["block"] for seller in sellers[::3]}
-    sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, connections)
+    sender = _start_sender(ledger_url, post.url, clock, death, connections)
     if death == "while the server thinks":
         for _ in range(connections):
             assert post.blocked.acquire(timeout=PATIENCE_SECONDS)
-        os.kill(sender.pid, signal.SIGKILL)
-        assert sender.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        sender.strike(signal.SIGKILL)
+        assert sender.wait() == -signal.SIGKILL
         post.release()
     else:
-        assert sender.wait(PATIENCE_SECONDS) == DIED
+        assert sender.wait() == DIED
 
     # What it could not tell the ledger any more is in its journal.
     outbox(ledger, smtp(post.url), clock).recover()
@@ -87,12 +86,12 @@ def test_a_sender_killed_midway_is_taken_over_without_loss(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_sender_killed_when_its_batch_is_recorded_leaves_no_mail_to_be_sent_twice(
-    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, tmp_path: Path, moment: str
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, moment: str
 ) -> None:
     sellers = freeze_for(ledger, 20)
     death = f"{moment} its batch is recorded"
-    sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, 2)
-    assert sender.wait(PATIENCE_SECONDS) == DIED
+    sender = _start_sender(ledger_url, post.url, clock, death, 2)
+    assert sender.wait() == DIED
     had = post.copies()
     assert had
     if moment == "before":
@@ -110,27 +109,32 @@ def test_a_sender_killed_when_its_batch_is_recorded_leaves_no_mail_to_be_sent_tw
     assert len(unseen) <= 2
 
 
+@dataclass(frozen=True)
+class Sender:
+    """A process of the outbox; `interrupted` is set once it has seen an interrupt."""
+
+    process: BaseProcess
+    interrupted: Event
+
+    def strike(self, number: int) -> None:
+        assert self.process.pid
+        os.kill(self.process.pid, number)
+
+    def wait(self) -> int:
+        """Its exit status, negative for the signal that ended it."""
+        self.process.join(PATIENCE_SECONDS)
+        assert self.process.exitcode is not None, "it goes on"
+        return self.process.exitcode
+
+
 def _start_sender(
-    url: sa.URL, smtp_url: str, clock: SetClock, folder: Path, death: str, connections: int
-) -> subprocess.Popen[bytes]:
-    ledger_file = folder / "ledger"
-    ledger_file.write_text(url.render_as_string(hide_password=False))
-    script = Path(outbox_sender.__file__)
-    root = script.parents[2]
-    return subprocess.Popen(
-        [
-            sys.executable,
-            str(script),
-            death,
-            str(ledger_file),
-            smtp_url,
-            str(connections),
-            clock.at.isoformat(),
-        ],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    url: sa.URL, smtp_url: str, clock: SetClock, death: str, connections: int
+) -> Sender:
+    interrupted = forks().Event()
+    given = (death, url.render_as_string(hide_password=False), smtp_url, connections, clock.at)
+    process = forks().Process(target=send, args=(*given, interrupted), daemon=True)
+    process.start()
+    return Sender(process, interrupted)
 
 
 def test_two_senders_at_once_send_each_notice_once(
@@ -190,20 +194,19 @@ def _end_holder(ledger: Ledger, lock: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_sending_after_the_mails_at_hand(
-    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, tmp_path: Path, number: int
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, number: int
 ) -> None:
     freeze_for(ledger, 30)
     # Each connection has a mail at hand that is answered once the interrupt has been seen.
     post.default = "block"
     death = "interrupted over a server that answers"
-    sender = _start_sender(ledger_url, post.url, clock, tmp_path, death, 4)
+    sender = _start_sender(ledger_url, post.url, clock, death, 4)
     for _ in range(4):
         assert post.blocked.acquire(timeout=PATIENCE_SECONDS)
-    sender.send_signal(number)
-    assert sender.stdout is not None
-    assert sender.stdout.readline() == b"interrupted\n"
+    sender.strike(number)
+    assert sender.interrupted.wait(PATIENCE_SECONDS)
     post.release()
-    assert sender.wait(PATIENCE_SECONDS) != 0
+    assert sender.wait() != 0
     assert len(post.received) == 4
     assert Counter(statuses(ledger).values()) == {"sent": 4, "queued": 26}
 
@@ -213,18 +216,18 @@ def test_an_interrupt_is_followed_within_seconds() -> None:
 
 
 def test_an_interrupt_does_not_wait_for_a_server_that_does_not_answer(
-    ledger: Ledger, ledger_url: sa.URL, clock: SetClock, tmp_path: Path
+    ledger: Ledger, ledger_url: sa.URL, clock: SetClock
 ) -> None:
     sellers = freeze_for(ledger, 30)
     with relaying() as relay:
         relay.to = {address(s): {"RCPT": SILENT} for s in sellers[:2]}
         relay.to |= {address(s): {"END": SILENT} for s in sellers[2:]}
-        sender = _start_sender(ledger_url, relay.url, clock, tmp_path, "interrupted", 4)
+        sender = _start_sender(ledger_url, relay.url, clock, "interrupted", 4)
         for _ in range(4):
             assert relay.is_waiting.acquire(timeout=PATIENCE_SECONDS)
-        sender.send_signal(signal.SIGINT)
+        sender.strike(signal.SIGINT)
         # Of two minutes that the server has to answer.
-        assert sender.wait(PATIENCE_SECONDS) != 0
+        assert sender.wait() != 0
         asked = {s for s in sellers if address(s) in relay.recipients}
     # Whoever was asked of is not forgotten: one whose mail the server had is unknown.
     got = {s for s in asked if address(s) in relay.mails}
@@ -236,14 +239,14 @@ def test_an_interrupt_does_not_wait_for_a_server_that_does_not_answer(
 
 
 def test_who_waits_for_another_sender_can_be_interrupted(
-    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock, tmp_path: Path
+    ledger: Ledger, ledger_url: sa.URL, post: Post, clock: SetClock
 ) -> None:
     freeze_for(ledger, 1)
     with only_sender(ledger):
-        sender = _start_sender(ledger_url, post.url, clock, tmp_path, "interrupted", 4)
+        sender = _start_sender(ledger_url, post.url, clock, "interrupted", 4)
         _wait_for(lambda: _lock_seekers(ledger) > 0)
-        sender.send_signal(signal.SIGINT)
-        assert sender.wait(PATIENCE_SECONDS) != 0
+        sender.strike(signal.SIGINT)
+        assert sender.wait() != 0
     assert not post.received
 
 

@@ -1,25 +1,35 @@
 """The claims slot killed anywhere and run again: the ledger is that of an undisturbed run (§2, §11).
 
-The command is the real one, each run a process that gets SIGKILL: once before it writes to each table
-of the ledger, amid the transaction, and once after each few claims are done. To stop it at a table,
-the table is locked against writing, so the process waits there until it is killed.
+Each run is a process that gets SIGKILL: once before it writes to each table of the ledger, amid the
+transaction, and once after each few claims are done; the last is killed, and run again, as the real
+command. To stop it at a table, the table is locked against writing, so the process waits there until
+it is killed.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from killed.slot_process import DONE, Order, Running, start
 from patience import PATIENCE_SECONDS
+from served import cloned
 from slots.claims.cases import STOCKLESS, Desk, new_desk
-from slots.late_orders.vibes_processes import Processes, vibes_processes
 from slots.whole_slots import GOOD, OLD, rejected, returned
 
+from vibes_pipeline.calendar import Slot
+from vibes_pipeline.ledger import database
+from vibes_pipeline.ledger.ledger import Ledger
+
 AT = "Mon+2 12:00"
-COMMAND = ("run", "claims", "--at", "2026-11-23T12:00")
 # In the order in which a claim's transactions come to write them.
 TABLES = (
     "claim_intakes",
@@ -31,7 +41,7 @@ TABLES = (
     "notice_actions",
 )
 ALL = 19  # intakes and decisions
-DONE = "SELECT (SELECT count(*) FROM ledger.claim_intakes) + (SELECT count(*) FROM ledger.claim_decisions)"
+COUNT = "SELECT (SELECT count(*) FROM ledger.claim_intakes) + (SELECT count(*) FROM ledger.claim_decisions)"
 WAITING = """
     SELECT count(*) > 0 FROM pg_locks
     WHERE NOT granted AND relation = CAST(:table AS regclass)
@@ -68,45 +78,50 @@ def furnish(desk: Desk) -> None:
 
 @pytest.fixture
 def undisturbed(administration: sa.Engine) -> Iterator[Desk]:
+    """Before its claims slot."""
     with new_desk(administration) as desk:
         furnish(desk)
         desk.alert()
         desk.implement()
-        desk.settle(AT)
         yield desk
 
 
 @pytest.fixture
-def killed(administration: sa.Engine) -> Iterator[Desk]:
-    """The same until the claims slot, which is yet to run."""
-    with new_desk(administration) as desk:
-        furnish(desk)
-        desk.alert()
-        desk.implement()
-        yield desk
+def killed(undisturbed: Desk, administration: sa.Engine, tmp_path: Path) -> Iterator[Desk]:
+    """The same, to be killed in its claims slot."""
+    undisturbed.ledger.close()  # a database in use cannot be cloned
+    template = undisturbed.ledger.engine.url.database
+    assert template
+    with cloned(administration, template) as url:
+        ledger = Ledger(database.connect(url), "NG")
+        home = shutil.copytree(undisturbed.home, tmp_path / "home")
+        yield Desk(ledger, home, undisturbed.market)
+        ledger.close()
 
 
 def test_a_claims_slot_killed_again_and_again_leaves_the_ledger_of_an_undisturbed_one(
     undisturbed: Desk, killed: Desk
 ) -> None:
-    settings = killed.settings()
+    undisturbed.settle(AT)
     environment = {
         "VIBES_HOME": str(killed.home),
-        "VIBES_WAREHOUSE": str(settings.warehouse),
+        "VIBES_WAREHOUSE": str(killed.settings().warehouse),
         "VIBES_POSTGRES_URL": killed.ledger.engine.url.render_as_string(hide_password=False),
     }
-    with vibes_processes(environment) as vibes:
-        for table in TABLES:
-            kill_before_writing(vibes, killed, table)
-        assert count_done(killed) < ALL, "killed too late: all is done"
-        for done in range(count_done(killed) + 2, ALL, 8):
-            kill_when(vibes, f"after {done}", lambda done=done: count_done(killed) >= done)
-        kill_before_writing(vibes, killed, "deliveries")
-        assert count_done(killed) == ALL
-        assert vibes.start(*COMMAND).wait() == 0
-        once = killed.contents()
-        assert vibes.start(*COMMAND).wait() == 0
-        assert killed.contents() == once
+    now = killed.market.at(AT)
+    slot = Order(Slot.CLAIMS, now.date(), now, environment)
+    command = replace(slot, is_by_command=True)
+    for table in TABLES:
+        kill_before_writing(slot, killed, table)
+    assert count_done(killed) < ALL, "killed too late: all is done"
+    for done in range(count_done(killed) + 2, ALL, 8):
+        kill_when(slot, f"after {done}", lambda done=done: count_done(killed) >= done)
+    kill_before_writing(command, killed, "deliveries")
+    assert count_done(killed) == ALL
+    assert ended(start(command)) == DONE
+    once = killed.contents()
+    assert ended(start(slot)) == DONE
+    assert killed.contents() == once
 
     expected = undisturbed.contents()
     assert expected["postings"], "there was something to credit"
@@ -114,22 +129,31 @@ def test_a_claims_slot_killed_again_and_again_leaves_the_ledger_of_an_undisturbe
         assert rows == expected[what], what
 
 
-def kill_before_writing(vibes: Processes, desk: Desk, table: str) -> None:
+def kill_before_writing(order: Order, desk: Desk, table: str) -> None:
     """Kill the slot when it waits to write to a table for the first time."""
     with locked(desk, table):
-        kill_when(vibes, f"before {table}", lambda: is_waiting_for(desk, table))
+        kill_when(order, f"before {table}", lambda: is_waiting_for(desk, table))
 
 
-def kill_when(vibes: Processes, moment: str, is_reached: Callable[[], bool]) -> None:
+def kill_when(order: Order, moment: str, is_reached: Callable[[], bool]) -> None:
     """Kill the slot at a moment, which it must come to before it ends."""
-    process = vibes.start(*COMMAND)
+    process = start(order)
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while not is_reached():
-        if process.is_over():
-            pytest.fail(f"it ended before its moment, {process.wait()=}, {moment}")
-        assert time.monotonic() < give_up_at, "it never came to its moment"
+        assert process.status() is None, f"it ended before its moment, {moment}"
+        assert time.monotonic() < give_up_at, f"it never came to its moment, {moment}"
         time.sleep(0.005)
-    process.kill()
+    os.kill(process.pid, signal.SIGKILL)
+    ended(process)
+
+
+def ended(process: Running) -> int:
+    """The exit status, once there is one."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while (status := process.status()) is None:
+        assert time.monotonic() < give_up_at, "it does not end"
+        time.sleep(0.005)
+    return status
 
 
 @contextmanager
@@ -148,5 +172,5 @@ def is_waiting_for(desk: Desk, table: str) -> bool:
 
 def count_done(desk: Desk) -> int:
     """How many intakes and decisions the ledger holds."""
-    ((done,),) = desk.rows(sa.text(DONE))
+    ((done,),) = desk.rows(sa.text(COUNT))
     return int(done)
