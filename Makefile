@@ -25,7 +25,7 @@ test: setup
 
 # One worker more than cores: many tests wait for a server, a daemon or a disk.
 suite: setup
-	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 # What starts no server, process or browser: after each change, within two minutes.
 test-fast: setup check

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import served
@@ -28,6 +29,16 @@ hypothesis_settings.load_profile("suite")
 PROJECT = Path(__file__).resolve().parents[1]
 # Folders of tests that run commands, the daemon or a browser.
 STARTS_PROCESSES = ("browser", "cli", "dagster_host", "defs", "killed", "storm")
+# Files that take longest, and folders of such.
+LONGEST = (
+    "defs/test_daemon.py",
+    "test_docs_run.py",
+    "browser",
+    "answers/test_simulate.py",
+    "storm",
+    "killed",
+    "test_worlds.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     With --fast, leave out what needs the database server or starts processes of its own.
     """
-    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+    items.sort(key=_place_in_order)
     if not config.getoption("--fast"):
         return
     slow = {item for item in items if _needs_a_server(item)}
@@ -49,9 +60,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in slow]
 
 
+def _place_in_order(item: pytest.Item) -> int:
+    file = item.path.relative_to(PROJECT / "tests")
+    names = {file.as_posix(), file.parts[0]}
+    return next((place for place, name in enumerate(LONGEST) if name in names), len(LONGEST))
+
+
 def _needs_a_server(item: pytest.Item) -> bool:
     folder = item.path.relative_to(PROJECT / "tests").parts[0]
     return folder in STARTS_PROCESSES or "postgres" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Give a file's tests to one worker, for they share what is made for the first of them.
+
+    So do those of the folder that looks at one server with one browser. The order is that of above.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "browser" if "/browser/" in file else file
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

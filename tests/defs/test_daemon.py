@@ -306,7 +306,6 @@ def test_at_whatever_hour_this_is_run_two_saturdays_lie_in_the_absence() -> None
         assert absence.current_late_slot().due_at <= absence.back_at
 
 
-@pytest.mark.longest
 def test_back_after_two_saturdays_it_does_what_was_missed_in_order_and_once(world: World) -> None:
     missed = world.absence.missed()
     first_saturday, late_wednesday, second_saturday = missed[:3]
