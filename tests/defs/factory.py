@@ -40,7 +40,7 @@ class Factory:
         self.run(Slot.WEEKLY_IMPLEMENTATION, at)
 
     def past(self, slot: Slot, at: str, period: date = made.CYCLE) -> None:
-        """A slot that only comes before what is looked at: the same steps, and no run in Dagster.
+        """A slot whose run is not looked at: the same steps, and no run in Dagster.
 
         It takes a fifth of the time of its job.
         """
@@ -51,6 +51,9 @@ class Factory:
 
     def past_alert(self, at: str = troubles.ALERT_AT) -> None:
         self.past(Slot.WEEKLY_ALERT, at)
+
+    def past_implementation(self, at: str = troubles.IMPLEMENTATION_AT) -> None:
+        self.past(Slot.WEEKLY_IMPLEMENTATION, at)
 
     def log(self) -> list[dg.EventLogEntry]:
         """The newest run's events."""

@@ -186,28 +186,23 @@ def test_mass_loss_of_evidence_blocks_the_implementation_and_says_the_way_out(
     assert not {"implemented", "withdrawn"} & set(factory.events_in_ledger())
 
     factory.market.raw["order_items"] = good
-    factory.implement("2026-11-21T12:00")
+    factory.past_implementation("2026-11-21T12:00")
     assert factory.events_in_ledger().count("implemented") >= 16
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(
-            "UPDATE ledger.actions SET amount = amount - 0.01 WHERE rule = 'returns_charge'",
-            id="a charge, by a kobo",
-        ),
-        pytest.param("UPDATE ledger.cycles SET proposal_hash = 'none'", id="the hash itself"),
-    ],
-)
-def test_a_proposal_that_was_tampered_with_is_not_implemented(
-    factory: Factory, change: str
-) -> None:
-    factory.past_alert()
+def tamper(factory: Factory, change: str) -> None:
     with factory.ledger.engine.begin() as connection:
         # As one would have to who wants to get round the triggers.
         connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
         connection.execute(sa.text(change))
+
+
+def test_a_proposal_that_was_tampered_with_is_not_implemented(factory: Factory) -> None:
+    factory.past_alert()
+    # By a kobo.
+    tamper(
+        factory, "UPDATE ledger.actions SET amount = amount - 0.01 WHERE rule = 'returns_charge'"
+    )
     with pytest.raises(VibesError) as stopped:
         factory.implement()
     assert str(stopped.value) == (
@@ -221,6 +216,15 @@ def test_a_proposal_that_was_tampered_with_is_not_implemented(
     assert made.rows(factory.ledger, schema.postings.c.amount) == []
 
 
+def test_one_whose_hash_was_tampered_with_is_not_implemented_either(factory: Factory) -> None:
+    factory.past_alert()
+    tamper(factory, "UPDATE ledger.cycles SET proposal_hash = 'none'")
+    with pytest.raises(VibesError, match="the actions of cycle 2026-11-09 in the ledger are not"):
+        factory.past_implementation()
+    assert set(factory.events_in_ledger()) == {"proposed", "alerted"}
+    assert made.rows(factory.ledger, schema.postings.c.amount) == []
+
+
 def test_an_older_proposal_that_was_tampered_with_is_not_implemented_either(
     factory: Factory,
 ) -> None:
@@ -230,13 +234,9 @@ def test_an_older_proposal_that_was_tampered_with_is_not_implemented_either(
     factory.past(Slot.WEEKLY_ALERT, "2026-11-12T12:00", before)
     factory.past(Slot.WEEKLY_IMPLEMENTATION, "2026-11-14T09:00", before)
     factory.past_alert()
-    with factory.ledger.engine.begin() as connection:
-        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
-        connection.execute(
-            sa.text("UPDATE ledger.actions SET amount = 9999 WHERE rule = 'returns_charge'")
-        )
+    tamper(factory, "UPDATE ledger.actions SET amount = 9999 WHERE rule = 'returns_charge'")
     with pytest.raises(VibesError, match="the actions of cycle 2026-11-02 in the ledger are not"):
-        factory.implement()
+        factory.past_implementation()
     assert made.rows(factory.ledger, schema.postings.c.amount) == []
 
 

@@ -73,7 +73,7 @@ def test_a_whole_slot_selected_in_the_graph_is_one_run_of_one_instant(factory: F
     tags = factory.instance.get_runs(limit=1)[0].tags
     assert (tags["vibes/slot"], tags["vibes/period"]) == ("weekly-alert", troubles.CYCLE)
     # What only shows what was done may be made again by itself.
-    launch(factory, IMPLEMENTATION, troubles.IMPLEMENTATION_AT)
+    factory.past_implementation()
     before = made.counts(factory.ledger)
     shown = keys("finance/charges", "reports/week")
     again = launch(factory, shown, troubles.IMPLEMENTATION_AT)
