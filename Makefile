@@ -2,9 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 
-# Many processes of the tests import the same modules: each compiles them anew where this is set.
-export PYTHONDONTWRITEBYTECODE :=
-
 .PHONY: setup demo test test-fast storm killed check suite
 
 setup: $(VENV)/installed
@@ -23,8 +20,10 @@ demo: setup
 test: setup
 	$(MAKE) --no-print-directory --jobs 2 check suite
 
-# One worker more than cores: many tests wait for a server, a daemon or a disk.
+# One worker more than cores: many tests wait for a server, a daemon or a disk. Hundreds of processes import the same
+# modules: compiled once, they are read by all.
 suite: setup
+	$(VENV)/bin/python -m compileall -qq -j 0 vibes_pipeline tests
 	$(VENV)/bin/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 # What starts no server, process or browser: after each change, within two minutes.
