@@ -42,7 +42,7 @@ def test_a_disk_that_is_full_is_told_in_one_line_and_with_room_the_slot_ends_wel
 ) -> None:
     for size, what in (
         (100, "dagster.yaml"),
-        (1_500, "stored_items.parquet"),
+        (1_500, "stored_products.parquet"),
         (8_000, "File too large"),
     ):
         with files_no_larger_than(size):
