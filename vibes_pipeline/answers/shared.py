@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -19,9 +18,7 @@ from typing import Self
 import polars as pl
 
 from vibes_pipeline.engine.models import Model, load_models
-from vibes_pipeline.engine.weekly import resting_on
 from vibes_pipeline.files import held
-from vibes_pipeline.ledger.history import PAST
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.slots import weekly
 from vibes_pipeline.slots.run import SlotRun
@@ -43,7 +40,7 @@ class Shared:
 
     def compute(self, run: SlotRun, ledger: Ledger, model: Model) -> None:
         """Run one model of the weekly alert, unless the other side has, for the same inputs."""
-        if model.relation in self._resting_on_past:
+        if model.relation in weekly.resting_on_past():
             self._turn.close()
         elif not self._keys:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -58,10 +55,6 @@ class Shared:
             else:
                 weekly.compute(run, ledger, model)
                 os.link(partition, rows)
-
-    @cached_property
-    def _resting_on_past(self) -> frozenset[str]:
-        return resting_on([f"ledger.{name}" for name in PAST])
 
     def _key(self, run: SlotRun, relation: str) -> str:
         """A hash of all that a relation's rows follow from."""

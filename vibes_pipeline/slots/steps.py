@@ -17,9 +17,8 @@ from uuid import uuid4
 from vibes_pipeline.calendar import Slot
 from vibes_pipeline.clock import Clock
 from vibes_pipeline.engine.models import Model
-from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, resting_on, weekly_models
+from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, weekly_models
 from vibes_pipeline.interrupts import interrupts_held
-from vibes_pipeline.ledger.history import PAST
 from vibes_pipeline.ledger.ledger import Ledger
 from vibes_pipeline.ledger.run_locks import running
 from vibes_pipeline.policy import Policy
@@ -124,7 +123,7 @@ def _done(step: Step, work: Work) -> object:
 
 def _weekly_alert() -> tuple[Step, ...]:
     models = weekly_models()
-    later = resting_on([f"ledger.{name}" for name in PAST])
+    later = weekly.resting_on_past()
     return (
         Step("warehouse/loads", lambda work: require_fresh(work.run)),
         Step("ledger/history", lambda work: weekly.take_history(work.run, work.ledger)),

@@ -6,13 +6,14 @@ Each step is one function over a `SlotRun`; Dagster's assets call them, and so m
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import polars as pl
 
 from vibes_pipeline.engine.models import Model, closure, load_models
 from vibes_pipeline.engine.protocol import Engine, Parameters
 from vibes_pipeline.engine.scratch import ASKED, ScratchEngine
-from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision
+from vibes_pipeline.engine.weekly import BAD_ROW_SHARE, decision, resting_on
 from vibes_pipeline.errors import AuditFailed, TooManyBadRows
 from vibes_pipeline.ledger import history
 from vibes_pipeline.ledger.actions import Terms, actions_of
@@ -100,6 +101,12 @@ def take_past(run: SlotRun, ledger: Ledger) -> dict[str, pl.DataFrame]:
     for name, frame in taken.items():
         run.engine.write(f"ledger.{name}", frame)
     return taken
+
+
+@cache
+def resting_on_past() -> frozenset[str]:
+    """The models of the weekly alert that read what `take_past` writes."""
+    return resting_on([f"ledger.{name}" for name in history.PAST])
 
 
 def ids_at_hand(
