@@ -11,7 +11,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
@@ -19,6 +19,7 @@ from time import sleep
 from typing import NamedTuple
 
 import click
+import psutil
 from weekly_compute import machine, tell
 
 HERE = Path(__file__).resolve().parents[1]
@@ -125,16 +126,14 @@ def run(tree: Path, *arguments: str, environment: Mapping[str, str]) -> None:
 
 def processor_seconds(process: int) -> float:
     """Of a process, of its children that ended, and of those that run."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    ticks = 0
-    for one in (str(process), *children):
-        # A session may end between the two reads; its parent then has its seconds.
-        try:
-            stat = Path(f"/proc/{one}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    server = psutil.Process(process)
+    seconds = 0.0
+    for one in (server, *server.children()):
+        # A session may end meanwhile; its parent then has its seconds.
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
 
 
 if __name__ == "__main__":
